@@ -1,0 +1,21 @@
+"""The few types that every room shares.
+
+Images are arrays of shape (batch, channel, height, width), float32, RGB in [0, 1].  Samplers and processes
+use only + − × ÷ on them, so NumPy arrays and PyTorch tensors pass through the same code; ``Array`` therefore
+stands for either.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+Array: TypeAlias = Any
+"""A NumPy array or a PyTorch tensor."""
+
+Denoise: TypeAlias = Callable[[Array, Array, float], Array]
+"""(xt, y, t) -> x0: the estimate of the clean image from the state xt at time t and the corrupted image y.
+
+All three arrays have the same shape; t is a Python float in [0, 1].
+"""
+
+Noise: TypeAlias = Callable[[tuple[int, ...]], Array]
+"""shape -> array of independent standard normal numbers, of the kind and dtype that the images have."""
