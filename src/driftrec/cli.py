@@ -1,0 +1,216 @@
+"""The command line: `driftrec restore photo.jpg` and the rest.
+
+Heavy rooms are imported inside the commands that need them, so that `--help` answers at once and `restore` never
+needs PyTorch.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from driftrec import __version__
+
+app = typer.Typer(
+    name="driftrec",
+    help="Restores over-compressed JPEGs.  Start with:  driftrec restore photo.jpg",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+
+class ModeOption(StrEnum):
+    """What kind of restoration: as sharp as clean pictures are, or the safest guess."""
+
+    natural = "natural"
+    faithful = "faithful"
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"driftrec {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def restore(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Pictures, folders, or patterns like '*.jpg'.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE|FOLDER",
+            help="Where results go.  Default: photo-restored.png beside photo.jpg.",
+        ),
+    ] = None,
+    mode: Annotated[
+        ModeOption, typer.Option(help="natural: sharp, a plausible original.  faithful: softer, closest on average.")
+    ] = ModeOption.natural,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, max=1000, help="Network evaluations of a natural restoration.  Default: the model's."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same picture; another seed, another plausible one.")] = 0,
+    model: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="A model of 'driftrec models', or an .onnx file.")
+    ] = "small",
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.  Default: all cores.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist already.")] = False,
+) -> None:
+    """Restore pictures.  Results are PNG files unless -o names another kind; inputs are never changed."""
+    from driftrec.jobs import plan
+    from driftrec.restorer import Restorer
+
+    try:
+        jobs = plan(inputs, output, overwrite=overwrite)
+        restorer = Restorer(model, threads=threads)
+        if mode is ModeOption.faithful and steps not in (None, 1):
+            raise ValueError("--mode faithful takes one step: leave --steps out, or choose --mode natural")
+    except ValueError as error:
+        _stop(error)
+    failures = 0
+    for number, job in enumerate(jobs, start=1):
+        label = f"[{number}/{len(jobs)}] {job.source.name}" if len(jobs) > 1 else job.source.name
+        try:
+            job.target.parent.mkdir(parents=True, exist_ok=True)
+            with _bar(label) as advance:
+                restored = restorer.restore(job.source, mode=mode.value, steps=steps, seed=seed, progress=advance)
+                restored.save(job.target)
+        except (ValueError, OSError, MemoryError) as error:
+            failures += 1
+            _complain(error)
+            continue
+        height, width = restored.picture.pixels.shape[:2]
+        plural = "s" if restored.evaluations > 1 else ""
+        out.print(
+            f"{job.source} → {job.target}  {width}×{height}  {restored.mode}, "
+            f"{restored.evaluations} evaluation{plural}, {restored.seconds:.1f} s",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+    if failures:
+        _stop(f"{failures} of {len(jobs)} pictures could not be restored")
+
+
+@app.command()
+def models() -> None:
+    """List the models that come with driftrec."""
+    from rich.table import Table
+
+    from driftrec.runtime import Network, bundled_models
+
+    table = Table("name", "megabytes", "parameters", "multiply–adds per pixel", "steps", "trained on", "licence")
+    for name, path in bundled_models().items():
+        card = Network(path).card
+        facts = card.facts
+        table.add_row(
+            name,
+            f"{path.stat().st_size / 1e6:.1f}",
+            f"{facts['parameters'] / 1e6:.2f} M",
+            f"{facts['multiply_adds_per_pixel'] / 1e3:.1f} k",
+            str(card.steps),
+            str(facts["training"]["pictures"]),
+            str(facts["licence"]),
+        )
+    out.print(table)
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML file such as recipes/small.yaml.")],
+    out_folder: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Where the run lives; the same folder goes on with it.")
+    ],
+    data: Annotated[
+        list[Path] | None, typer.Option(metavar="FOLDER", help="Clean pictures; may be given several times.")
+    ] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(metavar="MINUTES", min=0.01, help="Stop and save after this long.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, like batch=8 or data.crop=64."),
+    ] = None,
+) -> None:
+    """Train a model on clean pictures, or go on with a run that was stopped."""
+    with _workshop():
+        from driftrec.workshop.config import parse_settings, read_recipe
+        from driftrec.workshop.train import train as run
+
+        overrides = parse_settings(settings or [])
+        if data:
+            overrides["data.folders"] = [str(folder) for folder in data]
+        for record in run(read_recipe(recipe, overrides), out_folder, time_limit):
+            out.print("  ".join(f"{key} {value}" for key, value in record.items()), highlight=False, soft_wrap=True)
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="best.safetensors of a run.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The .onnx file to write.")],
+    name: Annotated[str, typer.Option(help="Name on the model's card.")],
+    licence: Annotated[str, typer.Option(help="Licence of the weights, on the model's card.")],
+) -> None:
+    """Turn a checkpoint into the one ONNX file that 'restore --model' takes."""
+    with _workshop():
+        from driftrec.workshop.export import export as write
+
+        difference = write(checkpoint, output, name, licence)
+        out.print(f"{output}  {output.stat().st_size / 1e6:.1f} MB  differs from PyTorch by at most {difference:.1e}")
+
+
+def main() -> None:
+    """Entry point of the `driftrec` program."""
+    app()
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar with time left, on a terminal only; gives the function that moves it."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _workshop() -> Iterator[None]:
+    """Turns a missing PyTorch and wrong settings into one sentence."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        _stop(f"this command needs {error.name}: pip install 'driftrec[train]'")
+    except ValueError as error:
+        _stop(error)
+
+
+def _complain(problem: object) -> None:
+    err.print(f"driftrec: {problem}", style="red", highlight=False, markup=False, soft_wrap=True)
+
+
+def _stop(problem: object) -> NoReturn:
+    _complain(problem)
+    sys.exit(1)

@@ -1,0 +1,152 @@
+"""From a picture to the restored picture: the only room where files, model, sampler and tiles meet."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from driftrec.grids import uniform_log_snr
+from driftrec.picture import Picture, Source, open_picture, save_picture
+from driftrec.runtime import DEFAULT_MODEL, Network
+from driftrec.samplers import multistep, seeded_noise
+from driftrec.tiling import Tiling, pad_to_grid, tiled
+
+Mode: TypeAlias = Literal["natural", "faithful"]
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""(tiles done, tiles in all), called after every tile of every evaluation."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A restored picture, with what it took.
+
+    `picture` carries pixels as float32 in [0, 1], and alpha, colour profile and EXIF of the input; `seconds` is
+    the time in the network and sampler; `evaluations` counts how often the network saw the whole picture.
+    """
+
+    picture: Picture
+    mode: Mode
+    seconds: float
+    evaluations: int
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Writes the picture, losslessly unless the name ends in .jpg; see `driftrec.picture.save_picture`."""
+        save_picture(self.picture, Path(path))
+
+
+class Restorer:
+    """A loaded model, ready for any number of pictures.
+
+    Arguments: `model`, a bundled name or an .onnx file; `threads`, CPU threads (default: all cores); `tiling`, how
+    large pictures are cut.  Raises ModelError (a ValueError) for a model that cannot be found or read.
+    """
+
+    def __init__(
+        self,
+        model: str | PathLike[str] = DEFAULT_MODEL,
+        *,
+        threads: int | None = None,
+        tiling: Tiling | None = None,
+    ) -> None:
+        self.network = Network(model, threads=threads)
+        self.tiling = tiling or Tiling()
+
+    def restore(
+        self,
+        source: Source | Picture,
+        *,
+        mode: Mode = "natural",
+        steps: int | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Restored:
+        """Restores one picture.
+
+        Arguments:
+            source: a path, file, bytes, PIL image, or an opened `Picture`.
+            mode: "natural" samples a picture as sharp as clean ones are; "faithful" estimates the mean of all
+                clean pictures that fit, closest to the truth in PSNR and softer.
+            steps: network evaluations of a natural restoration, at least 1 (default: the model card's). The
+                first is the faithful estimate, around which sampling starts.
+            seed: same seed, same picture.
+            progress: called with (done, total) as the work goes on.
+
+        Raises PictureError (a ValueError) for what is not a picture, ValueError for options out of range.
+        """
+        picture = source if isinstance(source, Picture) else open_picture(source)
+        start = time.perf_counter()
+        pixels, evaluations = self._pixels(picture.as_float(), mode, steps, seed, progress)
+        return Restored(picture.replace_pixels(pixels), mode, time.perf_counter() - start, evaluations)
+
+    def restore_pixels(
+        self, pixels: np.ndarray, *, mode: Mode = "natural", steps: int | None = None, seed: int = 0
+    ) -> np.ndarray:
+        """`restore` for bare arrays: uint8 (height, width, 3) in, float32 in [0, 1] of that shape out."""
+        return self.restore(Picture(pixels), mode=mode, steps=steps, seed=seed).picture.pixels
+
+    def _pixels(
+        self, pixels: np.ndarray, mode: Mode, steps: int | None, seed: int, progress: Progress | None
+    ) -> tuple[np.ndarray, int]:
+        """(restored pixels (H, W, 3), network evaluations)."""
+        evaluations = self._evaluations(mode, steps)
+        height, width = pixels.shape[:2]
+        y = pad_to_grid(pixels.transpose(2, 0, 1)[None])
+        on_tile = _counter(progress, evaluations * self.tiling.count(*y.shape[-2:])) if progress else None
+        x0 = tiled(self.network.regression(), self.tiling, on_tile)(y, y, 1.0)
+        if evaluations > 1:
+            x0 = self._sample(y, x0, evaluations - 1, seed, on_tile)
+        return np.ascontiguousarray(x0[0, :, :height, :width].clip(0, 1).transpose(1, 2, 0)), evaluations
+
+    def _sample(
+        self, y: np.ndarray, mean: np.ndarray, steps: int, seed: int, on_tile: Callable[[], None] | None
+    ) -> np.ndarray:
+        card = self.network.card
+        denoise = tiled(self.network.denoiser(card.process), self.tiling, on_tile)
+        times = uniform_log_snr(card.process, steps, start=card.start, end=card.end)
+        x0 = mean
+        noise = seeded_noise([seed])
+        for x0 in multistep(denoise, y, card.process, times, noise=noise, mean=mean, eta=card.eta):  # noqa: B007
+            pass
+        return x0
+
+    def _evaluations(self, mode: Mode, steps: int | None) -> int:
+        if mode == "faithful":
+            if steps not in (None, 1):
+                raise ValueError(
+                    f"a faithful restoration takes 1 step, not {steps}: leave steps out, or ask for natural"
+                )
+            return 1
+        if mode != "natural":
+            raise ValueError(f"mode must be 'natural' or 'faithful', not {mode!r}")
+        if steps is not None and not 1 <= steps <= 1000:
+            raise ValueError(f"steps must be between 1 and 1000, got {steps}")
+        return steps or self.network.card.steps
+
+
+def restore(
+    source: Source | Picture,
+    *,
+    mode: Mode = "natural",
+    steps: int | None = None,
+    seed: int = 0,
+    model: str | PathLike[str] = DEFAULT_MODEL,
+    threads: int | None = None,
+) -> Restored:
+    """Restores one picture; `Restorer` does the same and keeps the model loaded for the next one."""
+    return Restorer(model, threads=threads).restore(source, mode=mode, steps=steps, seed=seed)
+
+
+def _counter(progress: Progress, total: int) -> Callable[[], None]:
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        progress(done, total)
+
+    return count

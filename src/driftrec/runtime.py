@@ -1,0 +1,142 @@
+"""Runs a trained network: an ONNX file with a card becomes `Denoise` functions.
+
+The network's own coordinates are those of the theory: residual r/k, ratio s = σ/k, and y.  They belong to no
+process, so one file serves all of them.
+"""
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from driftrec.process import Process, process_from_card
+from driftrec.types import Array, Denoise
+
+DEFAULT_MODEL = "small"
+RATIO_REGRESSION = 1e3
+"""What the network is told for s = ∞; from this ratio on it ignores the residual."""
+
+
+class ModelError(ValueError):
+    """A model cannot be found or read; the message says which, and what to do."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model file says of itself.
+
+    `multiple`: sides of its input must be multiples of this many pixels.  `ratio_min`, `ratio_max`: the finite
+    ratios s it was trained for.  `process`, `steps`, `start`, `end`, `eta`: how to sample with it by default.
+    `facts`: everything else (training data, licences, cost, …), for people.
+    """
+
+    name: str
+    multiple: int
+    ratio_min: float
+    ratio_max: float
+    process: Process
+    steps: int
+    start: float
+    end: float
+    eta: float
+    facts: dict[str, Any]
+
+    @staticmethod
+    def parse(text: str, label: str) -> "Card":
+        """The card in a model's metadata; ModelError if it lacks what the tool needs."""
+        try:
+            values = json.loads(text)
+            sampling = values.pop("sampling")
+            return Card(
+                name=values.pop("name"),
+                multiple=values.pop("multiple"),
+                ratio_min=values.pop("ratio_min"),
+                ratio_max=values.pop("ratio_max"),
+                process=process_from_card(sampling["process"]),
+                steps=sampling["steps"],
+                start=sampling["start"],
+                end=sampling["end"],
+                eta=sampling["eta"],
+                facts=values,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{label} has no valid driftrec card ({error}): export it again") from error
+
+
+def bundled_models() -> dict[str, Path]:
+    """Names and files of the models that ship with the package."""
+    folder = Path(str(resources.files("driftrec") / "models"))
+    return {path.stem: path for path in sorted(folder.glob("*.onnx"))}
+
+
+def find_model(name: str | os.PathLike[str]) -> Path:
+    """The file of a bundled name or of a path; ModelError names the bundled ones when there is none."""
+    models = bundled_models()
+    if str(name) in models:
+        return models[str(name)]
+    path = Path(name)
+    if path.is_file():
+        return path
+    raise ModelError(f"there is no model '{name}': give the path of an .onnx file or one of {', '.join(models)}")
+
+
+class Network:
+    """A network in ONNX Runtime.
+
+    Arguments: `model`, a bundled name or the path of an ONNX file; `threads`, how many CPU threads one evaluation
+    uses (default: all cores).  Raises ModelError for files that are not driftrec models.
+    """
+
+    def __init__(self, model: str | os.PathLike[str] = DEFAULT_MODEL, *, threads: int | None = None) -> None:
+        path = find_model(model)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's own exceptions have no public base class
+            raise ModelError(f"{path} is not a model that ONNX Runtime can run: {_first_line(error)}") from error
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.card = Card.parse(metadata.get("driftrec", "{}"), str(path))
+
+    def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray) -> np.ndarray:
+        """The clean image's estimate from r/k at ratio s.
+
+        Arguments: residual and y float32 (batch, 3, height, width), sides multiples of `card.multiple`; ratio
+        in (0, ∞], at ∞ the residual is ignored.  Returns x0, same shape, not clipped.
+        """
+        feed = {
+            "residual": residual,
+            "ratio": np.full(len(y), min(ratio, RATIO_REGRESSION), dtype=np.float32),
+            "y": y,
+        }
+        (x0,) = self._session.run(["x0"], feed)
+        return np.asarray(x0)
+
+    def regression(self) -> Denoise:
+        """E[x0 | y], the faithful estimate, as a `Denoise` that looks neither at the state nor at the time."""
+
+        def denoise(xt: Array, y: Array, t: float) -> Array:  # noqa: ARG001
+            return self(np.zeros_like(y), math.inf, y)
+
+        return denoise
+
+    def denoiser(self, process: Process) -> Denoise:
+        """E[x0 | xt, y] for a state of `process`."""
+
+        def denoise(xt: Array, y: Array, t: float) -> Array:
+            residual = xt - y
+            residual /= process.scale(t)
+            return self(residual, process.ratio(t), y)
+
+        return denoise
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

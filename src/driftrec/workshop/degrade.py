@@ -1,0 +1,126 @@
+"""Corruptions of clean pictures: frozen values that are called with pixels and a random generator.
+
+    corrupted = degradation(clean, rng)          clean, corrupted: uint8 arrays (height, width, 3)
+
+A degradation keeps size and alignment: pixel (i, j) of the result shows what pixel (i, j) of the clean picture
+showed.  JPEG is libjpeg's, through Pillow, so training sees what cameras, web sites and benchmarks produce.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels: TypeAlias = NDArray[np.uint8]
+Degradation: TypeAlias = Callable[[Pixels, Generator], Pixels]
+
+SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
+MCU = 16
+"""Period of the JPEG grid in pixels with 4:2:0 chroma; shifts are drawn from one period."""
+
+
+def jpeg(pixels: Pixels, quality: int, subsampling: str = "4:2:0") -> Pixels:
+    """The picture after compression by libjpeg at `quality` (Pillow's 1–100), same shape and dtype.
+
+    A picture whose three channels are equal is stored as a gray JPEG, as such pictures usually are.
+    """
+    gray = bool((pixels[..., :1] == pixels).all())
+    image = Image.fromarray(pixels[..., 0] if gray else pixels)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality, subsampling=subsampling)
+    with Image.open(file) as decoded:
+        return np.asarray(decoded.convert("RGB"))
+
+
+@dataclass(frozen=True)
+class Clean:
+    """No corruption: teaches the model to leave good pictures alone."""
+
+    def __call__(self, pixels: Pixels, rng: Generator) -> Pixels:  # noqa: ARG002 (every degradation takes an rng)
+        return pixels
+
+
+@dataclass(frozen=True)
+class Jpeg:
+    """One compression at a random quality, on the picture's own grid or on a shifted one.
+
+    Quality is 1 + ⌊span · u^power⌋ for uniform u: `power` 1 is uniform over [lowest, highest], larger
+    powers put weight on low qualities.  `subsampling` holds the probabilities of `SUBSAMPLINGS`.
+    With `shifted`, the grid starts at a random offset within one MCU: a crop of a larger JPEG.
+    """
+
+    lowest: int = 1
+    highest: int = 100
+    power: float = 2.0
+    subsampling: tuple[float, float, float] = (0.25, 0.05, 0.7)
+    shifted: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.lowest <= self.highest <= 100:
+            raise ValueError(f"qualities must satisfy 1 ≤ lowest ≤ highest ≤ 100, got {self.lowest}, {self.highest}")
+        if self.power <= 0:
+            raise ValueError(f"power must be positive, got {self.power}")
+        if min(self.subsampling) < 0 or abs(sum(self.subsampling) - 1) > 1e-9:
+            raise ValueError(f"subsampling must be three probabilities that add to 1, got {self.subsampling}")
+
+    def __call__(self, pixels: Pixels, rng: Generator) -> Pixels:
+        span = self.highest - self.lowest + 1
+        quality = self.lowest + int(span * rng.random() ** self.power)
+        subsampling = SUBSAMPLINGS[int(np.searchsorted(np.cumsum(self.subsampling), rng.random(), side="right"))]
+        if not self.shifted:
+            return jpeg(pixels, quality, subsampling)
+        top, left = (int(v) for v in rng.integers(0, MCU, 2))
+        padded = np.pad(pixels, ((top, 0), (left, 0), (0, 0)), mode="reflect")
+        return jpeg(padded, quality, subsampling)[top:, left:]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One degradation after the other, such as two JPEG compressions on different grids."""
+
+    links: tuple[Degradation, ...]
+
+    def __call__(self, pixels: Pixels, rng: Generator) -> Pixels:
+        for link in self.links:
+            pixels = link(pixels, rng)
+        return pixels
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """One of several degradations, drawn for each picture with the given weights."""
+
+    choices: tuple[tuple[float, Degradation], ...]
+    _edges: NDArray[np.float64] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        weights = np.array([weight for weight, _ in self.choices], dtype=np.float64)
+        if len(weights) == 0 or weights.min() < 0 or weights.sum() <= 0:
+            raise ValueError("a mixture needs weights that are not negative, at least one of them positive")
+        object.__setattr__(self, "_edges", np.cumsum(weights) / weights.sum())
+
+    def __call__(self, pixels: Pixels, rng: Generator) -> Pixels:
+        index = int(np.searchsorted(self._edges, rng.random(), side="right"))
+        return self.choices[index][1](pixels, rng)
+
+
+def jpeg_mixture(shifted: float, double: float, clean: float, power: float = 2.0) -> Mixture:
+    """What the shipped models train on: JPEGs of every quality, and shares of the cases met in the wild.
+
+    `shifted`, `double`, `clean` are the shares of crops of larger JPEGs, of pictures compressed twice
+    (the first time on a shifted grid), and of uncompressed ones; the rest is a single aligned JPEG.
+    """
+    single, moved = Jpeg(power=power), Jpeg(power=power, shifted=True)
+    return Mixture(
+        (
+            (1 - shifted - double - clean, single),
+            (shifted, moved),
+            (double, Chain((moved, single))),
+            (clean, Clean()),
+        )
+    )

@@ -1,0 +1,89 @@
+"""Muon: momentum whose matrices are orthogonalised before they are applied; AdamW for everything that is no matrix.
+
+A gradient of a convolution is dominated by a few directions; its nearest orthogonal matrix moves all of them by the
+same amount (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks").  Scaled by 0.2 √max(rows,
+columns) the update has the size of AdamW's, so both share one learning rate (Liu et al. 2025, arXiv 2502.16982).
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+def orthogonalise(matrices: Tensor, iterations: int = 5) -> Tensor:
+    """The nearest (semi-)orthogonal matrices, roughly: (batch, rows, columns), singular values all about 1.
+
+    Newton–Schulz iteration with the quintic of the Muon article, whose fixed points lie in [0.7, 1.2].
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    wide = matrices.shape[1] <= matrices.shape[2]
+    x = (matrices if wide else matrices.mT).bfloat16()
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(iterations):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return (x if wide else x.mT).to(matrices.dtype)
+
+
+class Muon(Optimizer):
+    """Muon for tensors of two or more dimensions (flattened to out × rest), AdamW for the others.
+
+    Arguments: `lr` for both; `momentum` of Muon (Nesterov); `betas` and `eps` of AdamW; `weight_decay`, decoupled,
+    for the matrices.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float,
+        *,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.99),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        defaults = {"lr": lr, "momentum": momentum, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(parameters, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:
+        """One update; closures are not supported."""
+        if closure is not None:
+            raise ValueError("Muon takes no closure")
+        for group in self.param_groups:
+            ready = [p for p in group["params"] if p.grad is not None]
+            shapes: dict[tuple[int, int], list[Tensor]] = {}
+            for p in ready:
+                if p.ndim >= 2:
+                    shapes.setdefault((p.shape[0], p.numel() // p.shape[0]), []).append(p)
+                else:
+                    self._adam(p, group)
+            for shape, members in shapes.items():
+                self._muon(members, shape, group)
+
+    def _muon(self, members: list[Tensor], shape: tuple[int, int], group: dict[str, Any]) -> None:
+        momentum = group["momentum"]
+        updates = []
+        for p in members:
+            state = self.state[p]
+            buffer = state.setdefault("momentum", torch.zeros_like(p))
+            buffer.lerp_(p.grad, 1 - momentum)
+            updates.append(p.grad.lerp(buffer, momentum).reshape(shape))
+        size = 0.2 * max(shape) ** 0.5
+        for p, update in zip(members, orthogonalise(torch.stack(updates)), strict=True):
+            p.mul_(1 - group["lr"] * group["weight_decay"])
+            p.add_(update.reshape(p.shape), alpha=-group["lr"] * size)
+
+    def _adam(self, p: Tensor, group: dict[str, Any]) -> None:
+        state, (beta1, beta2) = self.state[p], group["betas"]
+        count = state.setdefault("count", torch.zeros((), device="cpu"))
+        mean = state.setdefault("mean", torch.zeros_like(p))
+        square = state.setdefault("square", torch.zeros_like(p))
+        count += 1
+        mean.lerp_(p.grad, 1 - beta1)
+        square.mul_(beta2).addcmul_(p.grad, p.grad, value=1 - beta2)
+        correction = (1 - beta2 ** count.item()) ** 0.5 / (1 - beta1 ** count.item())
+        p.addcdiv_(mean, square.sqrt().add_(group["eps"]), value=-group["lr"] * correction)

@@ -1,0 +1,175 @@
+"""The efficient U-Net: residual blocks on unshuffled pixels, steered by the noise level.
+
+Three decisions make it cheap.  Pixels are first unshuffled into `patch` × `patch` cells, so no convolution
+runs at full resolution; there is no normalisation and no attention, so a tile sees the same statistics as the
+whole picture; and skips are added, not concatenated.  What remains are 3×3 convolutions wide enough to keep a
+CPU's vector units busy.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+EMBEDDING = 64
+"""Width of the noise-level embedding: half of it sines, half cosines."""
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """Shape of a `UNet`; one definition gives every size.
+
+    Level 0 works on `patch`-fold unshuffled pixels, each further level at half the resolution of the one
+    before.  `encoder` and `decoder` count the residual blocks of each level on the way down and up; the
+    deepest level has no decoder.
+    """
+
+    patch: int = 2
+    channels: tuple[int, ...] = (48, 96, 160)
+    encoder: tuple[int, ...] = (1, 1, 2)
+    decoder: tuple[int, ...] = (1, 1)
+
+    def __post_init__(self) -> None:
+        if not len(self.channels) == len(self.encoder) == len(self.decoder) + 1:
+            raise ValueError(
+                f"channels {self.channels}, encoder {self.encoder} and decoder {self.decoder} do not fit: "
+                "give as many encoder counts as levels, and one decoder count fewer"
+            )
+        if min(self.patch, *self.channels) < 1 or min(self.encoder + self.decoder) < 0:
+            raise ValueError("patch and channels must be at least 1, block counts at least 0")
+
+    @property
+    def multiple(self) -> int:
+        """Height and width of the input must be multiples of this many pixels."""
+        return self.patch * 2 ** (len(self.channels) - 1)
+
+    def card(self) -> dict[str, object]:
+        """The configuration as JSON-ready values."""
+        return asdict(self)
+
+
+class Block(nn.Module):
+    """x + conv(relu(film(conv(x)))), where the noise level scales and shifts the hidden channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.film = nn.Linear(EMBEDDING, 2 * channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        scale, shift = self.film(embedding)[:, :, None, None].chunk(2, dim=1)
+        hidden = F.relu(torch.addcmul(shift, self.first(x), 1 + scale), inplace=True)
+        return x + self.second(hidden)
+
+
+class Down(nn.Module):
+    """Halves the resolution: 2×2 cells to channels, then a linear map."""
+
+    def __init__(self, fine: int, coarse: int) -> None:
+        super().__init__()
+        self.project = nn.Conv2d(4 * fine, coarse, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.project(F.pixel_unshuffle(x, 2))
+
+
+class Up(nn.Module):
+    """Doubles the resolution: a linear map, then channels to 2×2 cells."""
+
+    def __init__(self, coarse: int, fine: int) -> None:
+        super().__init__()
+        self.project = nn.Conv2d(coarse, 4 * fine, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.project(x), 2)
+
+
+class NoiseEmbedding(nn.Module):
+    """Fourier features of c_noise = ¼ ln s, then one hidden layer: (batch,) -> (batch, EMBEDDING)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # c_noise spans about [−1.5, 1.8]: from one period over that range to one per tenth of it.
+        self.register_buffer("frequencies", 2 * math.pi * torch.logspace(-0.5, 0.5, EMBEDDING // 2))
+        self.layers = nn.Sequential(nn.Linear(EMBEDDING, EMBEDDING), nn.ReLU())
+
+    def forward(self, c_noise: Tensor) -> Tensor:
+        phase = c_noise[:, None] * self.frequencies
+        return self.layers(torch.cat([phase.sin(), phase.cos()], dim=1))
+
+
+class UNet(nn.Module):
+    """F(r, c_noise, y): the raw network inside the preconditioned denoiser.
+
+    Arguments of `forward`: scaled residual and corrupted image, both (batch, 3, height, width), height and
+    width multiples of `config.multiple`; c_noise (batch,).  Returns (batch, 3, height, width).
+    """
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        cell = 3 * config.patch**2
+        widths = config.channels
+        self.embed = NoiseEmbedding()
+        self.stem = nn.Conv2d(2 * cell, widths[0], 3, padding=1)
+        self.encoder = nn.ModuleList(_blocks(w, n) for w, n in zip(widths, config.encoder, strict=True))
+        self.down = nn.ModuleList(Down(a, b) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(Up(b, a) for a, b in pairwise(widths))
+        self.decoder = nn.ModuleList(_blocks(w, n) for w, n in zip(widths, config.decoder, strict=False))
+        self.head = nn.Conv2d(widths[0], cell, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, r: Tensor, c_noise: Tensor, y: Tensor) -> Tensor:
+        embedding = self.embed(c_noise)
+        x = self.stem(F.pixel_unshuffle(torch.cat([r, 4 * y - 2], dim=1), self.config.patch))
+        skips = []
+        for level, blocks in enumerate(self.encoder):
+            for block in blocks:
+                x = block(x, embedding)
+            if level < len(self.down):
+                skips.append(x)
+                x = self.down[level](x)
+        for level in reversed(range(len(self.up))):
+            x = skips[level] + self.up[level](x)
+            for block in self.decoder[level]:
+                x = block(x, embedding)
+        return F.pixel_shuffle(self.head(x), self.config.patch)
+
+
+def _blocks(channels: int, count: int) -> nn.ModuleList:
+    return nn.ModuleList(Block(channels) for _ in range(count))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one evaluation takes: `multiply_adds` of the convolutions per image pixel, and `parameters`."""
+
+    multiply_adds: float
+    parameters: int
+
+
+def cost(network: UNet) -> Cost:
+    """Counts the multiply–adds of every convolution by running the network's shapes, without arithmetic."""
+    size = 8 * network.config.multiple
+    total = 0
+
+    def count(module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        if isinstance(module, nn.Conv2d):
+            total += module.weight.numel() * output.shape[-2] * output.shape[-1]
+
+    shadow = UNet(network.config).to("meta")
+    for module in shadow.modules():
+        module.register_forward_hook(count)
+    image = torch.empty(1, 3, size, size, device="meta")
+    shadow(image, torch.empty(1, device="meta"), image)
+    return Cost(total / size**2, sum(p.numel() for p in network.parameters()))

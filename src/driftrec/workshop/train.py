@@ -1,0 +1,252 @@
+"""The training loop: resumable at any kill, on one CPU or several GPUs, through Lightning Fabric.
+
+`train` is a generator of log records.  The state of a run is its last checkpoint and nothing else: crop i, noise of
+step n and learning rate at a given progress are pure functions, so a resumed run of a fixed number of steps ends in the
+very weights that an uninterrupted one would have reached.
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from driftrec.workshop import checkpoint
+from driftrec.workshop.config import NoiseSection, TrainConfig
+from driftrec.workshop.data import Corpus, Crops, open_corpus
+from driftrec.workshop.denoiser import Denoiser, loss
+from driftrec.workshop.muon import Muon
+from driftrec.workshop.nn.unet import UNet
+from driftrec.workshop.validate import validate, validation_set
+
+LOG, LAST, BEST, SHEET = "log.jsonl", "last.safetensors", "best.safetensors", "sheet.png"
+
+
+class Batches(Dataset[tuple[Tensor, Tensor]]):
+    """Batch n of this rank as a map-style data set, so that loader processes make whole batches."""
+
+    def __init__(self, crops: Crops, size: int, rank: int, ranks: int) -> None:
+        self.crops, self.size, self.rank, self.ranks = crops, size, rank, ranks
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        first = (number * self.ranks + self.rank) * self.size
+        clean, corrupted = self.crops.batch(range(first, first + self.size))
+        return torch.from_numpy(clean), torch.from_numpy(corrupted)
+
+
+class Ema:
+    """Exponential moving average of weights, with a horizon that grows with the run until `decay`."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.weights = {name: p.detach().clone() for name, p in model.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Moves towards the model's weights after step number `step` (from 1)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.weights.values()), list(model.parameters()), 1 - decay)
+
+    @contextmanager
+    def swapped_into(self, model: nn.Module) -> Iterator[None]:
+        """Within the context the model has the averaged weights."""
+        own = {name: p.detach().clone() for name, p in model.named_parameters()}
+        model.load_state_dict(self.weights, strict=False)
+        try:
+            yield
+        finally:
+            model.load_state_dict(own, strict=False)
+
+
+def train(
+    config: TrainConfig, out: Path, time_limit: float | None = None, cache: Path | None = None
+) -> Iterator[dict[str, Any]]:
+    """Trains, or goes on with, the run in folder `out`; yields a record at every validation.
+
+    `time_limit` (minutes) ends this sitting.  The run itself is `config.steps` or `config.minutes` long; where it
+    states neither, `time_limit` is its length.  The learning rate falls to zero at the end of the run.  Records are also
+    appended to log.jsonl; last.safetensors resumes the run, best.safetensors holds the averaged weights of the best
+    validation, sheet.png shows held-out crops: clean, JPEG, faithful, natural.
+    """
+    run = Run(config, out, time_limit, cache)
+    while not run.finished:
+        run.step()
+        finished = run.finished  # asked once: the clock goes on while we validate and save
+        if finished or run.due("validate", config.validate_every):
+            yield run.validate()
+        if finished or run.due("save", config.save_every):
+            run.save()
+
+
+class Run:
+    """A run in progress: what `train` steps, validates and saves.  Arguments as for `train`."""
+
+    def __init__(self, config: TrainConfig, out: Path, time_limit: float | None, cache: Path | None) -> None:
+        self.minutes = config.minutes if config.minutes or config.steps else time_limit
+        if not (self.minutes or config.steps):
+            raise ValueError("how long? give the recipe steps or minutes, or a time limit")
+        self.config, self.out, self.time_limit = config, out, time_limit
+        self.fabric = fabric = _fabric(config)
+        fabric.seed_everything(config.seed, verbose=False)
+        corpus, held_out = open_corpus(list(config.data.folders), cache).split(config.data.held_out)
+        self.validation = validation_set(held_out)
+        self.facts = {"config": config.model_dump(mode="json"), "data": corpus.summary(), "hardware": hardware()}
+        model = Denoiser(UNet(config.network.build()), config.noise.residual_std)
+        model = model.to(memory_format=torch.channels_last)
+        self.network, self.optimizer = fabric.setup(model, _optimizer(config, model))
+        self.model, self.ema, self.names = model, Ema(model, config.ema), [n for n, _ in model.named_parameters()]
+        self.steps, self.before, self.best = 0, 0.0, float("-inf")
+        self._resume()
+        compiled = fabric.device.type == "cuda" if config.compile is None else config.compile
+        self.denoise = torch.compile(self.network) if compiled else self.network
+        self.batches = iter(_loader(fabric, config, corpus, self.steps))
+        self.started = time.monotonic()
+        self.last = {"validate": 0.0, "save": 0.0}
+        self.losses: list[Tensor] = []
+
+    @property
+    def sitting(self) -> float:
+        """Minutes since this sitting's start."""
+        return (time.monotonic() - self.started) / 60
+
+    @property
+    def progress(self) -> float:
+        """How much of the run is done, from 0 to 1."""
+        by_steps = self.steps / self.config.steps if self.config.steps else 0.0
+        return max(by_steps, (self.before + self.sitting) / self.minutes if self.minutes else 0.0)
+
+    @property
+    def finished(self) -> bool:
+        """The run, or this sitting, is over."""
+        return self.progress >= 1 or (self.time_limit is not None and self.sitting >= self.time_limit)
+
+    def due(self, work: str, every: float) -> bool:
+        """Whether `every` minutes have passed since that work was last due."""
+        if self.sitting - self.last[work] < every:
+            return False
+        self.last[work] = self.sitting
+        return True
+
+    def step(self) -> None:
+        """One step of the optimiser."""
+        config, fabric = self.config, self.fabric
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.learning_rate * rate_factor(config, self.steps, self.progress)
+        x0, y = (image.float().div_(255).contiguous(memory_format=torch.channels_last) for image in next(self.batches))
+        seed = (config.seed * 1_000_003 + self.steps) * fabric.world_size + fabric.global_rank
+        ratio, z = draw_noise(x0, config.noise, seed)
+        residual = x0 - y + z * torch.where(ratio.isinf(), 0.0, ratio)[:, None, None, None]
+        value = loss(x0, y, self.denoise(residual, ratio, y), ratio, config.noise.floor).mean()
+        fabric.backward(value)
+        fabric.clip_gradients(self.network, self.optimizer, max_norm=config.clip, error_if_nonfinite=False)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.steps += 1
+        self.ema.update(self.model, self.steps)
+        self.losses.append(value.detach())
+
+    def validate(self) -> dict[str, Any]:
+        """Scores of the averaged weights, logged; kept as best.safetensors when they are the best so far."""
+        main = self.fabric.is_global_zero
+        with self.ema.swapped_into(self.model):
+            scores = validate(self.network, self.validation, self.fabric.device, self.out / SHEET if main else None)
+        record = {
+            "step": self.steps,
+            "minutes": round(self.before + self.sitting, 2),
+            "loss": round(torch.stack(self.losses).mean().item(), 4),
+            **{name: round(score, 3) for name, score in scores.items()},
+        }
+        self.losses.clear()
+        mean = sum(score for name, score in scores.items() if name.startswith("faithful"))
+        if mean > self.best:
+            self.best = mean
+            self._write(BEST, self.ema.weights)
+        if main:
+            with (self.out / LOG).open("a") as log:
+                log.write(json.dumps(record) + "\n")
+        return record
+
+    def save(self) -> None:
+        """Writes all that the next sitting needs."""
+        weights = dict(self.model.named_parameters())
+        state = {f"model.{k}": v for k, v in weights.items()} | {f"ema.{k}": v for k, v in self.ema.weights.items()}
+        self._write(LAST, state | checkpoint.optimizer_tensors(self.optimizer, self.names))
+
+    def _write(self, name: str, tensors: dict[str, Tensor]) -> None:
+        if self.fabric.is_global_zero:
+            state = {"step": self.steps, "minutes": self.before + self.sitting, "best": self.best}
+            checkpoint.write(self.out / name, tensors, self.facts | state)
+
+    def _resume(self) -> None:
+        """Takes up the run in the folder, if there is one."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        if not (self.out / LAST).exists():
+            return
+        tensors, facts = checkpoint.read(self.out / LAST)
+        if facts["config"]["network"] != self.facts["config"]["network"]:
+            raise ValueError(f"{self.out} holds a run of another network: choose another folder, or its own recipe")
+        self.model.load_state_dict(checkpoint.select(tensors, "model."), strict=False)
+        averaged = checkpoint.select(tensors, "ema.")
+        self.ema.weights = {name: averaged[name].to(self.fabric.device) for name in self.names}
+        checkpoint.load_optimizer(self.optimizer, tensors, self.names)
+        self.steps, self.before, self.best = facts["step"], facts["minutes"], facts["best"]
+
+
+def hardware() -> str:
+    """The device that trains, for the model card."""
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} × {torch.cuda.get_device_name()}"
+    return f"{os.cpu_count()} CPU cores, {platform.machine()}"
+
+
+def rate_factor(config: TrainConfig, step: int, progress: float) -> float:
+    """Learning rate over its peak: linear warm-up, flat, linear fall to zero over the last `anneal` of the run."""
+    return min(1.0, (step + 1) / max(config.warm_up, 1), max(1 - progress, 0.0) / config.anneal)
+
+
+def draw_noise(x0: Tensor, config: NoiseSection, seed: int) -> tuple[Tensor, Tensor]:
+    """(ratio s (batch,), z like x0): the first share of the batch at s = ∞, the rest with ln s normal."""
+    generator = torch.Generator(x0.device).manual_seed(seed)
+    ratio = (config.log_mean + config.log_std * torch.randn(len(x0), generator=generator, device=x0.device)).exp()
+    ratio[: round(config.regression * len(x0))] = torch.inf
+    return ratio, torch.randn(x0.shape, generator=generator, device=x0.device)
+
+
+def _fabric(config: TrainConfig) -> Fabric:
+    precision = config.precision
+    if precision == "auto":
+        fast = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()
+        precision = "bf16-mixed" if fast else "32-true"
+    return Fabric(precision=precision)
+
+
+def _optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
+    rate, decay = config.learning_rate, config.weight_decay
+    if config.optimizer == "muon":
+        return Muon(model.parameters(), rate, weight_decay=decay)
+    return torch.optim.AdamW(model.parameters(), rate, (0.9, 0.99), weight_decay=decay, fused=True)
+
+
+def _loader(fabric: Fabric, config: TrainConfig, corpus: Corpus, first: int) -> DataLoader[tuple[Tensor, Tensor]]:
+    if config.batch % fabric.world_size:
+        raise ValueError(f"a batch of {config.batch} cannot be shared by {fabric.world_size} devices: change batch")
+    data = config.data
+    crops = Crops(corpus, data.degradation(), data.crop, config.seed, data.gray)
+    batches = Batches(crops, config.batch // fabric.world_size, fabric.global_rank, fabric.world_size)
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(first, 2**40),
+        num_workers=config.workers,
+        prefetch_factor=8 if config.workers else None,
+        pin_memory=fabric.device.type == "cuda",
+    )
+    return fabric.setup_dataloaders(loader, use_distributed_sampler=False)

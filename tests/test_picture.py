@@ -1,0 +1,477 @@
+"""Opening and saving: every mode, format, orientation, piece of metadata and refusal."""
+
+import contextlib
+import dataclasses
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, ImageOps
+from PIL.PngImagePlugin import PngInfo
+
+from driftrec.picture import MAX_PIXELS, SAVE_EXTENSIONS, Picture, PictureError, open_picture, save_picture
+
+LOSSLESS = [extension for extension in SAVE_EXTENSIONS if not extension.startswith(".jp")]
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def noise(*shape, dtype=np.uint8):
+    return np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+def encoded(image, file_format, **options):
+    stream = io.BytesIO()
+    image.save(stream, file_format, **options)
+    return stream.getvalue()
+
+
+def exif_with(orientation, endian="<"):
+    exif = Image.Exif()
+    exif.endian = endian
+    exif[0x010F] = "Maker of cameras"
+    exif[0x0112] = orientation
+    exif[0x8298] = "Someone"
+    exif.get_ifd(0x8769)[0x927C] = b"a maker's note"
+    return exif
+
+
+# ------------------------------------------------------------------------------------------------ modes, formats
+
+
+@pytest.mark.parametrize("extension", LOSSLESS)
+@pytest.mark.parametrize(
+    ("mode", "channels"), [("L", None), ("LA", 2), ("RGB", 3), ("RGBA", 4)], ids=["L", "LA", "RGB", "RGBA"]
+)
+def test_round_trip_is_exact(tmp_path, mode, channels, extension):
+    original = Image.fromarray(noise(11, 7, channels) if channels else noise(11, 7))
+    assert original.mode == mode
+    path = tmp_path / f"out{extension}"
+
+    save_picture(open_picture(original), path)
+
+    with Image.open(path) as saved:
+        expected = original.convert(mode.replace("LA", "RGBA").replace("L", "RGB")) if "webp" in extension else original
+        assert saved.mode == expected.mode
+        np.testing.assert_array_equal(np.asarray(saved), np.asarray(expected))
+
+
+@pytest.mark.parametrize("extension", [".png", ".tif"])
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_sixteen_bit_gray_stays_so(tmp_path, file_format, extension):
+    samples = noise(9, 5, dtype=np.uint16)
+    picture = open_picture(encoded(Image.fromarray(samples), file_format))
+    assert (picture.bit_depth, picture.gray, picture.pixels.dtype) == (16, True, np.uint16)
+
+    save_picture(picture.replace_pixels(picture.as_float()), tmp_path / f"out{extension}")
+
+    with Image.open(tmp_path / f"out{extension}") as saved:
+        assert saved.mode == "I;16"
+        np.testing.assert_array_equal(np.asarray(saved), samples)
+
+
+def test_big_endian_and_integer_samples_are_sixteen_bit():
+    samples = noise(4, 6, dtype=np.uint16)
+    netpbm = b"P5 6 4 65535\n" + samples.astype(">u2").tobytes()
+    for source in (netpbm, Image.fromarray(samples.astype(np.int32)), Image.fromarray(samples.astype(">u2"))):
+        np.testing.assert_array_equal(open_picture(source).pixels[..., 1], samples)
+
+
+def test_bilevel_becomes_gray():
+    picture = open_picture(Image.fromarray(noise(8, 8) > 127))
+    assert picture.gray
+    assert set(np.unique(picture.pixels)) == {0, 255}
+    assert picture.to_pil().mode == "L"
+
+
+def test_palette_becomes_colour_and_its_transparency_alpha():
+    palette = Image.new("P", (4, 2))
+    palette.putpalette([10, 20, 30, 200, 100, 50])
+    palette.putpixel((0, 0), 1)
+    opaque = open_picture(encoded(palette, "PNG"))
+    assert opaque.alpha is None
+    np.testing.assert_array_equal(opaque.pixels[0, 0], [200, 100, 50])
+
+    clear = open_picture(encoded(palette, "PNG", transparency=1))
+    assert clear.alpha is not None
+    assert (clear.alpha[0, 0], clear.alpha[0, 1]) == (0, 255)
+    np.testing.assert_array_equal(clear.pixels, opaque.pixels)
+
+
+@pytest.mark.parametrize(("mode", "key"), [("L", 7), ("RGB", (7, 7, 7))])
+def test_transparent_colour_becomes_alpha(mode, key):
+    image = Image.new(mode, (3, 2), 9 if mode == "L" else (9, 9, 9))
+    image.putpixel((1, 0), key)
+    picture = open_picture(encoded(image, "PNG", transparency=key))
+    assert picture.alpha is not None
+    np.testing.assert_array_equal(picture.alpha == 0, [[False, True, False], [False, False, False]])
+    assert picture.to_pil().mode == mode + "A"
+
+
+@pytest.mark.parametrize("source_mode", ["HSV", "YCbCr", "RGBX"])
+def test_other_colour_modes_become_rgb(source_mode):
+    image = Image.fromarray(noise(4, 4, 3)).convert(source_mode)
+    np.testing.assert_array_equal(open_picture(image).pixels, np.asarray(image.convert("RGB")))
+
+
+def cmyk_profile():
+    """A CMYK profile by hand: a 2-point table to Lab in which ink of any kind is L = 50, paper is white."""
+    corners = b"\xff\x80\x80" + b"\x80\x80\x80" * 15
+    ramp = bytes(range(256))
+    identity = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
+    table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + ramp * 4 + corners + ramp * 3
+    header = struct.pack(">I4xI4s4s4s12x4s", 144 + len(table), 0x02400000, b"prtr", b"CMYK", b"Lab ", b"acsp")
+    header = header.ljust(68, b"\0") + struct.pack(">3i", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + struct.pack(">I4sII", 1, b"A2B0", 144, len(table)) + table
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "TIFF"])
+def test_cmyk_goes_through_its_profile(file_format):
+    image = Image.new("CMYK", (16, 16), (255, 0, 0, 0))  # full cyan; the profile above calls it a mid gray
+    with_profile = open_picture(encoded(image, file_format, icc_profile=cmyk_profile()))
+    without = open_picture(encoded(image, file_format))
+    broken = open_picture(encoded(image, file_format, icc_profile=b"no profile at all"))
+
+    assert np.ptp(with_profile.pixels[0, 0].astype(int)) <= 2
+    assert with_profile.icc_profile is None
+    np.testing.assert_allclose(without.pixels[0, 0], [0, 255, 255], atol=2)
+    np.testing.assert_array_equal(broken.pixels, without.pixels)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_jpeg_keeps_its_mode_and_full_chroma(tmp_path, mode):
+    image = Image.new("RGB", (16, 16), (200, 30, 40)).convert(mode)
+    save_picture(open_picture(image), tmp_path / "out.JPG")
+    with Image.open(tmp_path / "out.JPG") as saved:
+        assert (saved.format, saved.mode) == ("JPEG", mode)
+        assert mode == "L" or [layer[1:3] for layer in saved.layer] == [(1, 1)] * 3
+        np.testing.assert_allclose(np.asarray(saved).astype(int), np.asarray(image), atol=2)
+
+
+def test_all_kinds_of_source_agree(tmp_path):
+    path = tmp_path / "in.png"
+    Image.fromarray(noise(6, 6, 3)).save(path)
+    with path.open("rb") as stream, Image.open(path) as image:
+        for source in (path, str(path), path.read_bytes(), stream, image):
+            picture = open_picture(source)
+            np.testing.assert_array_equal(picture.pixels, noise(6, 6, 3))
+            assert picture.source_format == "PNG"
+        assert not stream.closed
+
+
+def test_first_picture_of_a_camera_file():
+    first, second = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")
+    picture = open_picture(encoded(first, "MPO", save_all=True, append_images=[second]))
+    assert picture.source_format == "MPO"
+    np.testing.assert_allclose(picture.pixels[4, 4], [255, 0, 0], atol=2)
+
+
+# ---------------------------------------------------------------------------------------------------- the value
+
+
+def test_rounds_to_nearest_and_clips():
+    levels = np.array([-0.2, 0.49, 0.51, 127.4, 127.6, 254.6, 300.0], np.float32) / 255
+    pixels = np.repeat(levels[None, :, None], 3, axis=2)
+    np.testing.assert_array_equal(np.asarray(Picture(pixels).to_pil())[0, :, 0], [0, 0, 1, 127, 128, 255, 255])
+
+
+def test_as_float_is_exact_at_both_depths():
+    for dtype, depth in ((np.uint8, 8), (np.uint16, 16)):
+        every = np.arange(np.iinfo(dtype).max + 1).astype(dtype).reshape(1, -1, 1).repeat(3, axis=2)
+        picture = Picture(every, gray=True, bit_depth=depth)
+        unit = picture.as_float()
+        assert unit.dtype == np.float32
+        assert (unit.min(), unit.max(), unit.flags.c_contiguous) == (0, 1, True)
+        np.testing.assert_array_equal(np.asarray(picture.replace_pixels(unit).to_pil())[0], every[0, :, 0])
+
+
+def test_gray_is_the_mean_of_the_restored_channels():
+    picture = open_picture(Image.new("L", (2, 2), 100))
+    restored = picture.as_float() + np.array([-3, 0, 9], np.float32) / 255
+    image = picture.replace_pixels(restored).to_pil()
+    assert image.mode == "L"
+    assert np.asarray(image)[0, 0] == 102
+
+
+def test_replace_pixels_keeps_the_rest():
+    data = encoded(Image.fromarray(noise(4, 6, 4)), "PNG", exif=exif_with(6), icc_profile=SRGB)
+    picture = open_picture(data)
+    other = picture.replace_pixels(np.zeros((4, 6, 3), np.float32))
+    for name in ("alpha", "gray", "bit_depth", "orientation", "exif", "icc_profile", "xmp", "source_format"):
+        assert getattr(other, name) is getattr(picture, name)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"pixels": np.zeros((4, 4), np.uint8)}, "shape"),
+        ({"pixels": np.zeros((0, 4, 3), np.uint8)}, "shape"),
+        ({"pixels": np.zeros((4, 4, 3), np.float64)}, "float64"),
+        ({"pixels": np.zeros((4, 4, 3), np.uint16)}, "uint16"),
+        ({"pixels": np.full((4, 4, 3), np.nan, np.float32)}, "finite"),
+        ({"alpha": np.zeros((4, 5), np.uint8)}, "alpha"),
+        ({"alpha": np.zeros((4, 4), np.float32)}, "alpha"),
+        ({"bit_depth": 12}, "8 or 16"),
+        ({"bit_depth": 16}, "gray"),
+        ({"orientation": 0}, "1 to 8"),
+    ],
+)
+def test_impossible_pictures_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        Picture(**{"pixels": np.zeros((4, 4, 3), np.uint8)} | options)
+
+
+def test_restored_pixels_of_another_size_are_refused():
+    with pytest.raises(ValueError, match="shape"):
+        Picture(np.zeros((4, 4, 3), np.uint8)).replace_pixels(np.zeros((4, 5, 3), np.float32))
+
+
+# ------------------------------------------------------------------------------------------ orientation, metadata
+
+
+@pytest.mark.parametrize("endian", ["<", ">"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_once_and_only_on_the_way_out(tmp_path, orientation, endian):
+    original = Image.fromarray(noise(5, 9, 4))
+    data = encoded(original, "PNG", exif=exif_with(orientation, endian))
+    picture = open_picture(data)
+
+    assert picture.orientation == orientation
+    np.testing.assert_array_equal(picture.pixels, np.asarray(original)[..., :3])  # in file order
+    save_picture(picture, tmp_path / "out.png")
+
+    with Image.open(io.BytesIO(data)) as source, Image.open(tmp_path / "out.png") as saved:
+        np.testing.assert_array_equal(np.asarray(saved), np.asarray(ImageOps.exif_transpose(source)))
+        assert saved.getexif()[0x0112] == 1
+    assert open_picture(tmp_path / "out.png").orientation == 1
+
+
+@pytest.mark.parametrize("extension", SAVE_EXTENSIONS)
+def test_metadata_survives_in_every_format(tmp_path, extension):
+    data = encoded(Image.new("RGB", (16, 8)), "JPEG", exif=exif_with(6), icc_profile=SRGB, xmp=XMP)
+    save_picture(open_picture(data), tmp_path / f"out{extension}")
+
+    with Image.open(tmp_path / f"out{extension}") as saved:
+        saved.load()
+        assert saved.size == (8, 16)
+        assert saved.info["icc_profile"] == SRGB
+        assert saved.info["xmp"] == XMP.replace(b'"6"', b'"1"')
+        exif = saved.getexif()
+        assert (exif[0x010F], exif[0x8298]) == ("Maker of cameras", "Someone")
+        assert exif.get_ifd(0x8769)[0x927C] == b"a maker's note"
+        assert exif.get(0x0112, 1) == 1
+    again = open_picture(tmp_path / f"out{extension}")
+    assert again.orientation == 1
+    assert again.icc_profile == SRGB
+
+
+def test_only_the_orientation_of_the_exif_block_changes():
+    block = exif_with(8).tobytes()
+    picture = open_picture(encoded(Image.new("RGB", (8, 8)), "JPEG", exif=block))
+    assert picture.exif is not None
+    changed = [(a, b) for a, b in zip(block[6:], picture.exif, strict=True) if a != b]
+    assert changed == [(8, 1)]
+
+
+def test_tiff_gives_its_descriptive_tags_and_no_others():
+    data = encoded(Image.fromarray(noise(6, 4, 3)), "TIFF", exif=exif_with(6).tobytes())
+    picture = open_picture(data)
+    assert picture.orientation == 1  # Pillow turns a TIFF while it decodes it
+    assert picture.pixels.shape == (4, 6, 3)
+    tags = Image.Exif()
+    tags.load(picture.exif or b"")
+    assert set(tags) == {0x010F, 0x8298, 0x8769}
+    assert tags.get_ifd(0x8769) == {0x927C: b"a maker's note"}
+
+
+def test_orientation_in_xmp_alone_counts(tmp_path):
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    picture = open_picture(encoded(Image.fromarray(noise(4, 6, 3)), "PNG", pnginfo=info))
+    assert (picture.orientation, picture.exif) == (6, None)
+    save_picture(picture, tmp_path / "out.png")
+    assert open_picture(tmp_path / "out.png").orientation == 1
+
+
+@pytest.mark.parametrize("block", [b"", b"II*\0", b"II*\0\xff\xff\xff\0", b"MM\0*\0\0\0\x08\0\x09", b"rubbish" * 5])
+def test_broken_exif_does_not_cost_the_picture(block):
+    picture = open_picture(encoded(Image.new("RGB", (8, 8)), "JPEG", exif=b"Exif\0\0" + block))
+    assert (picture.orientation, picture.exif) == (1, None)
+
+
+@pytest.mark.parametrize("value", [0, 9, 300])
+def test_orientations_out_of_range_mean_none(value):
+    assert open_picture(encoded(Image.new("RGB", (8, 8)), "JPEG", exif=exif_with(value))).orientation == 1
+
+
+def test_gray_profile_stays_off_a_format_without_gray(tmp_path):
+    picture = dataclasses.replace(open_picture(Image.new("L", (4, 4))), icc_profile=SRGB)
+    save_picture(picture, tmp_path / "out.webp")
+    save_picture(picture, tmp_path / "out.png")
+    assert open_picture(tmp_path / "out.webp").icc_profile is None
+    assert open_picture(tmp_path / "out.png").icc_profile == SRGB
+
+
+# ----------------------------------------------------------------------------------------------- refusals, opening
+
+
+def png_header(width, height):
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(b""))
+    )
+
+
+def bad_files():
+    photo = Image.fromarray(noise(64, 64, 3))
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "green", "blue")]
+    many = {"save_all": True, "append_images": frames[1:]}
+    jpeg, png = encoded(photo, "JPEG"), encoded(photo, "PNG")
+    too_large = f"has more than {MAX_PIXELS // 10**6} megapixels: cut it into parts first"
+    return {
+        "cut.jpg": (jpeg[: len(jpeg) // 2], "is damaged or cut short (image file is truncated"),
+        "cut.png": (png[: len(png) // 2], "is damaged or cut short ("),
+        "headless.jpg": (jpeg[:20], "is not a picture: give a JPEG, PNG, WebP, TIFF or AVIF file"),
+        "garbled.png": (png[:60] + bytes(200) + png[260:], "is damaged or cut short ("),
+        "text.jpg": (b"Hello, I am a picture.", "is not a picture: give a JPEG, PNG, WebP, TIFF or AVIF file"),
+        "nothing.jpg": (b"", "is not a picture: give a JPEG, PNG, WebP, TIFF or AVIF file"),
+        "moving.gif": (
+            encoded(frames[0], "GIF", **many),
+            "holds 3 frames or pages: save the one to restore as a file of its own",
+        ),
+        "moving.webp": (encoded(frames[0], "WEBP", **many), "holds 3 frames or pages"),
+        "moving.png": (encoded(frames[0], "PNG", **many), "holds 3 frames or pages"),
+        "pages.tif": (encoded(frames[0], "TIFF", **many), "holds 3 frames or pages"),
+        "floats.tif": (
+            encoded(Image.new("F", (4, 4)), "TIFF"),
+            "has pixels of the kind F: convert it to 8-bit RGB first",
+        ),
+        "wide.tif": (
+            encoded(Image.new("I", (4, 4), -5), "TIFF"),
+            "has samples outside 0 to 65535: convert it to 8 or 16 bits first",
+        ),
+        "bomb.png": (png_header(50_000, 50_000), too_large),
+        "large.png": (png_header(MAX_PIXELS // 1000 + 1, 1000), too_large),
+    }
+
+
+@pytest.mark.parametrize("name", bad_files())
+def test_bad_files_are_refused_in_one_sentence(tmp_path, name):
+    data, words = bad_files()[name]
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(PictureError) as refusal:
+        open_picture(path)
+    assert str(refusal.value).startswith(f"{path} {words}")
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF", "GIF"])
+def test_damage_of_any_kind_ends_in_a_picture_or_a_picture_error(file_format):
+    whole = encoded(Image.fromarray(noise(24, 24, 3)), file_format, exif=exif_with(6).tobytes())
+    rng = np.random.default_rng(1)
+    for _ in range(60):
+        damaged = bytearray(whole[: rng.integers(len(whole) // 2, len(whole) + 1)])
+        for place in rng.integers(0, min(len(damaged), 400), 4):
+            damaged[place] = rng.integers(256)
+        with contextlib.suppress(PictureError):  # and nothing else
+            assert open_picture(bytes(damaged)).pixels.shape[2] == 3
+
+
+def test_large_but_allowed_pictures_raise_no_warning():
+    with pytest.raises(PictureError, match="cut short"):  # the header passes: only the pixels are missing
+        open_picture(png_header(12_000, 12_000))
+
+
+def test_missing_files_and_folders_are_refused(tmp_path):
+    with pytest.raises(PictureError, match=r"no\.jpg does not exist: check the name and the folder"):
+        open_picture(tmp_path / "no.jpg")
+    with pytest.raises(PictureError, match="is a folder: give the pictures in it one by one"):
+        open_picture(tmp_path)
+
+
+def test_unreadable_files_are_refused(tmp_path, monkeypatch):
+    def deny(*_):
+        raise PermissionError(13, "Permission denied")
+
+    path = tmp_path / "in.png"
+    Image.new("L", (2, 2)).save(path)
+    monkeypatch.setattr(Image, "open", deny)
+    with pytest.raises(PictureError, match=r"in\.png may not be read: ask its owner for permission"):
+        open_picture(path)
+
+
+def test_sources_without_a_name_are_named_in_words():
+    with pytest.raises(PictureError, match=r"^the picture given is not a picture"):
+        open_picture(b"text")
+    with pytest.raises(PictureError, match=r"^the picture given is 0 × 5 pixels: give a picture that is not empty"):
+        open_picture(Image.new("RGB", (0, 5)))
+
+
+def test_other_objects_are_a_type_error():
+    with pytest.raises(TypeError, match="not int"):
+        open_picture(3)  # pyright: ignore[reportArgumentType]
+
+
+# ------------------------------------------------------------------------------------------------ refusals, saving
+
+
+GRAY16 = Picture(np.zeros((4, 4, 3), np.uint16), gray=True, bit_depth=16)
+COLOUR = Picture(np.zeros((4, 4, 3), np.uint8))
+CLEAR = Picture(np.zeros((4, 4, 3), np.uint8), alpha=np.zeros((4, 4), np.uint8))
+LONG = Picture(np.zeros((1, 20_000, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("picture", "name", "words"),
+    [
+        (COLOUR, "out.gif", "has an extension that cannot be written: use one of " + ", ".join(SAVE_EXTENSIONS)),
+        (COLOUR, "out.avif", "has an extension that cannot be written: use one of .png"),
+        (COLOUR, "out", "has an extension that cannot be written: use one of .png"),
+        (COLOUR, "nowhere/out.png", "cannot be written: make the folder "),
+        (COLOUR, "folder.png", "is a folder: give the name of a file"),
+        (CLEAR, "out.jpg", "cannot be written: JPEG holds no transparency; use .png, .webp or .tif"),
+        (GRAY16, "out.jpg", "cannot be written: its format holds 8 bits, not 16; use .png or .tif"),
+        (GRAY16, "out.webp", "cannot be written: its format holds 8 bits, not 16; use .png or .tif"),
+        (LONG, "out.webp", "cannot be written ("),
+    ],
+)
+def test_impossible_targets_are_refused(tmp_path, picture, name, words):
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(PictureError) as refusal:
+        save_picture(picture, tmp_path / name)
+    assert str(refusal.value).startswith(f"{tmp_path / name} {words}")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder.png"]
+
+
+@pytest.mark.parametrize("error", [OSError("No space left on device"), KeyboardInterrupt()])
+def test_a_failure_leaves_the_old_file_and_no_stray_one(tmp_path, monkeypatch, error):
+    def fill_the_disk(_, stream, *__, **___):
+        stream.write(b"half a picture")
+        raise error
+
+    path = tmp_path / "out.png"
+    path.write_bytes(b"the old picture")
+    monkeypatch.setattr(Image.Image, "save", fill_the_disk)
+    with pytest.raises(PictureError if isinstance(error, OSError) else KeyboardInterrupt):
+        save_picture(COLOUR, path)
+    assert path.read_bytes() == b"the old picture"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_saving_replaces_and_leaves_ordinary_permissions(tmp_path):
+    path, plain = tmp_path / "out.png", tmp_path / "plain"
+    path.write_bytes(b"the old picture")
+    plain.touch()
+    save_picture(COLOUR, path)
+    assert open_picture(path).pixels.shape == (4, 4, 3)
+    assert sorted(tmp_path.iterdir()) == [path, plain]
+    fresh = tmp_path / "fresh.png"
+    save_picture(COLOUR, fresh)
+    assert fresh.stat().st_mode == plain.stat().st_mode

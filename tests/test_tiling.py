@@ -1,0 +1,64 @@
+"""Tiles must be invisible: windows add up to one, the grid keeps its phase, any size works."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from driftrec.tiling import GRID, Tiling, pad_to_grid, tiled
+
+SMALL = Tiling(tile=160, blind=16, feather=16)
+
+
+@given(blocks=st.integers(1, 90))
+@settings(deadline=None)
+def test_windows_add_up_to_one_and_vanish_where_context_lacks(blocks: int) -> None:
+    length = blocks * GRID
+    total = np.zeros(length)
+    for start, window in zip(SMALL.starts(length), SMALL.windows(length), strict=True):
+        assert start % GRID == 0
+        assert start + len(window) <= length
+        if start > 0:
+            assert window[: SMALL.blind].max() == 0
+        if start + len(window) < length:
+            assert window[-SMALL.blind :].max() == 0
+        total[start : start + len(window)] += window
+    np.testing.assert_allclose(total, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (160, 160), (176, 480), (640, 336)])
+def test_the_identity_comes_back_and_every_tile_is_counted(shape: tuple[int, int], rng: np.random.Generator) -> None:
+    image = rng.random((1, 3, *shape), dtype=np.float32)
+    calls = []
+    result = tiled(lambda xt, y, t: xt.copy(), SMALL, lambda: calls.append(1))(image, image, 0.5)
+    np.testing.assert_allclose(result, image, atol=1e-6)
+    assert len(calls) == SMALL.count(*shape)
+
+
+def test_a_local_filter_gives_the_same_picture_with_and_without_tiles(rng: np.random.Generator) -> None:
+    def blur(xt: np.ndarray, y: np.ndarray, t: float) -> np.ndarray:  # noqa: ARG001
+        for axis in (2, 3):
+            xt = sum(np.roll(xt, shift, axis) for shift in range(-7, 8)) / np.float32(15)
+        return xt
+
+    image = rng.random((1, 3, 400, 512), dtype=np.float32)
+    whole = blur(image, image, 0)
+    result = tiled(blur, SMALL)(image, image, 0)
+    inner = (..., slice(16, -16), slice(16, -16))  # np.roll wraps around at the picture's own rim
+    np.testing.assert_allclose(result[inner], whole[inner], atol=1e-5)
+
+
+def test_padding_repeats_the_rim_up_to_the_grid(rng: np.random.Generator) -> None:
+    for height in (1, 15, 16, 17):
+        for width in (1, 16, 33):
+            image = rng.random((1, 3, height, width), dtype=np.float32)
+            padded = pad_to_grid(image)
+            assert not any(n % GRID for n in padded.shape[2:])
+            np.testing.assert_array_equal(padded[..., :height, :width], image)
+            np.testing.assert_array_equal(padded[..., -1, -1], image[..., -1, -1])
+
+
+@pytest.mark.parametrize("options", [{"tile": 100}, {"blind": 8}, {"feather": 0}, {"tile": 128, "blind": 32}])
+def test_tilings_that_would_break_the_grid_are_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="tile"):
+        Tiling(**options)
