@@ -51,13 +51,20 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: list[str]) -> dic
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], names: list[str]) -> None:
-    """Puts back what `optimizer_tensors` took out."""
+    """Puts back what `optimizer_tensors` took out, in the memory layout of the parameters.
+
+    Fused optimisers walk parameter and state as flat memory: state in another layout would be silently wrong.
+    """
+    (group,) = optimizer.state_dict()["param_groups"]
+    parameters = dict(zip(names, optimizer.param_groups[0]["params"], strict=True))
     state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimizer."):
-            parameter, key = name.removeprefix("optimizer.").rsplit(".", 1)
-            state.setdefault(names.index(parameter), {})[key] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    for name, value in select(tensors, "optimizer.").items():
+        parameter, key = name.rsplit(".", 1)
+        like = parameters[parameter]
+        if value.shape == like.shape:
+            value = torch.empty_like(like).copy_(value)
+        state.setdefault(names.index(parameter), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": [group]})
 
 
 def select(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
