@@ -1,4 +1,4 @@
-"""Shared by all tests: seeded randomness, pictures made on the spot, and the folder of test pictures if there is one."""
+"""Shared by all tests: seeded randomness, pictures made on the spot, the folder of test pictures if there is one."""
 
 import os
 from pathlib import Path

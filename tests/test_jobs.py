@@ -17,7 +17,8 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_file_gets_a_png_beside_it(photos: Path) -> None:
+@pytest.mark.usefixtures("photos")
+def test_a_file_gets_a_png_beside_it() -> None:
     assert plan(["photos/a.jpg"], None) == [Job(Path("photos/a.jpg"), Path("photos/a-restored.png"))]
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_euler_maruyama_follows_its_own_variance_recursion(steps: int) -> None:
     # from (E1) and the score −(r − k m)/(k² v + σ²) of the marginal, not from the denoiser.
     process, times = PAIRS.process, uniform_time(steps, end=0.05)
     variance = process.std(1.0) ** 2
-    for t, u in zip(times, times[1:], strict=False):
+    for t, u in pairwise(times):
         f, g = process.drift_rate(t), process.diffusion(t)
         factor = 1 + (t - u) * (f - g**2 / PAIRS.marginal_variance(t))
         variance = factor**2 * variance + g**2 * (t - u)
@@ -127,9 +128,7 @@ def test_inputs_and_estimates_are_left_alone(sampler, rng: np.random.Generator) 
     before = y.copy(), mean.copy()
     kept = [
         (estimate, estimate.copy())
-        for estimate in sampler(
-            PAIRS.denoise, y, PAIRS.process, uniform_time(6), noise=seeded_noise([1, 2]), mean=mean
-        )
+        for estimate in sampler(PAIRS.denoise, y, PAIRS.process, uniform_time(6), noise=seeded_noise([1, 2]), mean=mean)
     ]
     assert all((a == b).all() for a, b in kept)
     assert (y == before[0]).all()
@@ -151,7 +150,7 @@ def test_torch_tensors_take_the_same_path(sampler, rng: np.random.Generator) -> 
 
     def replay(convert: Callable) -> Callable:
         queue = iter(draws)
-        return lambda shape: convert(next(queue).copy())
+        return lambda _shape: convert(next(queue).copy())
 
     ours = last(sampler(PAIRS.denoise, y, PAIRS.process, times, noise=replay(np.asarray), mean=mean))
     theirs = last(
@@ -241,7 +240,12 @@ def test_grids_have_their_ends_and_spacing(steps: int) -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"steps": 0}, "at least 1"), ({"start": 1.1}, "start"), ({"end": 0}, "end"), ({"start": 0.1, "end": 0.2}, "start")],
+    [
+        ({"steps": 0}, "at least 1"),
+        ({"start": 1.1}, "start"),
+        ({"end": 0}, "end"),
+        ({"start": 0.1, "end": 0.2}, "start"),
+    ],
 )
 def test_wrong_grids_are_refused(options: dict, message: str) -> None:
     steps = options.pop("steps", 3)
@@ -280,5 +284,7 @@ def test_finite_set_finds_the_image_and_averages_when_it_cannot() -> None:
     near = y + oracle.process.scale(0.01) * (clean[2:3] - y)
     np.testing.assert_allclose(oracle.denoise(near, y, 0.01), clean[2:3], atol=1e-6)
     np.testing.assert_allclose(oracle.denoise(y, y, 1.0), clean.mean(axis=0, keepdims=True), atol=1e-3)
-    result = last(multistep(oracle.denoise, y, oracle.process, uniform_log_snr(oracle.process, 25), noise=seeded_noise([0])))
+    result = last(
+        multistep(oracle.denoise, y, oracle.process, uniform_log_snr(oracle.process, 25), noise=seeded_noise([0]))
+    )
     assert np.abs(result - clean).max(axis=(1, 2, 3)).min() < 1e-3

@@ -30,7 +30,7 @@ def test_windows_add_up_to_one_and_vanish_where_context_lacks(blocks: int) -> No
 def test_the_identity_comes_back_and_every_tile_is_counted(shape: tuple[int, int], rng: np.random.Generator) -> None:
     image = rng.random((1, 3, *shape), dtype=np.float32)
     calls = []
-    result = tiled(lambda xt, y, t: xt.copy(), SMALL, lambda: calls.append(1))(image, image, 0.5)
+    result = tiled(lambda xt, _y, _t: xt.copy(), SMALL, lambda: calls.append(1))(image, image, 0.5)
     np.testing.assert_allclose(result, image, atol=1e-6)
     assert len(calls) == SMALL.count(*shape)
 

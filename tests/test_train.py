@@ -1,7 +1,6 @@
 """Training: a tiny real run learns, survives being killed, and refuses what it cannot do."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -145,7 +144,9 @@ def test_orthogonalise_keeps_directions_and_evens_out_their_sizes() -> None:
         u, _, vh = torch.linalg.svd(given, full_matrices=False)
         found = orthogonalise(given)
         assert torch.linalg.svdvals(found).sub(1).abs().max() < 0.35
-        torch.testing.assert_close((found * (u @ vh)).sum() / (u @ vh).square().sum(), torch.tensor(1.0), atol=0.2, rtol=0)
+        torch.testing.assert_close(
+            (found * (u @ vh)).sum() / (u @ vh).square().sum(), torch.tensor(1.0), atol=0.2, rtol=0
+        )
 
 
 def test_muon_minimises_matrices_and_vectors() -> None:
@@ -196,7 +197,7 @@ def test_settings_override_the_recipe(tmp_path: Path) -> None:
 def test_checkpoints_are_complete_or_absent(tmp_path: Path) -> None:
     path = tmp_path / "c.safetensors"
     checkpoint.write(path, {"w": torch.arange(3.0)}, {"step": 1})
-    assert os.listdir(tmp_path) == ["c.safetensors"]
+    assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
     tensors, facts = checkpoint.read(path)
     assert (tensors["w"].tolist(), facts) == ([0, 1, 2], {"step": 1})
     for content in (b"", np.random.default_rng(0).bytes(200)):

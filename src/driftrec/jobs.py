@@ -48,7 +48,7 @@ def _expand(text: str) -> Iterable[tuple[Path, Path | None]]:
         return [(p, path) for p in found]
     if path.exists():
         return [(path, None)]
-    matches = sorted(Path(match) for match in glob(text, recursive=True))
+    matches = sorted(Path(match) for match in glob(text, recursive=True))  # noqa: PTH207 (patterns may be absolute)
     pictures = [(p, None) for p in matches if p.is_file()]
     if not pictures:
         raise JobError(f"{text} does not exist: check the name")

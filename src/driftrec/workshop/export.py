@@ -6,6 +6,10 @@ and where it comes from.
 """
 
 import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,19 +87,36 @@ def _write(model: nn.Module, multiple: int, target: Path, card: dict[str, Any]) 
     height, width = (multiple * torch.export.Dim(name, min=1, max=4096) for name in ("rows", "columns"))
     batch = torch.export.Dim("batch", min=1, max=256)
     image = {0: batch, 2: height, 3: width}
-    program = torch.onnx.export(
-        model,
-        _example(2, 4 * multiple, 6 * multiple),
-        dynamo=True,
-        input_names=["residual", "ratio", "y"],
-        output_names=["x0"],
-        dynamic_shapes={"residual": image, "ratio": {0: batch}, "y": image},
-        verbose=False,
-    )
+    with _quiet():
+        program = torch.onnx.export(
+            model,
+            _example(2, 4 * multiple, 6 * multiple),
+            dynamo=True,
+            input_names=["residual", "ratio", "y"],
+            output_names=["x0"],
+            dynamic_shapes={"residual": image, "ratio": {0: batch}, "y": image},
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("PyTorch exported nothing")
     proto = _halve(program.model_proto)
     helper.set_model_props(proto, {"driftrec": json.dumps(card)})
     onnx.checker.check_model(proto)
     onnx.save(proto, target)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences the exporter's remarks on itself: shared axis names, torchvision's absence, its own deprecations."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _halve(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -72,9 +72,9 @@ def train(
     """Trains, or goes on with, the run in folder `out`; yields a record at every validation.
 
     `time_limit` (minutes) ends this sitting.  The run itself is `config.steps` or `config.minutes` long; where it
-    states neither, `time_limit` is its length.  The learning rate falls to zero at the end of the run.  Records are also
-    appended to log.jsonl; last.safetensors resumes the run, best.safetensors holds the averaged weights of the best
-    validation, sheet.png shows held-out crops: clean, JPEG, faithful, natural.
+    states neither, `time_limit` is its length.  The learning rate falls to zero at the end of the run.  Records
+    are also appended to log.jsonl; last.safetensors resumes the run, best.safetensors holds the averaged weights
+    of the best validation, sheet.png shows held-out crops: clean, JPEG, faithful, natural.
     """
     run = Run(config, out, time_limit, cache)
     while not run.finished:

@@ -1,0 +1,120 @@
+"""One ONNX file says and computes what the checkpoint did."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from onnx import TensorProto
+
+from driftrec.process import OUVE
+from driftrec.runtime import ModelError, Network, find_model
+from driftrec.workshop import checkpoint
+from driftrec.workshop.config import TrainConfig
+from driftrec.workshop.export import export, load
+
+CONFIG = TrainConfig.model_validate({"network": {"patch": 2, "channels": [8, 12], "encoder": [1, 1], "decoder": [1]}})
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with random weights, such as a run leaves behind."""
+    from driftrec.workshop.denoiser import Denoiser
+    from driftrec.workshop.nn.unet import UNet
+
+    path = tmp_path_factory.mktemp("run") / "best.safetensors"
+    torch.manual_seed(3)
+    model = Denoiser(UNet(CONFIG.network.build()), CONFIG.noise.residual_std)
+    weights = {name: p + 0.1 * torch.randn_like(p) for name, p in model.named_parameters()}
+    facts = {"config": CONFIG.model_dump(mode="json"), "step": 7, "minutes": 1.5, "hardware": "a test"}
+    checkpoint.write(path, weights, facts | {"data": {"pictures": 3, "megapixels": 1, "licences": {"CC0": 3}}})
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "tiny.onnx"
+    assert export(trained, path, "tiny", "CC0-1.0") < 2e-3
+    return path
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 4), (2, 8, 36), (5, 20, 12)])
+@pytest.mark.parametrize("ratio", [0.01, 0.2, math.inf])
+def test_the_file_computes_what_pytorch_does(
+    trained: Path, exported: Path, shape: tuple[int, int, int], ratio: float, rng: np.random.Generator
+) -> None:
+    batch, height, width = shape
+    y = rng.random((batch, 3, height, width), dtype=np.float32)
+    residual = 0.1 * rng.standard_normal(y.shape, dtype=np.float32)
+    model, _, _ = load(trained)
+    with torch.no_grad():
+        expected = model(torch.from_numpy(residual), torch.full((batch,), ratio), torch.from_numpy(y)).numpy()
+    np.testing.assert_allclose(Network(exported)(residual, ratio, y), expected, atol=2e-3)
+    assert np.abs(expected - y).max() > 5e-3
+
+
+def test_large_weights_are_stored_in_half_precision(exported: Path) -> None:
+    weights = onnx.load(exported).graph.initializer
+    large = [w for w in weights if np.prod(w.dims) >= 64 and w.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16)]
+    assert large
+    assert {w.data_type for w in large} == {TensorProto.FLOAT16}
+
+
+def test_the_card_says_what_the_run_was(exported: Path) -> None:
+    card = Network(exported).card
+    assert (card.name, card.multiple, card.process) == ("tiny", 4, OUVE())
+    assert 0 < card.ratio_min < card.process.ratio(card.end) < card.process.ratio(card.start) < card.ratio_max
+    assert card.facts["licence"] == "CC0-1.0"
+    assert card.facts["training"]["licences"] == {"CC0": 3}
+    assert card.facts["parameters"] == sum(p.numel() for p in load_model(exported))
+
+
+def load_model(_: Path) -> list[torch.nn.Parameter]:
+    from driftrec.workshop.nn.unet import UNet
+
+    return list(UNet(CONFIG.network.build()).parameters())
+
+
+def test_denoisers_follow_their_process(exported: Path, rng: np.random.Generator) -> None:
+    # The same (r/k, s) reached through two processes gives the same estimate: the network belongs to none.
+    network = Network(exported)
+    y = rng.random((1, 3, 8, 8), dtype=np.float32)
+    r0 = 0.1 * rng.standard_normal(y.shape, dtype=np.float32)
+    results = []
+    for process in (OUVE(), OUVE(gamma=3, sigma_max=0.5)):
+        t = process.time_of_log_snr(2.0)
+        results.append(network.denoiser(process)(y + np.float32(process.scale(t)) * r0, y, t))
+    np.testing.assert_allclose(results[0], results[1], atol=1e-5)
+    np.testing.assert_array_equal(network.regression()(y, y, 1.0), network(r0, math.inf, y))
+
+
+def test_what_is_no_model_is_named(exported: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="there is no model 'nosuch'"):
+        find_model("nosuch")
+    (tmp_path / "bad.onnx").write_bytes(b"not a model")
+    with pytest.raises(ModelError, match=r"bad\.onnx is not a model"):
+        Network(tmp_path / "bad.onnx")
+    plain = onnx.load(exported)
+    onnx.helper.set_model_props(plain, {"driftrec": json.dumps({"name": "x"})})
+    onnx.save(plain, tmp_path / "plain.onnx")
+    with pytest.raises(ModelError, match="no valid driftrec card"):
+        Network(tmp_path / "plain.onnx")
+
+
+def test_an_export_that_differs_leaves_no_file(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("driftrec.workshop.export.TOLERANCE", 0.0)
+    with pytest.raises(ValueError, match="was not written"):
+        export(trained, tmp_path / "m.onnx", "tiny", "CC0-1.0")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sessions_fold_the_half_precision_away(exported: Path, tmp_path: Path) -> None:
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    ort.InferenceSession(str(exported), options, providers=["CPUExecutionProvider"])
+    assert "Cast" not in {node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node}
