@@ -1,4 +1,4 @@
-"""Metrics against hand values, batch mates that do not exist, and the published rows of plain JPEG."""
+"""Metrics against values worked out by hand, and against the published rows of plain JPEG."""
 
 import io
 import math
@@ -10,78 +10,178 @@ from PIL import Image
 
 from driftrec.evaluate.fidelity import blocking_effect, luma, psnr, psnr_b, psnr_b_channels, psnr_luma, ssim
 
+METRICS = [psnr, psnr_luma, ssim, psnr_b, psnr_b_channels]
+
 
 def constant(value: int, shape: tuple[int, ...] = (16, 16, 3)) -> np.ndarray:
     return np.full(shape, value, np.uint8)
 
 
-def test_psnr_by_hand() -> None:
-    assert psnr(constant(100), constant(110)) == pytest.approx(20 * math.log10(25.5))
-    assert psnr(constant(7), constant(7)) == math.inf
+def decibels(error: float) -> float:
+    return 10 * math.log10(255**2 / error)
+
+
+def plain_jpegs(folder: Path, quality: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(JPEG, clean) for each picture of a folder; Pillow, 4:2:0 chroma."""
+    pairs = []
+    for path in sorted(folder.glob("*.png")):
+        file = io.BytesIO()
+        with Image.open(path) as clean:
+            clean.save(file, "JPEG", quality=quality, subsampling="4:2:0")
+            pairs.append((np.asarray(Image.open(file)), np.asarray(clean)))
+    return pairs
+
+
+# ------------------------------------------------------------------------------------------------- by hand
+
+
+def test_psnr() -> None:
+    assert psnr(constant(100), constant(110)) == pytest.approx(decibels(100))
+    assert psnr(constant(110), constant(100)) == psnr(constant(100), constant(110))  # no wrap-around of uint8
+    one_channel = constant(0)
+    one_channel[..., 0] = 30
+    assert psnr(one_channel, constant(0)) == pytest.approx(decibels(900 / 3))
+
+
+def test_luma_spans_the_studio_range_and_psnr_takes_it_unrounded() -> None:
     red = constant(0)
     red[..., 0] = 100
-    assert luma(red)[0, 0] == pytest.approx(16 + 100 * 65.481 / 255)
-    assert psnr_luma(red, constant(0)) == pytest.approx(20 * math.log10(255 / (100 * 65.481 / 255)))
+    assert luma(constant(0))[0, 0] == pytest.approx(16)
+    assert luma(constant(255))[0, 0] == pytest.approx(235)
+    assert psnr_luma(red, constant(0)) == pytest.approx(decibels((65.481 * 100 / 255) ** 2))
 
 
-def test_blocking_effect_by_hand() -> None:
-    # One step of 10 at the only vertical block boundary of a 16×16 picture, and nowhere else:
-    # boundaries: 16 steps across columns and 16 across rows, half of them 10² = 100; mean 50; elsewhere 0.
+def test_gray_pictures_are_their_own_luma() -> None:
+    gray = constant(100, (16, 16))
+    np.testing.assert_array_equal(luma(gray), gray)
+    assert psnr_luma(gray, constant(110, (16, 16))) == psnr(gray, constant(110, (16, 16)))
+
+
+def test_blocking_effect_of_one_step_at_the_block_boundary() -> None:
     step = np.zeros((16, 16))
     step[:, 8:] = 10
-    assert blocking_effect(step) == pytest.approx(50 * math.log(8) / math.log(16))
-    # The same step off the grid is no blocking: elsewhere − blocks is positive.
-    off_grid = np.zeros((16, 16))
-    off_grid[:, 5:] = 10
-    assert blocking_effect(off_grid) == 0
-    assert blocking_effect(np.zeros((8, 8))) == 0
+    # 16 of the 16 + 16 steps across the grid are 10, all others 0
+    assert blocking_effect(step) == pytest.approx(100 / 2 * math.log(8) / math.log(16))
+    assert blocking_effect(step.T) == blocking_effect(step)
 
 
-def test_psnr_b_by_hand() -> None:
+def test_blocking_effect_where_sides_are_no_multiples_of_eight() -> None:
+    step = np.zeros((12, 20))
+    step[:, 16:] = 6
+    # the grid has 2 · 12 steps across columns and 20 across rows; 12 of these 44 are 6, all others 0
+    assert blocking_effect(step) == pytest.approx(36 * 12 / 44 * math.log(8) / math.log(12))
+
+
+def test_steps_elsewhere_outweigh_those_at_the_grid() -> None:
+    step = np.zeros((16, 16))
+    step[:, 8:] = 10
+    step[:, 3:] += 2
+    # off the grid: 16 steps of 2 among the 2 · 16 · 15 − 32 = 448
+    assert blocking_effect(step) == pytest.approx((50 - 4 * 16 / 448) * math.log(8) / math.log(16))
+    assert blocking_effect(np.roll(step, 1, axis=1)[:, 1:]) == 0  # same steps, none of them on the grid
+    assert blocking_effect(np.arange(64).reshape(8, 8)) == 0  # no grid at all
+
+
+def test_psnr_b_of_gray_is_the_same_in_both_conventions() -> None:
     clean = constant(0, (16, 16))
     restored = clean.copy()
-    restored[:, 8:] = 10
-    expected = 10 * math.log10(255**2 / (50 + 50 * 0.75))
-    assert psnr_b(restored, clean) == pytest.approx(expected)
-    assert psnr_b_channels(restored, clean) == pytest.approx(expected)
-    colour = np.repeat(restored[..., None], 3, axis=2)
-    assert psnr_b_channels(colour, np.zeros_like(colour)) == pytest.approx(expected)
-    assert psnr_b(clean, clean) == math.inf
+    restored[:, 8:] = 10  # mean square error 50, blocking effect 50 · log 8 / log 16
+    assert psnr_b(restored, clean) == pytest.approx(decibels(50 + 50 * 0.75))
+    assert psnr_b_channels(restored, clean) == psnr_b(restored, clean)
+    assert psnr_b(clean, restored) == pytest.approx(decibels(50))  # only the restored picture is looked at
 
 
-def test_ssim_of_constants_by_hand() -> None:
+def test_psnr_b_of_colour_differs_between_the_conventions() -> None:
+    clean = constant(0)
+    restored = clean.copy()
+    restored[:, 8:, 0], restored[..., 1], restored[..., 2] = 10, 10, 20
+    # luma: 16 + (128.553 · 10 + 24.966 · 20) / 255 = 23.0 → 23, with red 25.6 → 26: steps of 3
+    assert psnr_b(restored, clean) == pytest.approx(decibels((50 + 100 + 400) / 3 + 9 / 2 * 0.75))
+    each = [decibels(50 + 50 * 0.75), decibels(100), decibels(400)]
+    assert psnr_b_channels(restored, clean) == pytest.approx(np.mean(each))
+
+
+def test_ssim_of_constants() -> None:
     c1 = (0.01 * 255) ** 2
     expected = (2 * 100 * 110 + c1) / (100**2 + 110**2 + c1)
-    assert ssim(constant(100), constant(110)) == pytest.approx(expected, abs=1e-6)
+    assert ssim(constant(100), constant(110)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_ssim_is_the_formula_in_every_window_that_fits(rng: np.random.Generator) -> None:
+    a, b = rng.integers(0, 256, (2, 13, 14), dtype=np.uint8)
+    bell = np.exp(-np.square(np.arange(-5, 6)) / (2 * 1.5**2))
+    weights = np.outer(bell, bell) / bell.sum() ** 2
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    scores = []
+    for i, j in np.ndindex(3, 4):
+        p, q = (x[i : i + 11, j : j + 11].astype(float) for x in (a, b))
+        mp, mq = (weights * p).sum(), (weights * q).sum()
+        vp, vq, vpq = (
+            (weights * (x * y)).sum() - mx * my for x, y, mx, my in [(p, p, mp, mp), (q, q, mq, mq), (p, q, mp, mq)]
+        )
+        scores.append((2 * mp * mq + c1) * (2 * vpq + c2) / ((mp**2 + mq**2 + c1) * (vp + vq + c2)))
+    assert ssim(a, b) == pytest.approx(np.mean(scores), abs=1e-9)
+    colour = [np.stack([x, x, b], axis=2) for x in (a, b)]
+    assert ssim(*colour) == pytest.approx((2 * np.mean(scores) + 1) / 3, abs=1e-9)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_equal_pictures_get_the_best_mark(metric, rng: np.random.Generator) -> None:
+    smooth = constant(0) + np.arange(16, dtype=np.uint8)[:, None]  # no blocks, or PSNR-B is finite
+    assert metric(smooth, smooth) == (1 if metric is ssim else math.inf)
+
+
+# ------------------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(
+    ("restored", "clean", "message"),
+    [
+        (constant(0), constant(0, (16, 32, 3)), "different sizes"),
+        (constant(0), constant(0, (16, 16)), "different sizes"),
+        (constant(0) / 255, constant(0), "not as float64"),
+        (constant(0, (16, 16, 4)), constant(0, (16, 16, 4)), r"not \(16, 16, 4\)"),
+        (constant(0, (3, 16, 16)), constant(0, (3, 16, 16)), r"not \(3, 16, 16\)"),
+    ],
+)
+def test_pictures_that_cannot_be_compared(metric, restored, clean, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        metric(restored, clean)
+
+
+def test_pictures_that_are_too_small() -> None:
     with pytest.raises(ValueError, match="11×11"):
         ssim(constant(1, (10, 20, 3)), constant(1, (10, 20, 3)))
+    with pytest.raises(ValueError, match="8×8"):
+        psnr_b(constant(1, (7, 20, 3)), constant(1, (7, 20, 3)))
 
 
-@pytest.mark.parametrize("metric", [psnr, psnr_luma, ssim, psnr_b, psnr_b_channels])
-def test_sizes_must_agree(metric) -> None:
-    with pytest.raises(ValueError, match="different sizes"):
-        metric(constant(0), constant(0, (16, 32, 3)))
+# ------------------------------------------------------------------------------------------------- published rows
 
 
-@pytest.mark.parametrize(("quality", "published"), [(10, (25.69, 24.20)), (40, (30.28, 28.84))])
-def test_plain_jpeg_reads_as_published(data_folder: Path, quality: int, published: tuple[float, float]) -> None:
-    scores = []
-    for path in sorted((data_folder / "test" / "live1").glob("*.png")):
-        with Image.open(path) as image:
-            clean, file = image.convert("RGB"), io.BytesIO()
-        clean.save(file, "JPEG", quality=quality, subsampling="4:2:0")
-        decoded = np.asarray(Image.open(file))
-        scores.append((psnr(decoded, np.asarray(clean)), psnr_b(decoded, np.asarray(clean))))
-    assert len(scores) == 29
-    assert np.mean(scores, axis=0) == pytest.approx(published, abs=0.01)
+@pytest.mark.parametrize(
+    ("quality", "published"),
+    [(10, (25.69, 24.20)), (20, (28.06, 26.49)), (30, (29.37, 27.84)), (40, (30.28, 28.84))],
+)
+def test_live1_in_colour_reads_as_in_jdec(data_folder: Path, quality: int, published: tuple[float, float]) -> None:
+    pairs = plain_jpegs(data_folder / "test/live1", quality)
+    assert len(pairs) == 29
+    measured = np.mean([(psnr(*pair), psnr_b(*pair)) for pair in pairs], axis=0)
+    np.testing.assert_allclose(measured, published, rtol=0, atol=0.01)
 
 
-@pytest.mark.parametrize(("quality", "published"), [(10, 27.82), (40, 32.43)])
-def test_plain_gray_jpeg_reads_as_published(data_folder: Path, quality: int, published: float) -> None:
-    scores = []
-    for path in sorted((data_folder / "test" / "classic5").glob("*.png")):
-        with Image.open(path) as image:
-            clean, file = image.convert("L"), io.BytesIO()
-        clean.save(file, "JPEG", quality=quality)
-        scores.append(psnr(np.asarray(Image.open(file)), np.asarray(clean)))
-    assert np.mean(scores) == pytest.approx(published, abs=0.01)
+@pytest.mark.parametrize(
+    ("quality", "published"),
+    [
+        (10, (27.82, 25.21, 0.760)),
+        (20, (30.12, 27.50, 0.834)),
+        (30, (31.48, 28.94, 0.867)),
+        (40, (32.43, 29.92, 0.885)),
+    ],
+)
+def test_classic5_in_gray_reads_as_in_fbcnn(data_folder: Path, quality: int, published: tuple[float, ...]) -> None:
+    pairs = plain_jpegs(data_folder / "test/classic5", quality)
+    assert len(pairs) == 5
+    measured = np.mean([(psnr(*pair), psnr_b(*pair), ssim(*pair)) for pair in pairs], axis=0)
+    np.testing.assert_allclose(measured, published, rtol=0, atol=[0.006, 0.006, 0.0006])

@@ -1,31 +1,35 @@
-"""Time grids: t_0 > t_1 > … > t_{N−1}, one network evaluation at each.
+"""Time grids: t_0 > t_1 > … > t_{N−1}, as tuples of floats.
 
-The estimate at the last time is the result, so a grid never reaches t = 0, and steps belong to pairs of neighbouring
-times: there is no separate step size to disagree with them.
+A sampler evaluates its denoiser once at each time, and the estimate at the last one is the result: N times are N
+network evaluations, N − 1 steps between neighbours, and no step after the last.  A step takes its size from its two
+times, so there is no separate step size to disagree with the grid, and t = 0 is never needed.
+
+All grids have their first time at `start` and their last at `end`, 0 < end < start ≤ 1; a grid of a single time is
+(start,).  They differ in the clock that they divide evenly.  All raise ValueError for steps < 1, or when `start` and
+`end` are not so.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from driftrec.process import Process
 
 START, END = 1.0, 0.03
-"""The paper's range of times."""
+"""The paper's range of times (DriftRec, arXiv 2211.06757)."""
 
 
 def uniform_time(steps: int, *, start: float = START, end: float = END) -> tuple[float, ...]:
-    """`steps` times at equal distances from `start` down to `end`; a single step is at `start`.
-
-    Raises ValueError unless steps ≥ 1 and 0 < end < start ≤ 1.
-    """
+    """`steps` times at equal distances: the paper's grid."""
     _check(steps, start, end)
-    return _floats(np.linspace(start, end, steps))
+    return _between(start, np.linspace(start, end, steps)[1:-1], end, steps)
 
 
 def uniform_log_snr(process: Process, steps: int, *, start: float = START, end: float = END) -> tuple[float, ...]:
-    """`steps` times from `start` to `end` at equal distances in log-SNR λ, the natural clock of the process."""
+    """`steps` times at equal distances in log-SNR λ, the natural clock of the process (E5)."""
     _check(steps, start, end)
-    inner = np.linspace(process.log_snr(start), process.log_snr(end), steps)[1:-1]
-    return _with_ends(process, inner, steps, start, end)
+    log_snrs = np.linspace(process.log_snr(start), process.log_snr(end), steps)
+    return _between(start, process.time_of_log_snr(log_snrs[1:-1]), end, steps)
 
 
 def karras(
@@ -33,26 +37,22 @@ def karras(
 ) -> tuple[float, ...]:
     """`steps` times at equal distances in s^(1/ρ), s the noise-to-scale ratio (Karras et al. 2022, equation 5).
 
-    ρ = 1 is uniform in s; as ρ → ∞ the grid approaches `uniform_log_snr`.  Raises ValueError unless rho ≥ 1.
+    ρ = 1 is uniform in s; as ρ → ∞ the grid approaches `uniform_log_snr`.  Raises ValueError unless 1 ≤ rho < ∞.
     """
     _check(steps, start, end)
-    if not rho >= 1:
-        raise ValueError(f"rho must be at least 1, got {rho}")
-    roots = np.linspace(process.ratio(start) ** (1 / rho), process.ratio(end) ** (1 / rho), steps)[1:-1]
-    return _with_ends(process, -rho * np.log(roots), steps, start, end)
+    if not 1 <= rho < np.inf:
+        raise ValueError(f"rho must be at least 1 and finite, got {rho}")
+    roots = np.linspace(process.ratio(start) ** (1 / rho), process.ratio(end) ** (1 / rho), steps)
+    return _between(start, process.time_of_ratio(roots[1:-1] ** rho), end, steps)
 
 
-def _with_ends(process: Process, inner: np.ndarray, steps: int, start: float, end: float) -> tuple[float, ...]:
-    times = (start, *(process.time_of_log_snr(float(value)) for value in inner), end)
-    return _floats(times[:steps])
+def _between(start: float, inner: Sequence[float] | np.ndarray, end: float, steps: int) -> tuple[float, ...]:
+    """The grid with its ends exactly as they were given, not as they come back from a clock."""
+    return tuple(float(t) for t in (start, *inner, end)[:steps])
 
 
 def _check(steps: int, start: float, end: float) -> None:
     if steps < 1:
-        raise ValueError(f"a grid has at least 1 step, got {steps}")
+        raise ValueError(f"steps must be at least 1, got {steps}")
     if not 0 < end < start <= 1:
         raise ValueError(f"times must satisfy 0 < end < start ≤ 1, got start {start} and end {end}")
-
-
-def _floats(times: np.ndarray | tuple[float, ...]) -> tuple[float, ...]:
-    return tuple(float(t) for t in times)

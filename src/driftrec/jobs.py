@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
+from driftrec.picture import SAVE_EXTENSIONS
+
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif"})
 """What is taken for a picture when a folder is given; files given by name may have any suffix."""
 
@@ -74,6 +76,8 @@ def _check(jobs: list[Job], overwrite: bool) -> None:
             raise JobError(f"{taken[target]} and {job.source} would both become {job.target}: restore them one by one")
         if target in sources:
             raise JobError(f"{job.target} is also an input: choose another output")
+        if job.target.suffix.lower() not in SAVE_EXTENSIONS:
+            raise JobError(f"{job.target} has an extension that cannot be written: use {', '.join(SAVE_EXTENSIONS)}")
         if job.target.is_dir() or job.target.parent.is_file():
             raise JobError(f"{job.target} cannot be written: choose another output")
         if job.target.exists() and not overwrite:

@@ -1,92 +1,151 @@
 """LPIPS v0.1: a distance between pictures that follows what people see (Zhang et al. 2018, arXiv 1801.03924).
 
-Features of an ImageNet network are normalised over their channels, compared, weighted per channel, averaged over
-space and summed over layers.  The weights file holds the trunk as torchvision names it (`features.*`) and the linear
-heads (`lin0` …); it is not part of driftrec.
+    d(a, b) = Σ_l mean over pixels Σ_c w_lc (f̂_lc(a) − f̂_lc(b))²        f̂ = f / |f|, normalised over channels c
+
+where f_l are the features of an ImageNet network after its l-th layer, and w_l ≥ 0 was fitted to human judgements.
+AlexNet ("alex") is the one that papers print.  Weights are a safetensors file that holds the trunk as torchvision
+names it (`features.*`) and the heads (`lin0.weight`, …); they are not part of driftrec.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
+import re
+from os import PathLike
 from typing import Literal, TypeAlias
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 Trunk: TypeAlias = Literal["alex", "squeeze"]
 
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
-"""Mean and standard deviation of ImageNet pictures in [−1, 1]."""
+"""Mean and standard deviation of ImageNet's red, green and blue in [−1, 1]."""
+
+SMALLEST = 32
+"""Sides of pictures, in pixels: with shorter ones nothing is left after the last pooling."""
 
 
 class Lpips(nn.Module):
-    """LPIPS with the AlexNet ("alex") or SqueezeNet 1.1 ("squeeze") trunk.
+    """LPIPS with the trunk AlexNet ("alex") or SqueezeNet 1.1 ("squeeze").
 
-    Arguments: `trunk`; `weights`, a safetensors file.  Raises ValueError when the file does not hold that network.
+    Arguments: `trunk`; `weights`, the path of its file.  Raises ValueError for any other trunk, and when the file
+    cannot be read or does not hold that network.
     """
 
-    def __init__(self, trunk: Trunk, weights: Path) -> None:
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, trunk: Trunk, weights: str | PathLike[str]) -> None:
         super().__init__()
-        self.trunk: Trunk = trunk
+        if trunk not in _TRUNKS:
+            raise ValueError(f"the trunk of LPIPS must be one of {', '.join(_TRUNKS)}, not {trunk!r}")
+        build, self.taps = _TRUNKS[trunk]
+        with torch.device("meta"):  # no memory and no random numbers for weights that the file replaces
+            self.features = build()
+            self.heads = nn.ModuleList(nn.Conv2d(channels, 1, 1, bias=False) for channels in self.taps.values())
+        self._load(trunk, weights)
+        self.register_buffer("shift", torch.tensor(SHIFT)[:, None, None], persistent=False)
+        self.register_buffer("scale", torch.tensor(SCALE)[:, None, None], persistent=False)
+
+    def _load(self, trunk: Trunk, weights: str | PathLike[str]) -> None:
         try:
             tensors = load_file(weights)
         except (OSError, SafetensorError) as error:
             raise ValueError(f"{weights} cannot be read as LPIPS weights: {error}") from error
-        probe = "features.3.weight" if trunk == "alex" else "features.3.squeeze.weight"
-        if probe not in tensors or "lin4.weight" not in tensors:
-            raise ValueError(f"{weights} does not hold LPIPS weights of the network '{trunk}'")
-        for name, value in tensors.items():
-            self.register_buffer(name.replace(".", "_"), value)
+        try:
+            self.load_state_dict({re.sub("^lin", "heads.", k): v for k, v in tensors.items()}, assign=True)
+        except RuntimeError as error:
+            raise ValueError(f"{weights} does not hold LPIPS weights of the network '{trunk}'") from error
+        self.requires_grad_(False)
 
     @torch.no_grad()
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Distance of each pair, (batch,), 0 for equal ones; a and b are (batch, 3, height, width) in [0, 1]."""
-        total = torch.zeros(len(a))
-        for layer, (fa, fb) in enumerate(zip(self._features(a), self._features(b), strict=True)):
-            difference = (_normalised(fa) - _normalised(fb)).square()
-            total += F.conv2d(difference, self._get(f"lin{layer}.weight")).mean(dim=(1, 2, 3))
-        return total
+        """The distance of each pair, (batch,): 0 for equal pictures, symmetric, independent of batch mates.
 
-    def _features(self, image: Tensor) -> Iterator[Tensor]:
-        shift, scale = (torch.tensor(v)[:, None, None] for v in (SHIFT, SCALE))
-        x = (2 * image - 1 - shift) / scale
-        return self._alex(x) if self.trunk == "alex" else self._squeeze(x)
+        Arguments: a and b, float32 RGB of shape (batch, 3, height, width) in [0, 1] (the original code takes
+        [−1, 1]).  Raises ValueError for other shapes or values, and for sides of fewer than 32 pixels.
+        """
+        for image in (a, b):
+            _check(image)
+        if a.shape != b.shape:
+            raise ValueError(f"pictures of different sizes cannot be compared: {list(a.shape)} and {list(b.shape)}")
+        layers = zip(self.heads, self._features(a), self._features(b), strict=True)
+        return torch.stack([head((fa - fb).square()).mean(dim=(1, 2, 3)) for head, fa, fb in layers]).sum(dim=0)
 
-    def _alex(self, x: Tensor) -> Iterator[Tensor]:
-        x = self._convolve(x, "features.0", stride=4, padding=2)
-        yield x
-        for name, padding, pool in (("3", 2, True), ("6", 1, True), ("8", 1, False), ("10", 1, False)):
-            x = F.max_pool2d(x, 3, 2) if pool else x
-            x = self._convolve(x, f"features.{name}", padding=padding)
-            yield x
-
-    def _squeeze(self, x: Tensor) -> Iterator[Tensor]:
-        x = self._convolve(x, "features.0", stride=2)
-        yield x
-        for pool, fires in (
-            (True, (3, 4)),
-            (True, (6, 7)),
-            (True, (9,)),
-            (False, (10,)),
-            (False, (11,)),
-            (False, (12,)),
-        ):
-            x = F.max_pool2d(x, 3, 2, ceil_mode=True) if pool else x
-            for fire in fires:
-                squeezed = self._convolve(x, f"features.{fire}.squeeze")
-                wide = [self._convolve(squeezed, f"features.{fire}.expand{k}x{k}", padding=k // 2) for k in (1, 3)]
-                x = torch.cat(wide, dim=1)
-            yield x
-
-    def _convolve(self, x: Tensor, name: str, stride: int = 1, padding: int = 0) -> Tensor:
-        return F.relu(F.conv2d(x, self._get(f"{name}.weight"), self._get(f"{name}.bias"), stride, padding))
-
-    def _get(self, name: str) -> Tensor:
-        return self.get_buffer(name.replace(".", "_"))
+    def _features(self, image: Tensor) -> list[Tensor]:
+        """Features after each tapped layer, of unit length over channels."""
+        x = (2 * image - 1 - self.shift) / self.scale
+        tapped = []
+        for index, layer in enumerate(self.features):
+            x = layer(x)
+            if index in self.taps:
+                tapped.append(x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + 1e-10))
+        return tapped
 
 
-def _normalised(features: Tensor) -> Tensor:
-    return features / (features.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
+class _Fire(nn.Module):
+    """SqueezeNet's block: few channels by 1×1, then many by 1×1 and as many by 3×3 (Iandola et al. 2016)."""
+
+    def __init__(self, inner: int, squeezed: int, expanded: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(inner, squeezed, 1)
+        self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
+        self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.squeeze(x).relu()
+        return torch.cat([self.expand1x1(x), self.expand3x3(x)], dim=1).relu()
+
+
+def _alexnet() -> nn.Sequential:
+    """The convolutions of torchvision's AlexNet, numbered as there."""
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 11, stride=4, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(64, 192, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(192, 384, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(384, 256, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(256, 256, 3, padding=1),
+        nn.ReLU(),
+    )
+
+
+def _squeezenet() -> nn.Sequential:
+    """The convolutions of torchvision's SqueezeNet 1.1, numbered as there."""
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 3, stride=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, ceil_mode=True),
+        _Fire(64, 16, 64),
+        _Fire(128, 16, 64),
+        nn.MaxPool2d(3, 2, ceil_mode=True),
+        _Fire(128, 32, 128),
+        _Fire(256, 32, 128),
+        nn.MaxPool2d(3, 2, ceil_mode=True),
+        _Fire(256, 48, 192),
+        _Fire(384, 48, 192),
+        _Fire(384, 64, 256),
+        _Fire(512, 64, 256),
+    )
+
+
+_TRUNKS = {  # how to build it, and {index of a layer that is compared: its channels}
+    "alex": (_alexnet, {1: 64, 4: 192, 7: 384, 9: 256, 11: 256}),
+    "squeeze": (_squeezenet, {1: 64, 4: 128, 7: 256, 9: 384, 10: 384, 11: 512, 12: 512}),
+}
+
+
+def _check(image: Tensor) -> None:
+    if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < SMALLEST:
+        raise ValueError(
+            f"pictures are (batch, 3, height, width) with sides of {SMALLEST} pixels or more, not {list(image.shape)}"
+        )
+    low, high = (float(v) for v in image.aminmax())
+    if not (low >= 0 and high <= 1):  # so that NaN is refused too
+        raise ValueError(f"values of pictures are in [0, 1], not in [{low:.3g}, {high:.3g}]")

@@ -70,17 +70,6 @@ class Block(nn.Module):
         return x + self.second(hidden)
 
 
-class Down(nn.Module):
-    """Halves the resolution: 2×2 cells to channels, then a linear map."""
-
-    def __init__(self, fine: int, coarse: int) -> None:
-        super().__init__()
-        self.project = nn.Conv2d(4 * fine, coarse, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.project(F.pixel_unshuffle(x, 2))
-
-
 class Up(nn.Module):
     """Doubles the resolution: a linear map, then channels to 2×2 cells."""
 
@@ -121,7 +110,7 @@ class UNet(nn.Module):
         self.embed = NoiseEmbedding()
         self.stem = nn.Conv2d(2 * cell, widths[0], 3, padding=1)
         self.encoder = nn.ModuleList(_blocks(w, n) for w, n in zip(widths, config.encoder, strict=True))
-        self.down = nn.ModuleList(Down(a, b) for a, b in pairwise(widths))
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.up = nn.ModuleList(Up(b, a) for a, b in pairwise(widths))
         self.decoder = nn.ModuleList(_blocks(w, n) for w, n in zip(widths, config.decoder, strict=False))
         self.head = nn.Conv2d(widths[0], cell, 3, padding=1)

@@ -1,0 +1,202 @@
+"""How fast and how small driftrec is: seconds, peak memory, installed size, and ratios to the alternatives.
+
+    python benchmarks/speed.py                     # all but the installation
+    python benchmarks/speed.py --install           # also the size of a clean installation (needs a package index)
+    python benchmarks/speed.py --only runtime      # one part: runtime, photo, large, start, loader
+
+Times on shared machines are noisy: what is compared is measured in turns within one run, and the best of several
+rounds counts.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from PIL import Image
+from quality import processor
+
+import driftrec
+from driftrec.workshop.data import Corpus, Crops, Entry
+from driftrec.workshop.degrade import jpeg, jpeg_mixture
+from driftrec.workshop.denoiser import Denoiser
+from driftrec.workshop.nn.unet import UNet, UNetConfig
+
+Row = tuple[str, str]
+DRIFTREC = str(Path(sys.executable).with_name("driftrec"))
+
+
+def main() -> None:
+    options = read_options()
+    parts: dict[str, Callable[[], list[Row]]] = {
+        "runtime": runtime,
+        "photo": photo,
+        "large": large,
+        "start": start,
+        "loader": loader,
+    }
+    if options.install:
+        parts["install"] = install
+    rows = [row for name, part in parts.items() if options.only in (None, name) for row in part()]
+    lines = ["| what | measured |", "| --- | ---: |", *(f"| {what} | {value} |" for what, value in rows), "", caption()]
+    page = "\n".join(lines) + "\n"
+    print(page)
+    if options.markdown:
+        options.markdown.write_text(page, encoding="utf-8")
+
+
+def runtime() -> list[Row]:
+    """One evaluation of the shipped network on a 512² tile: ONNX Runtime, and PyTorch eager in both layouts."""
+    network = driftrec.Network()
+    config = {k: tuple(v) if isinstance(v, list) else v for k, v in network.card.facts["network"].items()}
+    model = Denoiser(UNet(UNetConfig(**config)), 0.05).eval()
+    last = Denoiser(UNet(UNetConfig(**config)), 0.05).eval().to(memory_format=torch.channels_last)
+    y = synthetic(512, 512).transpose(2, 0, 1)[None].astype(np.float32) / 255
+    residual, ratio = np.zeros_like(y), torch.tensor([0.1])
+    tensor = torch.from_numpy(y)
+    tensor_last = tensor.contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        seconds = in_turns(
+            {
+                "ONNX Runtime": lambda: network(residual, 0.1, y),
+                "PyTorch eager": lambda: model(tensor, ratio, tensor),
+                "PyTorch eager, channels last": lambda: last(tensor_last, ratio, tensor_last),
+            }
+        )
+    ours = seconds.pop("ONNX Runtime")
+    megapixels = 512 * 512 / 1e6
+    return [
+        ("one evaluation, ONNX Runtime", f"{ours / megapixels:.2f} s per megapixel"),
+        *((f"{name} over ONNX Runtime", f"× {value / ours:.2f}") for name, value in seconds.items()),
+    ]
+
+
+def photo() -> list[Row]:
+    """A 768×512 photo by the program, start and files included."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "photo.jpg"
+        Image.fromarray(synthetic(512, 768)).save(path, quality=10)
+        seconds = in_turns({mode: lambda mode=mode: run(path, mode) for mode in ("faithful", "natural")}, rounds=3)
+    return [(f"768×512 photo, {mode}, whole program", f"{value:.1f} s") for mode, value in seconds.items()]
+
+
+def large() -> list[Row]:
+    """A 24-megapixel photo: seconds and peak resident memory of the program."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "photo.jpg"
+        tile = synthetic(500, 600)
+        Image.fromarray(np.tile(tile, (8, 10, 1))).save(path, quality=10)
+        for mode in ("faithful", "natural"):
+            began = time.perf_counter()
+            peak = run(path, mode)
+            rows.append(
+                (f"24-megapixel photo, {mode}", f"{time.perf_counter() - began:.0f} s, {peak:.2f} GB at the peak")
+            )
+    return rows
+
+
+def start() -> list[Row]:
+    """How long the program takes to say what it can do."""
+
+    def ask() -> None:
+        subprocess.run([DRIFTREC, "--help"], check=True, capture_output=True)
+
+    return [("driftrec --help", f"{in_turns({'help': ask})['help']:.2f} s")]
+
+
+def loader() -> list[Row]:
+    """Pairs of clean and corrupted crops that one core makes for training."""
+    pixels = np.concatenate([synthetic(512, 512, seed).ravel() for seed in range(4)])
+    corpus = Corpus(pixels, tuple(Entry(i * 512 * 512 * 3, 512, 512, str(i), "") for i in range(4)))
+    rows = []
+    for size in (64, 128):
+        crops = Crops(corpus, jpeg_mixture(0.15, 0.15, 0.03), size)
+        crops.batch(range(20))
+        began = time.perf_counter()
+        crops.batch(range(400))
+        rows.append(
+            (f"training pairs of {size}×{size}", f"{400 / (time.perf_counter() - began):.0f} per second and core")
+        )
+    return rows
+
+
+def install() -> list[Row]:
+    """What `pip install .` puts into a clean virtual environment."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        python = str(Path(folder) / "bin" / "python")
+        base = size_of(Path(folder))
+        project = str(Path(__file__).parents[1])
+        subprocess.run([python, "-m", "pip", "install", "-q", project], check=True, capture_output=True)
+        torch_there = subprocess.run([python, "-c", "import torch"], capture_output=True, check=False).returncode == 0
+        size = size_of(Path(folder)) - base
+    return [("installed by `pip install .`", f"{size / 1e6:.0f} MB, {'with' if torch_there else 'without'} PyTorch")]
+
+
+def run(path: Path, mode: str) -> float:
+    """Restores a file with the program; returns its peak resident memory in GB."""
+    target = path.with_name(f"{mode}.png")
+    process = subprocess.Popen(
+        [DRIFTREC, "restore", str(path), "-o", str(target), "--mode", mode, "--overwrite"], stdout=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"restoring {path} failed")
+    return usage.ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
+
+
+def in_turns(work: dict[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:
+    """Seconds of each piece of work: the best of several rounds, in which all take turns."""
+    best = dict.fromkeys(work, float("inf"))
+    for _ in range(rounds):
+        for name, piece in work.items():
+            began = time.perf_counter()
+            piece()
+            best[name] = min(best[name], time.perf_counter() - began)
+    return best
+
+
+def synthetic(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Smooth colours with noise, uint8 (height, width, 3): what it shows does not matter to a stopwatch."""
+    rng = np.random.default_rng(seed)
+    v, u = np.mgrid[:height, :width]
+    waves = [128 + 90 * np.sin(u / (17 + 5 * c) + v / (23 - 4 * c)) for c in range(3)]
+    noisy = np.stack(waves, axis=2) + 12 * rng.standard_normal((height, width, 3))
+    return jpeg(noisy.clip(0, 255).astype(np.uint8), 95)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(p.lstat().st_size for p in folder.rglob("*") if p.is_file())
+
+
+def caption() -> str:
+    """Where and with what the figures were measured."""
+    card = driftrec.Network().card
+    return (
+        f"driftrec {driftrec.__version__}, model {card.name} ({card.facts['multiply_adds_per_pixel'] / 1e3:.1f} k "
+        f"multiply–adds per pixel, {card.steps} evaluations for a natural restoration), ONNX Runtime "
+        f"{onnxruntime.__version__}, PyTorch {torch.__version__}, {os.cpu_count()} cores of {processor()}. "
+        f"Best of several rounds."
+    )
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=("runtime", "photo", "large", "start", "loader", "install"))
+    parser.add_argument("--install", action="store_true", help="measure a clean installation too")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The program as a person types it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+import driftrec
+from conftest import scene
+from driftrec.cli import app
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for i in range(2):
+        Image.fromarray(scene(40, 56, seed=i)).save(tmp_path / f"{i}.jpg", quality=10)
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments], catch_exceptions=False)
+
+
+def test_a_photo_becomes_a_png_beside_it(photos: Path) -> None:
+    before = (photos / "0.jpg").read_bytes()
+    result = run("restore", "0.jpg")
+    assert result.exit_code == 0
+    assert "0.jpg → 0-restored.png  56×40  natural, " in result.output
+    assert "evaluations, " in result.output
+    with Image.open(photos / "0-restored.png") as image:
+        assert (image.format, image.size) == ("PNG", (56, 40))
+    assert (photos / "0.jpg").read_bytes() == before
+
+
+def test_options_reach_the_restorer(photos: Path) -> None:
+    def pixels(name: str, *options: str) -> np.ndarray:
+        assert run("restore", "0.jpg", "-o", name, "--threads", "1", *options).exit_code == 0
+        return np.asarray(Image.open(photos / name))
+
+    natural, again = pixels("a.png"), pixels("b.tif")
+    np.testing.assert_array_equal(natural, again)
+    for i, options in enumerate([("--seed", "1"), ("--steps", "2"), ("--mode", "faithful")]):
+        assert (pixels(f"c{i}.png", *options) != natural).any()
+
+
+@pytest.mark.usefixtures("photos")
+def test_one_bad_file_does_not_stop_the_rest() -> None:
+    Path("broken.jpg").write_bytes(Path("0.jpg").read_bytes()[:200])
+    result = run("restore", "broken.jpg", "0.jpg", "1.jpg", "-o", "out", "--mode", "faithful")
+    assert result.exit_code == 1
+    assert sorted(p.name for p in Path("out").iterdir()) == ["0.png", "1.png"]
+    assert "driftrec: broken.jpg is damaged or cut short" in result.output
+    assert "1 of 3 pictures could not be restored" in result.output
+
+
+@pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.jpg"], "driftrec: missing.jpg does not exist: check the name"),
+        (["0.jpg", "--model", "huge"], "driftrec: there is no model 'huge'"),
+        (["0.jpg", "--mode", "faithful", "--steps", "3"], "driftrec: --mode faithful takes one step"),
+        (["0.jpg", "-o", "x.gif"], "driftrec: x.gif has an extension that cannot be written"),
+        (["0.jpg", "1.jpg", "-o", "0.jpg"], "driftrec: 0.jpg"),
+    ],
+)
+def test_mistakes_get_one_sentence_and_leave_nothing(arguments: list[str], message: str) -> None:
+    before = sorted(Path().iterdir())
+    result = run("restore", *arguments)
+    assert result.exit_code == 1
+    assert message in result.output.replace("\n", " ")
+    assert sorted(Path().iterdir()) == before
+
+
+@pytest.mark.usefixtures("photos")
+def test_results_are_replaced_only_when_asked() -> None:
+    assert run("restore", "0.jpg", "--mode", "faithful").exit_code == 0
+    assert "say --overwrite" in run("restore", "0.jpg", "--mode", "faithful").output
+    assert run("restore", "0.jpg", "--mode", "faithful", "--overwrite").exit_code == 0
+
+
+def test_version_and_models() -> None:
+    assert run("--version").output == f"driftrec {driftrec.__version__}\n"
+    result = run("models")
+    assert result.exit_code == 0
+    assert "small" in result.output
+
+
+def test_training_and_export_by_command(photos: Path) -> None:
+    (photos / "clean").mkdir()
+    for i in range(12):
+        Image.fromarray(scene(168, 168, seed=i)).save(photos / "clean" / f"{i}.png")
+    (photos / "tiny.yaml").write_text(
+        "network: {channels: [8, 8], encoder: [1, 1], decoder: [1]}\nprecision: 32-true\nworkers: 0\n"
+        "steps: 2\nbatch: 2\ndata: {held_out: 0.3, crop: 32}\n"
+    )
+    environment = ("train", "tiny.yaml", "--data", "clean", "--out", "run")
+    result = run(*environment, "--set", "data.crop=16")
+    assert result.exit_code == 0, result.output
+    assert "step 2 " in result.output
+    result = run("export", "run/best.safetensors", "-o", "tiny.onnx", "--name", "tiny", "--licence", "CC0-1.0")
+    assert result.exit_code == 0, result.output
+    assert run("restore", "0.jpg", "--model", "tiny.onnx").exit_code == 0
+    for arguments, message in [
+        (("train", "none.yaml", "--out", "x"), "none.yaml is not a readable recipe"),
+        (("train", "tiny.yaml", "--out", "x", "--data", "clean", "--set", "crop=1"), "unknown setting 'crop'"),
+        (("export", "0.jpg", "-o", "y.onnx", "--name", "y", "--licence", "z"), "cannot be read as a checkpoint"),
+    ]:
+        result = run(*arguments)
+        assert result.exit_code == 1
+        assert message in result.output.replace("\n", " ")
+
+
+def test_the_tool_imports_neither_pytorch_nor_the_workshop() -> None:
+    code = (
+        "import sys, driftrec, driftrec.cli; driftrec.Restorer(threads=1);"
+        "heavy = {'torch', 'lightning_fabric', 'pydantic', 'driftrec.workshop', 'driftrec.evaluate'};"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_every_public_name_resolves() -> None:
+    for name in driftrec.__all__:
+        assert getattr(driftrec, name) is not None
+    assert set(driftrec.__all__) <= set(dir(driftrec))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        driftrec.nothing  # noqa: B018
