@@ -23,7 +23,7 @@ help:
 
 restore: $(TOOL)
 	@test -n "$(PHOTO)" || { echo "which picture? make restore PHOTO=photo.jpg" >&2; exit 2; }
-	$(BIN)/driftrec restore "$(PHOTO)"
+	$(BIN)/driftrec restore --overwrite "$(PHOTO)"
 
 test: $(WORKSHOP)
 	$(BIN)/python -m pytest
@@ -37,8 +37,9 @@ lint: $(WORKSHOP)
 check: lint test
 
 benchmark: $(WORKSHOP)
-	$(BIN)/python benchmarks/quality.py
-	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/quality.py --markdown docs/quality.md --out docs/quality.jsonl
+	$(BIN)/python benchmarks/speed.py --install --markdown docs/speed.md
+	$(BIN)/python benchmarks/publish.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis

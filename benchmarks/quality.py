@@ -42,9 +42,11 @@ from driftrec.evaluate.lpips import Lpips, Trunk
 from driftrec.runtime import DEFAULT_MODEL, find_model
 
 Pixels = NDArray[np.uint8]
-Method = Literal["plain", "faithful", "natural"]
+Mode = Literal["faithful", "natural"]
+Method = Literal["plain"] | Mode
 
-METHODS: tuple[Method, ...] = get_args(Method)
+MODES: tuple[Mode, ...] = get_args(Mode)
+METHODS: tuple[Method, ...] = ("plain", *MODES)
 SHARED = Path(__file__).parents[2] / "shared"
 FIDELITY = {
     "psnr": fidelity.psnr,
@@ -117,7 +119,7 @@ def main() -> None:
         options.markdown.write_text(page, encoding="utf-8")
 
 
-def restore(restorer: driftrec.Restorer, file: bytes, mode: Method, steps: int | None, seed: int) -> Restoration:
+def restore(restorer: driftrec.Restorer, file: bytes, mode: Mode, steps: int | None, seed: int) -> Restoration:
     """What a user of the library does; the only place that knows its interface."""
     restored = restorer.restore(file, mode=mode, steps=steps if mode == "natural" else None, seed=seed)
     return Restoration(np.asarray(restored.picture.to_pil()), restored.seconds, restored.evaluations)
@@ -240,8 +242,8 @@ def caption(about: dict[str, object]) -> str:
         f"{about['data']}, {about['pictures']} pictures; Pillow {about['pillow']} (libjpeg-turbo {about['libjpeg']}), "
         f"4:2:0; results rounded to 8 bits, means over pictures. PSNR over RGB in dB; PSNR-B with the blocking effect "
         f"of the luma, as FBCNN and JDEC; SSIM with a Gaussian window, mean over channels; LPIPS v0.1. "
-        f"{model}driftrec {about['driftrec']}, ONNX Runtime {about['onnxruntime']}, {about['threads']} threads on "
-        f"{about['processor']}, {about['cores']} cores; seconds are those of network and sampler."
+        f"{model}driftrec {about['driftrec']}, ONNX Runtime {about['onnxruntime']}, on {about['threads']} of "
+        f"{about['cores']} cores, {about['processor']}; seconds are those of network and sampler."
     )
 
 

@@ -21,13 +21,13 @@ import numpy as np
 import onnxruntime
 import torch
 from PIL import Image
-from quality import processor
 
 import driftrec
 from driftrec.workshop.data import Corpus, Crops, Entry
 from driftrec.workshop.degrade import jpeg, jpeg_mixture
 from driftrec.workshop.denoiser import Denoiser
 from driftrec.workshop.nn.unet import UNet, UNetConfig
+from quality import processor
 
 Row = tuple[str, str]
 DRIFTREC = str(Path(sys.executable).with_name("driftrec"))

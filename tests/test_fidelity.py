@@ -78,7 +78,7 @@ def test_steps_elsewhere_outweigh_those_at_the_grid() -> None:
     step[:, 3:] += 2
     # off the grid: 16 steps of 2 among the 2 · 16 · 15 − 32 = 448
     assert blocking_effect(step) == pytest.approx((50 - 4 * 16 / 448) * math.log(8) / math.log(16))
-    assert blocking_effect(np.roll(step, 1, axis=1)[:, 1:]) == 0  # same steps, none of them on the grid
+    assert blocking_effect(step[:, 1:]) == 0  # the same steps, none of them on the grid
     assert blocking_effect(np.arange(64).reshape(8, 8)) == 0  # no grid at all
 
 
@@ -126,9 +126,10 @@ def test_ssim_is_the_formula_in_every_window_that_fits(rng: np.random.Generator)
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_equal_pictures_get_the_best_mark(metric, rng: np.random.Generator) -> None:
-    smooth = constant(0) + np.arange(16, dtype=np.uint8)[:, None]  # no blocks, or PSNR-B is finite
-    assert metric(smooth, smooth) == (1 if metric is ssim else math.inf)
+def test_equal_pictures_get_the_best_mark(metric) -> None:
+    picture = constant(77)
+    picture[4:, 4:] = 200  # steps off the grid: on it, PSNR-B would be finite
+    assert metric(picture, picture) == pytest.approx(1 if metric is ssim else math.inf)
 
 
 # ------------------------------------------------------------------------------------------------- refusals
@@ -184,4 +185,4 @@ def test_classic5_in_gray_reads_as_in_fbcnn(data_folder: Path, quality: int, pub
     pairs = plain_jpegs(data_folder / "test/classic5", quality)
     assert len(pairs) == 5
     measured = np.mean([(psnr(*pair), psnr_b(*pair), ssim(*pair)) for pair in pairs], axis=0)
-    np.testing.assert_allclose(measured, published, rtol=0, atol=[0.006, 0.006, 0.0006])
+    assert (np.abs(measured - published) < [0.006, 0.006, 0.0006]).all()  # as printed, up to rounding

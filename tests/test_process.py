@@ -64,7 +64,7 @@ def test_drift_and_diffusion_are_the_slopes_of_the_moments(process: PaperProcess
     at = np.array([t - step, t + step])
     log_scale, variance = process.log_scale(at), process.std(at) ** 2
     f, g = process.drift_rate(t), process.diffusion(t)
-    assert -np.diff(log_scale)[0] / (2 * step) == pytest.approx(f, rel=1e-6, abs=1e-9)
+    assert -np.diff(log_scale)[0] / (2 * step) == pytest.approx(f, rel=1e-6, abs=1e-6)
     assert np.diff(variance)[0] / (2 * step) + 2 * f * process.std(t) ** 2 == pytest.approx(g**2, rel=1e-5)
 
 

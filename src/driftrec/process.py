@@ -99,9 +99,10 @@ class Process(ABC):
 
     def time_of_ratio(self, ratio: Time) -> Time:
         """The time at which s has this value.  Raises ValueError as `time_of_log_snr` does, and for ratios ≤ 0."""
-        if not (np.asarray(ratio) > 0).all():
+        values = np.asarray(ratio, np.float64)
+        if not (values > 0).all():
             raise ValueError(f"ratios must be positive, got {ratio}")
-        return self.time_of_log_snr(_like(ratio, -np.log(ratio)))
+        return self.time_of_log_snr(_like(ratio, -np.log(values)))
 
     def _log_snr(self, t: Times) -> Times:
         with np.errstate(divide="ignore"):  # λ(0) = +∞

@@ -17,8 +17,9 @@ coefficients:
 Arrays are combined by + − × with Python floats only, so NumPy arrays and PyTorch tensors pass, in their own dtype.
 Nothing that was passed in or yielded is ever changed; whoever receives an estimate must not change it either.
 
-Memory, in arrays of y's size, beside y, the mean and what the denoiser itself takes: 2 while the denoiser works, the
-state and the last estimate; at most 3 between evaluations, 4 in `multistep`.
+Memory, measured in arrays of y's size beside y, the mean and what the denoiser itself takes: 2 while the denoiser works
+(the state, and the last estimate where the caller or `multistep` holds it), and at most 4 between evaluations.  Do not
+collect the estimates, as `*_, x0 = …` would, when the images are large.
 """
 
 import math

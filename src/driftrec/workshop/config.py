@@ -20,7 +20,7 @@ class Section(BaseModel):
 class NetworkSection(Section):
     """Shape of the U-Net; see `driftrec.workshop.nn.unet.UNetConfig`."""
 
-    patch: int = Field(2, ge=1)
+    patch: int = Field(default=2, ge=1)
     channels: tuple[int, ...] = (48, 96, 160)
     encoder: tuple[int, ...] = (1, 1, 2)
     decoder: tuple[int, ...] = (1, 1)
@@ -34,13 +34,13 @@ class DataSection(Section):
     """Which pictures, cut how, corrupted how."""
 
     folders: tuple[Path, ...] = ()
-    held_out: float = Field(0.06, gt=0, lt=1)  # share of the originals kept for validation
-    crop: int = Field(96, ge=16)  # pixels
-    gray: float = Field(0.04, ge=0, le=1)  # share of crops without colour
-    power: float = Field(2.0, gt=0)  # weight on low qualities, see degrade.Jpeg
-    shifted: float = Field(0.15, ge=0, le=1)  # shares of the batch, see degrade.jpeg_mixture
-    double: float = Field(0.15, ge=0, le=1)
-    clean: float = Field(0.03, ge=0, le=1)
+    held_out: float = Field(default=0.06, gt=0, lt=1)  # share of the originals kept for validation
+    crop: int = Field(default=96, ge=16)  # pixels
+    gray: float = Field(default=0.04, ge=0, le=1)  # share of crops without colour
+    power: float = Field(default=2.0, gt=0)  # weight on low qualities, see degrade.Jpeg
+    shifted: float = Field(default=0.15, ge=0, le=1)  # shares of the batch, see degrade.jpeg_mixture
+    double: float = Field(default=0.15, ge=0, le=1)
+    clean: float = Field(default=0.03, ge=0, le=1)
 
     def degradation(self) -> Mixture:
         """The corruption that training crops go through."""
@@ -50,11 +50,11 @@ class DataSection(Section):
 class NoiseSection(Section):
     """How noise-to-scale ratios are drawn: a share at infinity, the rest with ln s normal."""
 
-    regression: float = Field(0.5, ge=0, le=1)  # share of the batch at s = ∞
+    regression: float = Field(default=0.5, ge=0, le=1)  # share of the batch at s = ∞
     log_mean: float = -3.0  # of ln s; e⁻³ = 0.05, a JPEG of quality 10's residual
-    log_std: float = Field(1.2, gt=0)
-    residual_std: float = Field(0.05, gt=0, lt=1)  # S of the preconditioning, in image units
-    floor: float = Field(0.02, gt=0)  # smallest residual the loss is taken relative to, in image units
+    log_std: float = Field(default=1.2, gt=0)
+    residual_std: float = Field(default=0.05, gt=0, lt=1)  # S of the preconditioning, in image units
+    floor: float = Field(default=0.02, gt=0)  # smallest residual the loss is taken relative to, in image units
 
 
 class TrainConfig(Section):
@@ -63,21 +63,21 @@ class TrainConfig(Section):
     data: DataSection = DataSection()
     network: NetworkSection = NetworkSection()
     noise: NoiseSection = NoiseSection()
-    batch: int = Field(16, ge=1)  # crops in a step, over all devices
+    batch: int = Field(default=16, ge=1)  # crops in a step, over all devices
     optimizer: Literal["adamw", "muon"] = "muon"
-    learning_rate: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    warm_up: int = Field(300, ge=0)  # steps
-    anneal: float = Field(0.6, gt=0, le=1)  # last part of the run, over which the rate falls to zero
-    clip: float = Field(1.0, gt=0)  # largest gradient norm
-    ema: float = Field(0.999, gt=0, lt=1)
-    steps: int | None = Field(None, ge=1)  # length of the run: steps,
-    minutes: float | None = Field(None, gt=0)  # or minutes of training over all sittings
-    validate_every: float = Field(5.0, gt=0)  # minutes
-    save_every: float = Field(2.0, gt=0)  # minutes
+    learning_rate: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    warm_up: int = Field(default=300, ge=0)  # steps
+    anneal: float = Field(default=0.6, gt=0, le=1)  # last part of the run, over which the rate falls to zero
+    clip: float = Field(default=1.0, gt=0)  # largest gradient norm
+    ema: float = Field(default=0.999, gt=0, lt=1)
+    steps: int | None = Field(default=None, ge=1)  # length of the run: steps,
+    minutes: float | None = Field(default=None, gt=0)  # or minutes of training over all sittings
+    validate_every: float = Field(default=5.0, gt=0)  # minutes
+    save_every: float = Field(default=2.0, gt=0)  # minutes
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     compile: bool | None = None  # None: on a GPU only
-    workers: int = Field(1, ge=0)  # loader processes per device
+    workers: int = Field(default=1, ge=0)  # loader processes per device
     seed: int = 0
 
 

@@ -51,7 +51,7 @@ def export(path: Path, target: Path, name: str, licence: str) -> float:
     when the file computes something else than the checkpoint; then no file is left.
     """
     model, config, trained = load(path)
-    card = _card(model, config, trained) | {"name": name, "licence": licence}
+    card = _card(config, trained) | {"name": name, "licence": licence}
     partial = target.with_suffix(".part")
     try:
         _write(model, config.network.build().multiple, partial, card)
@@ -64,8 +64,9 @@ def export(path: Path, target: Path, name: str, licence: str) -> float:
     return difference
 
 
-def _card(model: Denoiser, config: TrainConfig, facts: dict[str, Any]) -> dict[str, Any]:
-    size, noise, network = cost(model.network), config.noise, config.network.build()
+def _card(config: TrainConfig, facts: dict[str, Any]) -> dict[str, Any]:
+    noise, network = config.noise, config.network.build()
+    size = cost(UNet(network))
     return {
         "multiple": network.multiple,
         "ratio_min": float(np.exp(noise.log_mean - 2 * noise.log_std)),

@@ -49,41 +49,41 @@ class Muon(Optimizer):
         super().__init__(parameters, defaults)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """One update; closures are not supported."""
         if closure is not None:
             raise ValueError("Muon takes no closure")
         for group in self.param_groups:
-            ready = [p for p in group["params"] if p.grad is not None]
-            shapes: dict[tuple[int, int], list[Tensor]] = {}
-            for p in ready:
+            shapes: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = {}
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
                 if p.ndim >= 2:
-                    shapes.setdefault((p.shape[0], p.numel() // p.shape[0]), []).append(p)
+                    shapes.setdefault((p.shape[0], p.numel() // p.shape[0]), []).append((p, p.grad))
                 else:
-                    self._adam(p, group)
+                    self._adam(p, p.grad, group)
             for shape, members in shapes.items():
                 self._muon(members, shape, group)
 
-    def _muon(self, members: list[Tensor], shape: tuple[int, int], group: dict[str, Any]) -> None:
+    def _muon(self, members: list[tuple[Tensor, Tensor]], shape: tuple[int, int], group: dict[str, Any]) -> None:
         momentum = group["momentum"]
         updates = []
-        for p in members:
-            state = self.state[p]
-            buffer = state.setdefault("momentum", torch.zeros_like(p))
-            buffer.lerp_(p.grad, 1 - momentum)
-            updates.append(p.grad.lerp(buffer, momentum).reshape(shape))
+        for p, gradient in members:
+            buffer = self.state[p].setdefault("momentum", torch.zeros_like(p))
+            buffer.lerp_(gradient, 1 - momentum)
+            updates.append(gradient.lerp(buffer, momentum).reshape(shape))
         size = 0.2 * max(shape) ** 0.5
-        for p, update in zip(members, orthogonalise(torch.stack(updates)), strict=True):
+        for (p, _), update in zip(members, orthogonalise(torch.stack(updates)), strict=True):
             p.mul_(1 - group["lr"] * group["weight_decay"])
             p.add_(update.reshape(p.shape), alpha=-group["lr"] * size)
 
-    def _adam(self, p: Tensor, group: dict[str, Any]) -> None:
+    def _adam(self, p: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state, (beta1, beta2) = self.state[p], group["betas"]
         count = state.setdefault("count", torch.zeros((), device="cpu"))
         mean = state.setdefault("mean", torch.zeros_like(p))
         square = state.setdefault("square", torch.zeros_like(p))
         count += 1
-        mean.lerp_(p.grad, 1 - beta1)
-        square.mul_(beta2).addcmul_(p.grad, p.grad, value=1 - beta2)
+        mean.lerp_(gradient, 1 - beta1)
+        square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
         correction = (1 - beta2 ** count.item()) ** 0.5 / (1 - beta1 ** count.item())
         p.addcdiv_(mean, square.sqrt().add_(group["eps"]), value=-group["lr"] * correction)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -53,7 +53,7 @@ class Ema:
     def update(self, model: nn.Module, step: int) -> None:
         """Moves towards the model's weights after step number `step` (from 1)."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.weights.values()), list(model.parameters()), 1 - decay)
+        torch._foreach_lerp_(list(self.weights.values()), list(model.parameters()), 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
 
     @contextmanager
     def swapped_into(self, model: nn.Module) -> Iterator[None]:
@@ -100,7 +100,7 @@ class Run:
         self.validation = validation_set(held_out)
         self.facts = {"config": config.model_dump(mode="json"), "data": corpus.summary(), "hardware": hardware()}
         model = Denoiser(UNet(config.network.build()), config.noise.residual_std)
-        model = model.to(memory_format=torch.channels_last)
+        model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.network, self.optimizer = fabric.setup(model, _optimizer(config, model))
         self.model, self.ema, self.names = model, Ema(model, config.ema), [n for n, _ in model.named_parameters()]
         self.steps, self.before, self.best = 0, 0.0, float("-inf")
@@ -249,4 +249,4 @@ def _loader(fabric: Fabric, config: TrainConfig, corpus: Corpus, first: int) -> 
         prefetch_factor=8 if config.workers else None,
         pin_memory=fabric.device.type == "cuda",
     )
-    return fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+    return cast(DataLoader[tuple[Tensor, Tensor]], fabric.setup_dataloaders(loader, use_distributed_sampler=False))

@@ -59,15 +59,25 @@ class Block(nn.Module):
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.film = nn.Linear(EMBEDDING, 2 * channels)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.film.weight)
-        nn.init.zeros_(self.film.bias)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        _silence(self.film)
+        _silence(self.second)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         scale, shift = self.film(embedding)[:, :, None, None].chunk(2, dim=1)
         hidden = F.relu(torch.addcmul(shift, self.first(x), 1 + scale), inplace=True)
         return x + self.second(hidden)
+
+
+class Stage(nn.ModuleList):
+    """The residual blocks of one level, one after the other."""
+
+    def __init__(self, channels: int, count: int) -> None:
+        super().__init__(Block(channels) for _ in range(count))
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        for block in self:
+            x = block(x, embedding)
+        return x
 
 
 class Up(nn.Module):
@@ -83,6 +93,8 @@ class Up(nn.Module):
 
 class NoiseEmbedding(nn.Module):
     """Fourier features of c_noise = ¼ ln s, then one hidden layer: (batch,) -> (batch, EMBEDDING)."""
+
+    frequencies: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,33 +121,30 @@ class UNet(nn.Module):
         widths = config.channels
         self.embed = NoiseEmbedding()
         self.stem = nn.Conv2d(2 * cell, widths[0], 3, padding=1)
-        self.encoder = nn.ModuleList(_blocks(w, n) for w, n in zip(widths, config.encoder, strict=True))
+        self.encoder = nn.ModuleList(map(Stage, widths, config.encoder))
         self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.up = nn.ModuleList(Up(b, a) for a, b in pairwise(widths))
-        self.decoder = nn.ModuleList(_blocks(w, n) for w, n in zip(widths, config.decoder, strict=False))
+        self.decoder = nn.ModuleList(map(Stage, widths, config.decoder))
         self.head = nn.Conv2d(widths[0], cell, 3, padding=1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        _silence(self.head)
 
     def forward(self, r: Tensor, c_noise: Tensor, y: Tensor) -> Tensor:
         embedding = self.embed(c_noise)
         x = self.stem(F.pixel_unshuffle(torch.cat([r, 4 * y - 2], dim=1), self.config.patch))
         skips = []
-        for level, blocks in enumerate(self.encoder):
-            for block in blocks:
-                x = block(x, embedding)
-            if level < len(self.down):
-                skips.append(x)
-                x = self.down[level](x)
+        for stage, down in zip(self.encoder, self.down, strict=False):
+            skips.append(stage(x, embedding))
+            x = down(skips[-1])
+        x = self.encoder[-1](x, embedding)
         for level in reversed(range(len(self.up))):
-            x = skips[level] + self.up[level](x)
-            for block in self.decoder[level]:
-                x = block(x, embedding)
+            x = self.decoder[level](skips[level] + self.up[level](x), embedding)
         return F.pixel_shuffle(self.head(x), self.config.patch)
 
 
-def _blocks(channels: int, count: int) -> nn.ModuleList:
-    return nn.ModuleList(Block(channels) for _ in range(count))
+def _silence(layer: nn.Module) -> None:
+    """Zero weights: the layer adds nothing until it has learnt something."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
 
 
 @dataclass(frozen=True)

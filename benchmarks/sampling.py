@@ -1,0 +1,105 @@
+"""Which steps sample best: PSNR and LPIPS of natural restorations of held-out crops, over grids, η and starts.
+
+    python benchmarks/sampling.py runs/small/best.safetensors --data ../shared/data/train ../shared/data/train_more
+
+Held-out pictures of the training corpus decide, never the benchmarks' pictures.
+"""
+
+import argparse
+import math
+from itertools import product
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from driftrec.evaluate.lpips import Lpips
+from driftrec.grids import uniform_log_snr
+from driftrec.process import OUVE
+from driftrec.samplers import multistep
+from driftrec.workshop.data import open_corpus
+from driftrec.workshop.export import load
+from driftrec.workshop.validate import faithful, psnr, validation_set
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def main() -> None:
+    options = read_options()
+    model, config, _ = load(options.checkpoint)
+    model = model.to(memory_format=torch.channels_last)
+    _, held_out = open_corpus(options.data, options.cache).split(config.data.held_out)
+    crops = validation_set(held_out, options.crops)
+    lpips = Lpips("alex", options.weights / "lpips_alex_v0.1.safetensors")
+    print(
+        "| quality | evaluations | start | end | η | PSNR | LPIPS-Alex |\n| --: | --: | --: | --: | --: | --: | --: |"
+    )
+    for quality in options.quality:
+        y = crops.corrupted[quality].contiguous(memory_format=torch.channels_last)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            mean = faithful(model, y).float()
+        show(quality, "JPEG", "", "", "", y, crops.clean, lpips)
+        show(quality, 1, "", "", "", mean, crops.clean, lpips)
+        for steps, start, end, eta in product(options.steps, options.start, options.end, options.eta):
+            sample = natural(model, y, mean, steps, start, end, eta)
+            show(quality, steps + 1, start, end, eta, sample, crops.clean, lpips)
+
+
+@torch.no_grad()
+def natural(
+    model: torch.nn.Module, y: Tensor, mean: Tensor, steps: int, start: float, end: float, eta: float
+) -> Tensor:
+    """A natural restoration: `steps` evaluations of the multistep sampler around the faithful estimate."""
+    process, generator = OUVE(), torch.Generator().manual_seed(0)
+
+    def denoise(xt: Tensor, y: Tensor, t: float) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            ratio = torch.full((len(y),), process.ratio(t))
+            return model((xt - y) / process.scale(t), ratio, y).float()
+
+    def noise(shape: tuple[int, ...]) -> Tensor:
+        return torch.randn(shape, generator=generator)
+
+    times = uniform_log_snr(process, steps, start=start, end=end)
+    *_, last = multistep(denoise, y, process, times, noise=noise, mean=mean, eta=eta)
+    return last
+
+
+def show(
+    quality: int,
+    steps: object,
+    start: object,
+    end: object,
+    eta: object,
+    image: Tensor,
+    clean: Tensor,
+    lpips: Lpips,
+) -> None:
+    """One row of the table."""
+    image = (image.clamp(0, 1) * 255).round() / 255
+    distance = math.fsum(lpips(a, b).sum().item() for a, b in zip(image.split(8), clean.split(8), strict=True))
+    print(
+        f"| {quality} | {steps} | {start} | {end} | {eta} | {psnr(image, clean).mean():.2f} "
+        f"| {distance / len(clean):.4f} |",
+        flush=True,
+    )
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("checkpoint", type=Path)
+    add("--data", type=Path, nargs="+", required=True, help="the folders of the training")
+    add("--cache", type=Path, help="where decoded pictures are kept")
+    add("--weights", type=Path, default=SHARED / "weights")
+    add("--crops", type=int, default=48)
+    add("--quality", type=int, nargs="+", default=[10])
+    add("--steps", type=int, nargs="+", default=[3, 5, 7])
+    add("--start", type=float, nargs="+", default=[0.4, 0.5, 0.6])
+    add("--end", type=float, nargs="+", default=[0.04, 0.08])
+    add("--eta", type=float, nargs="+", default=[0.0, 1.0])
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
