@@ -80,7 +80,7 @@ class Restorer:
         """
         picture = source if isinstance(source, Picture) else open_picture(source)
         start = time.perf_counter()
-        pixels, evaluations = self._pixels(picture.as_float(), mode, steps, seed, progress)
+        pixels, evaluations = self._pixels(picture, mode, steps, seed, progress)
         return Restored(picture.replace_pixels(pixels), mode, time.perf_counter() - start, evaluations)
 
     def restore_pixels(
@@ -90,12 +90,12 @@ class Restorer:
         return self.restore(Picture(pixels), mode=mode, steps=steps, seed=seed).picture.pixels
 
     def _pixels(
-        self, pixels: np.ndarray, mode: Mode, steps: int | None, seed: int, progress: Progress | None
+        self, picture: Picture, mode: Mode, steps: int | None, seed: int, progress: Progress | None
     ) -> tuple[np.ndarray, int]:
         """(restored pixels (H, W, 3), network evaluations)."""
         evaluations = self._evaluations(mode, steps)
-        height, width = pixels.shape[:2]
-        y = pad_to_grid(pixels.transpose(2, 0, 1)[None])
+        height, width = picture.pixels.shape[:2]
+        y = pad_to_grid(picture.as_float().transpose(2, 0, 1)[None])
         on_tile = _counter(progress, evaluations * self.tiling.count(*y.shape[-2:])) if progress else None
         x0 = tiled(self.network.regression(), self.tiling, on_tile)(y, y, 1.0)
         if evaluations > 1:
