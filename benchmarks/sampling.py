@@ -14,12 +14,10 @@ import torch
 from torch import Tensor
 
 from driftrec.evaluate.lpips import Lpips
-from driftrec.grids import uniform_log_snr
-from driftrec.process import OUVE
-from driftrec.samplers import multistep
+from driftrec.sampling import Plan
 from driftrec.workshop.data import open_corpus
 from driftrec.workshop.export import load
-from driftrec.workshop.validate import faithful, psnr, validation_set
+from driftrec.workshop.validate import faithful, natural, psnr, validation_set
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -40,29 +38,11 @@ def main() -> None:
             mean = faithful(model, y).float()
         show(quality, "JPEG", "", "", "", y, crops.clean, lpips)
         show(quality, 1, "", "", "", mean, crops.clean, lpips)
-        for steps, start, end, eta in product(options.steps, options.start, options.end, options.eta):
-            sample = natural(model, y, mean, steps, start, end, eta)
-            show(quality, steps + 1, start, end, eta, sample, crops.clean, lpips)
-
-
-@torch.no_grad()
-def natural(
-    model: torch.nn.Module, y: Tensor, mean: Tensor, steps: int, start: float, end: float, eta: float
-) -> Tensor:
-    """A natural restoration: `steps` evaluations of the multistep sampler around the faithful estimate."""
-    process, generator = OUVE(), torch.Generator().manual_seed(0)
-
-    def denoise(xt: Tensor, y: Tensor, t: float) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
-            ratio = torch.full((len(y),), process.ratio(t))
-            return model((xt - y) / process.scale(t), ratio, y).float()
-
-    def noise(shape: tuple[int, ...]) -> Tensor:
-        return torch.randn(shape, generator=generator)
-
-    times = uniform_log_snr(process, steps, start=start, end=end)
-    *_, last = multistep(denoise, y, process, times, noise=noise, mean=mean, eta=eta)
-    return last
+        for evaluations, start, end, eta in product(options.evaluations, options.start, options.end, options.eta):
+            plan = Plan(evaluations=evaluations, start=start, end=end, eta=eta, level=options.level)
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+                sample = natural(model, y, mean, plan)
+            show(quality, evaluations, start, end, eta, sample, crops.clean, lpips)
 
 
 def show(
@@ -94,7 +74,8 @@ def read_options() -> argparse.Namespace:
     add("--weights", type=Path, default=SHARED / "weights")
     add("--crops", type=int, default=48)
     add("--quality", type=int, nargs="+", default=[10])
-    add("--steps", type=int, nargs="+", default=[3, 5, 7])
+    add("--evaluations", type=int, nargs="+", default=[4, 6, 8])
+    add("--level", type=float, default=Plan().level, help="of the start; a tiny one keeps the start as given")
     add("--start", type=float, nargs="+", default=[0.4, 0.5, 0.6])
     add("--end", type=float, nargs="+", default=[0.04, 0.08])
     add("--eta", type=float, nargs="+", default=[0.0, 1.0])

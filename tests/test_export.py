@@ -13,6 +13,7 @@ from onnx import TensorProto
 
 from driftrec.process import OUVE
 from driftrec.runtime import ModelError, Network, find_model
+from driftrec.sampling import Plan
 from driftrec.workshop import checkpoint
 from driftrec.workshop.config import TrainConfig
 from driftrec.workshop.export import export, load
@@ -66,8 +67,14 @@ def test_large_weights_are_stored_in_half_precision(exported: Path) -> None:
 
 def test_the_card_says_what_the_run_was(exported: Path) -> None:
     card = Network(exported).card
-    assert (card.name, card.multiple, card.process) == ("tiny", 4, OUVE())
-    assert 0 < card.ratio_min < card.process.ratio(card.end) < card.process.ratio(card.start) < card.ratio_max
+    assert (card.name, card.multiple, card.plan) == ("tiny", 4, Plan())
+    assert (
+        0
+        < card.ratio_min
+        < card.plan.process.ratio(card.plan.end)
+        < card.plan.process.ratio(card.plan.start)
+        < card.ratio_max
+    )
     assert card.facts["licence"] == "CC0-1.0"
     assert card.facts["training"]["licences"] == {"CC0": 3}
     assert card.facts["parameters"] == sum(p.numel() for p in load_model(exported))

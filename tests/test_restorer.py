@@ -102,7 +102,8 @@ def test_shipped_models_are_small_and_say_where_they_come_from() -> None:
         assert card.name == name
         assert card.facts["licence"]
         assert card.facts["training"]["licences"]
-        assert card.ratio_min < card.process.ratio(card.end) < card.process.ratio(card.start) < card.ratio_max
+        first, last = card.plan.process.ratio(card.plan.start), card.plan.process.ratio(card.plan.end)
+        assert card.ratio_min < last < first < card.ratio_max
 
 
 def test_the_shortcut_does_the_same(restorer: driftrec.Restorer) -> None:

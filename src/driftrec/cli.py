@@ -129,7 +129,7 @@ def models() -> None:
             f"{path.stat().st_size / 1e6:.1f}",
             f"{facts['parameters'] / 1e6:.2f} M",
             f"{facts['multiply_adds_per_pixel'] / 1e3:.1f} k",
-            str(card.steps),
+            str(card.plan.evaluations),
             str(facts["training"]["pictures"]),
             str(facts["licence"]),
         )

@@ -9,10 +9,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from driftrec.grids import uniform_log_snr
 from driftrec.picture import Picture, Source, open_picture, save_picture
 from driftrec.runtime import DEFAULT_MODEL, Network
-from driftrec.samplers import multistep, seeded_noise
+from driftrec.samplers import seeded_noise
 from driftrec.tiling import Tiling, pad_to_grid, tiled
 
 Mode: TypeAlias = Literal["natural", "faithful"]
@@ -71,8 +70,9 @@ class Restorer:
             source: a path, file, bytes, PIL image, or an opened `Picture`.
             mode: "natural" samples a picture as sharp as clean ones are; "faithful" estimates the mean of all
                 clean pictures that fit, closest to the truth in PSNR and softer.
-            steps: network evaluations of a natural restoration, at least 1 (default: the model card's). The
-                first is the faithful estimate, around which sampling starts.
+            steps: most network evaluations of a natural restoration, at least 1 (default: the model card's). The
+                first is the faithful estimate, around which sampling starts; it stays alone where the file has
+                lost so little that there is nothing to sample.
             seed: same seed, same picture.
             progress: called with (done, total) as the work goes on.
 
@@ -99,20 +99,20 @@ class Restorer:
         on_tile = _counter(progress, evaluations * self.tiling.count(*y.shape[-2:])) if progress else None
         x0 = tiled(self.network.regression(), self.tiling, on_tile)(y, y, 1.0)
         if evaluations > 1:
-            x0 = self._sample(y, x0, evaluations - 1, seed, on_tile)
+            x0, evaluations = self._sample(y, x0, evaluations, seed, on_tile)
         return np.ascontiguousarray(x0[0, :, :height, :width].clip(0, 1).transpose(1, 2, 0)), evaluations
 
     def _sample(
-        self, y: np.ndarray, mean: np.ndarray, steps: int, seed: int, on_tile: Callable[[], None] | None
-    ) -> np.ndarray:
-        card = self.network.card
-        denoise = tiled(self.network.denoiser(card.process), self.tiling, on_tile)
-        times = uniform_log_snr(card.process, steps, start=card.start, end=card.end)
-        x0 = mean
-        noise = seeded_noise([seed])
-        for x0 in multistep(denoise, y, card.process, times, noise=noise, mean=mean, eta=card.eta):  # noqa: B007
-            pass
-        return x0
+        self, y: np.ndarray, faithful: np.ndarray, most: int, seed: int, on_tile: Callable[[], None] | None
+    ) -> tuple[np.ndarray, int]:
+        """(natural restoration, evaluations it took, `most` at the most)."""
+        plan = self.network.card.plan
+        denoise = tiled(self.network.denoiser(plan.process), self.tiling, on_tile)
+        noise, change = seeded_noise([seed]), _rms_difference(faithful, y)
+        x0, evaluations = faithful, 0
+        for x0 in plan.sample(denoise, y, faithful, change, noise=noise, evaluations=most):  # noqa: B007
+            evaluations += 1
+        return x0, evaluations
 
     def _evaluations(self, mode: Mode, steps: int | None) -> int:
         if mode == "faithful":
@@ -125,7 +125,7 @@ class Restorer:
             raise ValueError(f"mode must be 'natural' or 'faithful', not {mode!r}")
         if steps is not None and not 1 <= steps <= 1000:
             raise ValueError(f"steps must be between 1 and 1000, got {steps}")
-        return steps or self.network.card.steps
+        return steps or self.network.card.plan.evaluations
 
 
 def restore(
@@ -150,3 +150,8 @@ def _counter(progress: Progress, total: int) -> Callable[[], None]:
         progress(done, total)
 
     return count
+
+
+def _rms_difference(a: np.ndarray, b: np.ndarray) -> float:
+    """Root mean square difference of two images (1, channel, height, width), a channel at a time to save memory."""
+    return float(np.sqrt(np.mean([np.square(p - q).mean(dtype=np.float64) for p, q in zip(a[0], b[0], strict=True)])))

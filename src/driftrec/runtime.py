@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from driftrec.process import Process, process_from_card
+from driftrec.process import Process
+from driftrec.sampling import Plan, plan_from_card
 from driftrec.types import Array, Denoise
 
 DEFAULT_MODEL = "small"
@@ -32,19 +33,15 @@ class Card:
     """What a model file says of itself.
 
     `multiple`: sides of its input must be multiples of this many pixels.  `ratio_min`, `ratio_max`: the finite
-    ratios s it was trained for.  `process`, `steps`, `start`, `end`, `eta`: how to sample with it by default.
-    `facts`: everything else (training data, licences, cost, …), for people.
+    ratios s it was trained for.  `plan`: how to sample with it.  `facts`: everything else (training data, licences,
+    cost, …), for people.
     """
 
     name: str
     multiple: int
     ratio_min: float
     ratio_max: float
-    process: Process
-    steps: int
-    start: float
-    end: float
-    eta: float
+    plan: Plan
     facts: dict[str, Any]
 
     @staticmethod
@@ -52,17 +49,12 @@ class Card:
         """The card in a model's metadata; ModelError if it lacks what the tool needs."""
         try:
             values = json.loads(text)
-            sampling = values.pop("sampling")
             return Card(
                 name=values.pop("name"),
                 multiple=values.pop("multiple"),
                 ratio_min=values.pop("ratio_min"),
                 ratio_max=values.pop("ratio_max"),
-                process=process_from_card(sampling["process"]),
-                steps=sampling["steps"],
-                start=sampling["start"],
-                end=sampling["end"],
-                eta=sampling["eta"],
+                plan=plan_from_card(values.pop("sampling")),
                 facts=values,
             )
         except (KeyError, TypeError, ValueError) as error:

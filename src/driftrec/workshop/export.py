@@ -20,8 +20,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from driftrec.process import OUVE
 from driftrec.runtime import RATIO_REGRESSION
+from driftrec.sampling import Plan
 from driftrec.workshop import checkpoint
 from driftrec.workshop.config import TrainConfig
 from driftrec.workshop.denoiser import Denoiser
@@ -29,9 +29,6 @@ from driftrec.workshop.nn.unet import UNet, cost
 
 TOLERANCE = 2e-3
 """Largest difference to PyTorch, in image units, that storing weights in half precision may cause."""
-
-SAMPLING = {"process": OUVE().card(), "steps": 6, "start": 0.5, "end": 0.04, "eta": 1.0}
-"""How a model is sampled from when the export is told nothing else."""
 
 
 def load(path: Path) -> tuple[Denoiser, TrainConfig, dict[str, Any]]:
@@ -71,7 +68,7 @@ def _card(config: TrainConfig, facts: dict[str, Any]) -> dict[str, Any]:
         "multiple": network.multiple,
         "ratio_min": float(np.exp(noise.log_mean - 2 * noise.log_std)),
         "ratio_max": float(np.exp(noise.log_mean + 2 * noise.log_std)),
-        "sampling": SAMPLING,
+        "sampling": Plan().card(),
         "parameters": size.parameters,
         "multiply_adds_per_pixel": round(size.multiply_adds),
         "network": network.card(),

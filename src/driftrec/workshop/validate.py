@@ -9,15 +9,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from driftrec.grids import uniform_log_snr
-from driftrec.process import OUVE
-from driftrec.samplers import multistep
+from driftrec.sampling import Plan
 from driftrec.workshop.data import Corpus
 from driftrec.workshop.degrade import jpeg
 
-QUALITIES = (5, 10, 20, 40, 80)
+QUALITIES = (5, 10, 20, 40, 80, 95)
 SHEET_QUALITY = 10
-STEPS = 5
 
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(residual r/k, ratio s, y) -> x0, see `driftrec.workshop.denoiser.Denoiser`."""
@@ -47,20 +44,19 @@ def faithful(network: Network, y: Tensor) -> Tensor:
     return network(torch.zeros_like(y), torch.full((len(y),), torch.inf, device=y.device), y)
 
 
-def natural(network: Network, y: Tensor, mean: Tensor, steps: int, seed: int = 0) -> Tensor:
-    """A sample: `steps` evaluations from the middle of the process, started around `mean`."""
-    process = OUVE()
+def natural(network: Network, y: Tensor, faithful: Tensor, plan: Plan, seed: int = 0) -> Tensor:
+    """A sample around the faithful estimates; the images of the batch share one starting time."""
     generator = torch.Generator(y.device).manual_seed(seed)
 
     def denoise(xt: Tensor, y: Tensor, t: float) -> Tensor:
-        ratio = torch.full((len(y),), process.ratio(t), device=y.device)
-        return network((xt - y) / process.scale(t), ratio, y)
+        ratio = torch.full((len(y),), plan.process.ratio(t), device=y.device)
+        return network((xt - y) / plan.process.scale(t), ratio, y)
 
     def noise(shape: tuple[int, ...]) -> Tensor:
         return torch.randn(shape, generator=generator, device=y.device)
 
-    times = uniform_log_snr(process, steps, start=0.5, end=0.04)
-    *_, last = multistep(denoise, y, process, times, noise=noise, mean=mean, eta=1.0)
+    change = (faithful - y).square().mean().sqrt().item()
+    *_, last = plan.sample(denoise, y, faithful, change, noise=noise)
     return last
 
 
@@ -77,7 +73,7 @@ def validate(
             estimate = faithful(network, y)
             sharp.append(psnr(estimate.cpu(), clean))
             if quality == SHEET_QUALITY:
-                sample = natural(network, y, estimate, STEPS)
+                sample = natural(network, y, estimate, Plan())
                 single.append(psnr(sample.cpu(), clean))
                 if sheet and len(single) == 1:
                     _write_sheet(sheet, [clean, y.cpu(), estimate.cpu(), sample.cpu()])
