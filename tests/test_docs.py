@@ -1,0 +1,59 @@
+"""What the documents say exists: commands parse, equations are where they are cited, tables are published whole."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from driftrec.cli import app
+
+ROOT = Path(__file__).parents[1]
+
+
+def commands() -> list[str]:
+    found = []
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for block in re.findall(r"```sh\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
+            found += [line for line in block.splitlines() if line.startswith("driftrec ")]
+    return found
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_in_the_documents_parse(command: str) -> None:
+    _, *arguments = shlex.split(command, comments=True)
+    group = CliRunner().invoke(app, [arguments[0], "--help"])
+    assert group.exit_code == 0
+    for option in (a for a in arguments if a.startswith("--")):
+        assert option in group.output
+
+
+def test_make_targets_in_the_readme_exist() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    used = set(re.findall(r"\bmake (\w+)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert {"restore", "test"} <= used <= targets
+
+
+def test_pictures_and_pages_of_the_readme_exist() -> None:
+    for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")):
+        assert (ROOT / link).exists(), link
+
+
+def test_equations_are_numbered_once_and_cited_rightly() -> None:
+    stated = re.findall(r"\((E\d+)\)$", (ROOT / "docs/theory.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert stated == [f"E{i + 1}" for i in range(len(stated))]
+    in_code = {
+        number
+        for path in (ROOT / "src").rglob("*.py")
+        for number in re.findall(r"\((E\d+)\)", path.read_text(encoding="utf-8"))
+    }
+    assert in_code == set(stated)
+
+
+def test_the_readme_shows_the_tables_that_were_measured() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in ("quality", "speed"):
+        shown = re.search(rf"<!-- begin {name} -->\n(.*?)<!-- end {name} -->", readme, re.DOTALL)
+        assert shown
+        assert shown[1].strip() == (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8").strip()
