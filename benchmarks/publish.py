@@ -1,4 +1,5 @@
-"""Copies measured tables into README.md, between <!-- begin NAME --> and <!-- end NAME -->, from docs/NAME.md."""
+"""Copies measured tables into the pages that show them, between <!-- begin NAME --> and <!-- end NAME -->,
+from docs/NAME.md."""
 
 import re
 from pathlib import Path
@@ -7,13 +8,18 @@ ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
+    for page in (ROOT / "README.md", ROOT / "docs/model-notes.md"):
+        publish(page)
+
+
+def publish(page: Path) -> None:
+    """Fills the marked sections of one page."""
+    text = page.read_text(encoding="utf-8")
     for name in re.findall(r"<!-- begin (\w+) -->", text):
         table = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8").strip()
         section = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
         text = section.sub(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text)
-    readme.write_text(text, encoding="utf-8")
+    page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/speed.py                     # all but the installation
     python benchmarks/speed.py --install           # also the size of a clean installation (needs a package index)
-    python benchmarks/speed.py --only runtime      # one part: runtime, photo, large, start, loader
+    python benchmarks/speed.py --only runtime      # one part: runtime, photo, large, start, loader, training
 
 Times on shared machines are noisy: what is compared is measured in turns within one run, and the best of several
 rounds counts.
@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -25,7 +26,8 @@ from PIL import Image
 import driftrec
 from driftrec.workshop.data import Corpus, Crops, Entry
 from driftrec.workshop.degrade import jpeg, jpeg_mixture
-from driftrec.workshop.denoiser import Denoiser
+from driftrec.workshop.denoiser import Denoiser, loss
+from driftrec.workshop.muon import Muon
 from driftrec.workshop.nn.unet import UNet, UNetConfig
 from quality import processor
 
@@ -41,6 +43,7 @@ def main() -> None:
         "large": large,
         "start": start,
         "loader": loader,
+        "training": training,
     }
     if options.install:
         parts["install"] = install
@@ -55,9 +58,9 @@ def main() -> None:
 def runtime() -> list[Row]:
     """One evaluation of the shipped network on a 512² tile: ONNX Runtime, and PyTorch eager in both layouts."""
     network = driftrec.Network()
-    config = {k: tuple(v) if isinstance(v, list) else v for k, v in network.card.facts["network"].items()}
-    model = Denoiser(UNet(UNetConfig(**config)), 0.05).eval()
-    last = Denoiser(UNet(UNetConfig(**config)), 0.05).eval().to(memory_format=torch.channels_last)
+    config = network_config(network.card.facts)
+    model = Denoiser(UNet(config), 0.05).eval()
+    last = Denoiser(UNet(config), 0.05).eval().to(memory_format=torch.channels_last)
     y = synthetic(512, 512).transpose(2, 0, 1)[None].astype(np.float32) / 255
     residual, ratio = np.zeros_like(y), torch.tensor([0.1])
     tensor = torch.from_numpy(y)
@@ -128,6 +131,30 @@ def loader() -> list[Row]:
     return rows
 
 
+def training() -> list[Row]:
+    """Steps of the optimiser on 16 crops of 96², in single precision and with bfloat16 convolutions."""
+    card = driftrec.Network().card
+    model = Denoiser(UNet(network_config(card.facts)), 0.05).to(memory_format=torch.channels_last)
+    optimizer = Muon(model.parameters(), 1e-4)
+    x0, y = torch.rand(2, 16, 3, 96, 96).unbind()
+    ratio = torch.full((16,), 0.1)
+
+    def step(half: bool) -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            estimate = model(x0 - y, ratio, y)
+        loss(x0, y, estimate, ratio, 0.01).mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    seconds = in_turns({"single precision": lambda: step(False), "bfloat16": lambda: step(True)})
+    return [(f"training in {name}", f"{16 / value:.0f} crops of 96×96 per second") for name, value in seconds.items()]
+
+
+def network_config(facts: dict[str, Any]) -> UNetConfig:
+    """The shape of the network that a model's card names."""
+    return UNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in facts["network"].items()})
+
+
 def install() -> list[Row]:
     """What `pip install .` puts into a clean virtual environment."""
     with tempfile.TemporaryDirectory() as folder:
@@ -192,7 +219,7 @@ def caption() -> str:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("runtime", "photo", "large", "start", "loader", "install"))
+    parser.add_argument("--only", choices=("runtime", "photo", "large", "start", "loader", "training", "install"))
     parser.add_argument("--install", action="store_true", help="measure a clean installation too")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
     return parser.parse_args()

@@ -51,9 +51,12 @@ def test_equations_are_numbered_once_and_cited_rightly() -> None:
     assert in_code == set(stated)
 
 
-def test_the_readme_shows_the_tables_that_were_measured() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name in ("quality", "speed"):
-        shown = re.search(rf"<!-- begin {name} -->\n(.*?)<!-- end {name} -->", readme, re.DOTALL)
+@pytest.mark.parametrize(
+    ("page", "names"), [("README.md", ("quality", "speed")), ("docs/model-notes.md", ("trials", "run"))]
+)
+def test_pages_show_the_tables_that_were_measured(page: str, names: tuple[str, ...]) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for name in names:
+        shown = re.search(rf"<!-- begin {name} -->\n(.*?)<!-- end {name} -->", text, re.DOTALL)
         assert shown
         assert shown[1].strip() == (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8").strip()
