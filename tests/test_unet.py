@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from driftrec.workshop.denoiser import RATIO_MAX, Denoiser, loss
+from driftrec.types import REGRESSION_RATIO
+from driftrec.workshop.denoiser import Denoiser, loss
 from driftrec.workshop.nn.unet import UNet, UNetConfig, cost
 
 TINY = UNetConfig(patch=2, channels=(8, 12), encoder=(1, 1), decoder=(1,))
@@ -48,7 +49,7 @@ def test_an_untrained_network_shrinks_the_residual_as_its_prior_says() -> None:
 
 def test_at_infinite_ratio_the_residual_is_not_looked_at() -> None:
     model, y = randomised(), images(1, 3, 8, 8)
-    for ratio in (torch.inf, RATIO_MAX):
+    for ratio in (torch.inf, REGRESSION_RATIO):
         a = model(torch.zeros_like(y), torch.tensor([ratio]), y)
         b = model(torch.randn_like(y), torch.tensor([ratio]), y)
         torch.testing.assert_close(a, b, rtol=0, atol=0)

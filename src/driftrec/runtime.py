@@ -17,11 +17,9 @@ import onnxruntime as ort
 
 from driftrec.process import Process
 from driftrec.sampling import Plan, plan_from_card
-from driftrec.types import Array, Denoise
+from driftrec.types import REGRESSION_RATIO, Array, Denoise
 
 DEFAULT_MODEL = "small"
-RATIO_REGRESSION = 1e3
-"""What the network is told for s = ∞; from this ratio on it ignores the residual."""
 
 
 class ModelError(ValueError):
@@ -105,7 +103,7 @@ class Network:
         """
         feed = {
             "residual": residual,
-            "ratio": np.full(len(y), min(ratio, RATIO_REGRESSION), dtype=np.float32),
+            "ratio": np.full(len(y), min(ratio, REGRESSION_RATIO), dtype=np.float32),
             "y": y,
         }
         (x0,) = self._session.run(["x0"], feed)

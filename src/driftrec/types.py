@@ -17,5 +17,9 @@ Denoise: TypeAlias = Callable[[Array, Array, float], Array]
 All three arrays have the same shape; t is a Python float in [0, 1].
 """
 
+REGRESSION_RATIO = 1e3
+"""Networks take noise-to-scale ratios from this one on, infinity included, for s = ∞: they ignore the residual and
+answer E[x0 | y]."""
+
 Noise: TypeAlias = Callable[[tuple[int, ...]], Array]
 """shape -> array of independent standard normal numbers, of the kind and dtype that the images have."""

@@ -14,8 +14,7 @@ see a residual input of exact zeros, never noise.
 import torch
 from torch import Tensor, nn
 
-RATIO_MAX = 1e3
-"""Ratios above this one, infinity included, mean regression: the residual input is taken as zero."""
+from driftrec.types import REGRESSION_RATIO
 
 
 class Denoiser(nn.Module):
@@ -33,8 +32,8 @@ class Denoiser(nn.Module):
         self.residual_std = residual_std
 
     def forward(self, residual: Tensor, ratio: Tensor, y: Tensor) -> Tensor:
-        regression = (ratio >= RATIO_MAX)[:, None, None, None]
-        s = ratio.clamp(max=RATIO_MAX)
+        regression = (ratio >= REGRESSION_RATIO)[:, None, None, None]
+        s = ratio.clamp(max=REGRESSION_RATIO)
         c_noise = s.log() / 4
         s = s[:, None, None, None]
         total = (self.residual_std**2 + s**2).sqrt()

@@ -20,8 +20,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from driftrec.runtime import RATIO_REGRESSION
 from driftrec.sampling import Plan
+from driftrec.types import REGRESSION_RATIO
 from driftrec.workshop import checkpoint
 from driftrec.workshop.config import TrainConfig
 from driftrec.workshop.denoiser import Denoiser
@@ -151,6 +151,6 @@ def _example(batch: int, height: int, width: int) -> tuple[Tensor, Tensor, Tenso
     """(residual, ratio, y) as a restoration would have them; the first ratio stands for infinity."""
     generator = torch.Generator().manual_seed(0)
     ratio = torch.logspace(-2, 0, batch)
-    ratio[0] = RATIO_REGRESSION
+    ratio[0] = REGRESSION_RATIO
     residual = 0.05 * torch.randn(batch, 3, height, width, generator=generator)
     return residual, ratio, torch.rand(batch, 3, height, width, generator=generator)
