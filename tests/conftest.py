@@ -14,10 +14,22 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
-    """LIVE1 and the other pictures; they are not part of the repository."""
-    folder = Path(os.environ.get("DRIFTREC_DATA", Path(__file__).parents[1] / "../shared/data"))
+    """Holds test/live1 and test/classic5."""
+    return outside("DRIFTREC_DATA", "data")
+
+
+@pytest.fixture(scope="session")
+def weights_folder() -> Path:
+    """Holds the weights of LPIPS."""
+    return outside("DRIFTREC_WEIGHTS", "weights")
+
+
+def outside(variable: str, name: str) -> Path:
+    """A folder that is not part of the repository: where the variable says, or in ../shared; the test is skipped
+    where there is none."""
+    folder = Path(os.environ.get(variable, Path(__file__).parents[1] / "../shared" / name))
     if not folder.is_dir():
-        pytest.skip(f"no test pictures in {folder}; set DRIFTREC_DATA to the folder that holds test/live1")
+        pytest.skip(f"there is no {folder}: set {variable} to the folder with the {name}")
     return folder
 
 

@@ -2,7 +2,6 @@
 
 import io
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +20,6 @@ ALEXNET = {
     8: (256, 384, 3, 3),
     10: (256, 256, 3, 3),
 }
-
-
-@pytest.fixture(scope="session")
-def weights_folder() -> Path:
-    folder = Path(os.environ.get("DRIFTREC_WEIGHTS", Path(__file__).parents[1] / "../shared/weights"))
-    if not folder.is_dir():
-        pytest.skip(f"no LPIPS weights in {folder}; set DRIFTREC_WEIGHTS to the folder that holds them")
-    return folder
 
 
 def lpips(folder: Path, trunk: Trunk) -> Lpips:
