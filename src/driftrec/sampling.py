@@ -37,8 +37,8 @@ class Plan:
     evaluations: int = 6
     start: float = 0.4
     end: float = 0.02
-    eta: float = 1.0
-    level: float = 0.0055
+    eta: float = 0.5
+    level: float = 0.01
 
     def __post_init__(self) -> None:
         if self.evaluations < 1:
