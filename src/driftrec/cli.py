@@ -34,6 +34,17 @@ class ModeOption(StrEnum):
     faithful = "faithful"
 
 
+class DeviceOption(StrEnum):
+    """The names of `driftrec.device`, and auto."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    openvino = "openvino"
+    directml = "directml"
+    coreml = "coreml"
+
+
 def _version(asked: bool) -> None:
     if asked:
         out.print(f"driftrec {__version__}", highlight=False)
@@ -72,8 +83,14 @@ def restore(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same picture; another seed, another plausible one.")] = 0,
     model: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="A model of 'driftrec models', or an .onnx file.")
+        str,
+        typer.Option(
+            metavar="NAME|FILE|ID", help="A model of 'driftrec models', an .onnx file, or owner/model of a hub."
+        ),
     ] = "small",
+    device: Annotated[
+        DeviceOption, typer.Option(help="Where the network runs.  auto: the fastest that is installed.")
+    ] = DeviceOption.auto,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.  Default: all cores.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist already.")] = False,
 ) -> None:
@@ -83,7 +100,7 @@ def restore(
 
     try:
         jobs = plan(inputs, output, overwrite=overwrite)
-        restorer = Restorer(model, threads=threads)
+        restorer = Restorer(model, threads=threads, device=device.value)
         if mode is ModeOption.faithful and steps not in (None, 1):
             raise ValueError("--mode faithful takes one step: leave --steps out, or choose --mode natural")
     except ValueError as error:

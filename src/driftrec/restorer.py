@@ -41,8 +41,9 @@ class Restored:
 class Restorer:
     """A loaded model, ready for any number of pictures.
 
-    Arguments: `model`, a bundled name or an .onnx file; `threads`, CPU threads (default: all cores); `tiling`, how
-    large pictures are cut.  Raises ModelError (a ValueError) for a model that cannot be found or read.
+    Arguments: `model`, a bundled name, an .onnx file or a hub's 'owner/model'; `threads`, CPU threads (default: all
+    cores); `device`, where the network runs, see `driftrec.device.providers`; `tiling`, how large pictures are cut.
+    Raises ModelError (a ValueError) for a model that cannot be found or read, ValueError for a missing device.
     """
 
     def __init__(
@@ -50,9 +51,10 @@ class Restorer:
         model: str | PathLike[str] = DEFAULT_MODEL,
         *,
         threads: int | None = None,
+        device: str = "auto",
         tiling: Tiling | None = None,
     ) -> None:
-        self.network = Network(model, threads=threads)
+        self.network = Network(model, threads=threads, device=device)
         self.tiling = tiling or Tiling()
 
     def restore(

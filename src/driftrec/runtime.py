@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from driftrec import device as devices
+from driftrec import hub
 from driftrec.process import Process
 from driftrec.sampling import Plan, plan_from_card
 from driftrec.types import REGRESSION_RATIO, Array, Denoise
@@ -66,30 +68,44 @@ def bundled_models() -> dict[str, Path]:
 
 
 def find_model(name: str | os.PathLike[str]) -> Path:
-    """The file of a bundled name or of a path; ModelError names the bundled ones when there is none."""
+    """The file of a bundled name, of a path, or of a hub's 'owner/model'; ModelError when there is none."""
     models = bundled_models()
     if str(name) in models:
         return models[str(name)]
     path = Path(name)
     if path.is_file():
         return path
-    raise ModelError(f"there is no model '{name}': give the path of an .onnx file or one of {', '.join(models)}")
+    if hub.is_hub_id(str(name)):
+        try:
+            return Path(hub.fetch(str(name)))
+        except ValueError as error:
+            raise ModelError(str(error)) from error
+    raise ModelError(
+        f"there is no model '{name}': give the path of an .onnx file, owner/model of a hub, "
+        f"or one of {', '.join(models)}"
+    )
 
 
 class Network:
     """A network in ONNX Runtime.
 
-    Arguments: `model`, a bundled name or the path of an ONNX file; `threads`, how many CPU threads one evaluation
-    uses (default: all cores).  Raises ModelError for files that are not driftrec models.
+    Arguments: `model`, as for `find_model`; `threads`, how many CPU threads one evaluation uses (default: all
+    cores); `device`, where it runs, see `driftrec.device.providers`.  Raises ModelError for files that are not
+    driftrec models, ValueError for a device that is not there.
     """
 
-    def __init__(self, model: str | os.PathLike[str] = DEFAULT_MODEL, *, threads: int | None = None) -> None:
+    def __init__(
+        self, model: str | os.PathLike[str] = DEFAULT_MODEL, *, threads: int | None = None, device: str = "auto"
+    ) -> None:
         path = find_model(model)
+        providers = devices.providers(device, threads)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3
+        # Waiting threads sleep: as fast on an idle machine, and faster where other programs want the cores too.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = ort.InferenceSession(str(path), options, providers=providers)
         except Exception as error:  # ONNX Runtime's own exceptions have no public base class
             raise ModelError(f"{path} is not a model that ONNX Runtime can run: {_first_line(error)}") from error
         metadata = self._session.get_modelmeta().custom_metadata_map

@@ -1,0 +1,71 @@
+"""Where networks run: the tool's names of devices, and how ONNX Runtime reaches them.
+
+The wheel `onnxruntime` knows the CPU, and Apple's Core ML on a Mac.  Its siblings `onnxruntime-gpu`,
+`onnxruntime-directml` and `onnxruntime-openvino` bring the others; each replaces it and answers to the same import.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import onnxruntime as ort
+
+Provider: TypeAlias = tuple[str, dict[str, Any]]
+"""Name and options of an execution provider, as ONNX Runtime takes them."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """One kind of device: ONNX Runtime's provider for it, and the wheel that has that provider."""
+
+    provider: str
+    wheel: str
+
+    def options(self, threads: int | None) -> dict[str, Any]:
+        """Options of the provider; `threads` CPU threads, or as many as there are cores."""
+        if self.provider != "OpenVINOExecutionProvider":
+            return {}
+        # Convolutions in bfloat16 where the processor has it; OpenVINO itself stays in float32 where it has not.
+        config: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16"}
+        if threads:
+            config["INFERENCE_NUM_THREADS"] = threads
+        return {"device_type": "CPU", "load_config": json.dumps({"CPU": config})}
+
+
+DEVICES = {
+    "cpu": Device("CPUExecutionProvider", "onnxruntime"),
+    "cuda": Device("CUDAExecutionProvider", "onnxruntime-gpu"),
+    "openvino": Device("OpenVINOExecutionProvider", "onnxruntime-openvino"),
+    "directml": Device("DmlExecutionProvider", "onnxruntime-directml"),
+    "coreml": Device("CoreMLExecutionProvider", "onnxruntime"),
+}
+
+PREFERRED = ("cuda", "openvino", "cpu")
+"""What "auto" takes, the first that is there; the others only by name."""
+
+
+def available() -> tuple[str, ...]:
+    """Names of the devices that the installed ONNX Runtime can use."""
+    providers = ort.get_available_providers()
+    return tuple(name for name, device in DEVICES.items() if device.provider in providers)
+
+
+def providers(name: str = "auto", threads: int | None = None, offered: Iterable[str] | None = None) -> list[Provider]:
+    """What to hand to ONNX Runtime for a device, with the CPU behind it for operations that the device lacks.
+
+    Arguments: `name`, one of `DEVICES` or "auto"; `threads`, CPU threads; `offered`, names of devices to choose from
+    (default: `available()`).  Raises ValueError for a device that is unknown or not there.
+    """
+    offered = set(available() if offered is None else offered) | {"cpu"}
+    if name == "auto":
+        name = next(candidate for candidate in PREFERRED if candidate in offered)
+    if name not in DEVICES:
+        raise ValueError(f"there is no device '{name}': choose auto, {', '.join(DEVICES)}")
+    if name not in offered:
+        wheel = DEVICES[name].wheel
+        raise ValueError(
+            f"the installed ONNX Runtime cannot use '{name}': replace the package onnxruntime by {wheel}, "
+            f"or choose {', '.join(sorted(offered))}"
+        )
+    return [(DEVICES[n].provider, DEVICES[n].options(threads)) for n in dict.fromkeys((name, "cpu"))]

@@ -1,0 +1,34 @@
+"""Models by name from a model hub: the file model.onnx of a repository, kept in the hub's own cache."""
+
+import os
+import re
+
+FILE = "model.onnx"
+
+_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether the name reads like 'owner/model', and not like a file."""
+    return bool(_NAME.fullmatch(name)) and not name.endswith(".onnx") and not name.startswith(".")
+
+
+def fetch(name: str) -> str:
+    """The path of the model 'owner/model', downloaded where it is not in the cache yet.
+
+    Raises ValueError when huggingface-hub is not installed, or the hub does not give the file.
+    """
+    try:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.utils import disable_progress_bars
+    except ModuleNotFoundError as error:
+        raise ValueError(f"models such as '{name}' come from a hub: pip install 'driftrec[hub]'") from error
+    disable_progress_bars()
+    try:
+        return hf_hub_download(name, FILE, endpoint=os.environ.get("HF_ENDPOINT"))
+    except Exception as error:  # its errors share no base class: of the hub, of HTTP, of the file system
+        reason = str(error).strip().splitlines()
+        raise ValueError(
+            f"the hub did not give {FILE} of '{name}' ({reason[0] if reason else type(error).__name__}): "
+            "check the name and the connection"
+        ) from error
