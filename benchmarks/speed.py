@@ -2,7 +2,7 @@
 
     python benchmarks/speed.py                     # all but the installation
     python benchmarks/speed.py --install           # also the size of a clean installation (needs a package index)
-    python benchmarks/speed.py --only runtime      # one part: runtime, photo, large, start, loader, training
+    python benchmarks/speed.py --only runtime      # one part: runtime, peer, photo, large, start, loader, training
 
 Times on shared machines are noisy: what is compared is measured in turns within one run, and the best of several
 rounds counts.
@@ -29,6 +29,7 @@ from driftrec.workshop.degrade import jpeg, jpeg_mixture
 from driftrec.workshop.denoiser import Denoiser, loss
 from driftrec.workshop.muon import Muon
 from driftrec.workshop.nn.unet import UNet, UNetConfig
+from peers import Fbcnn
 from quality import processor
 
 Row = tuple[str, str]
@@ -39,6 +40,7 @@ def main() -> None:
     options = read_options()
     parts: dict[str, Callable[[], list[Row]]] = {
         "runtime": runtime,
+        "peer": peer,
         "photo": photo,
         "large": large,
         "start": start,
@@ -78,6 +80,23 @@ def runtime() -> list[Row]:
     return [
         ("one evaluation, ONNX Runtime", f"{ours / megapixels:.2f} s per megapixel"),
         *((f"{name} over ONNX Runtime", f"× {value / ours:.2f}") for name, value in seconds.items()),
+    ]
+
+
+def peer() -> list[Row]:
+    """FBCNN's network, in the PyTorch that it is used with, over ours in what the tool uses; both see 256²."""
+    network, rival = driftrec.Network(), Fbcnn().eval()
+    y = synthetic(256, 256).transpose(2, 0, 1)[None].astype(np.float32) / 255
+    tensor = torch.from_numpy(y)
+    with torch.no_grad():
+        seconds = in_turns({"ours": lambda: network(y, 0.1, y), "rival": lambda: rival(tensor)}, rounds=3)
+    parameters = sum(p.numel() for p in rival.parameters()) / 1e6
+    return [
+        (
+            f"FBCNN's network ({parameters:.0f} M parameters), PyTorch eager",
+            f"{seconds['rival'] / 0.065536:.0f} s per megapixel",
+        ),
+        ("FBCNN's network over one evaluation of ours", f"× {seconds['rival'] / seconds['ours']:.0f}"),
     ]
 
 
@@ -165,7 +184,31 @@ def install() -> list[Row]:
         subprocess.run([python, "-m", "pip", "install", "-q", project], check=True, capture_output=True)
         torch_there = subprocess.run([python, "-c", "import torch"], capture_output=True, check=False).returncode == 0
         size = size_of(Path(folder)) - base
-    return [("installed by `pip install .`", f"{size / 1e6:.0f} MB, {'with' if torch_there else 'without'} PyTorch")]
+        rows = [
+            ("installed by `pip install .`", f"{size / 1e6:.0f} MB, {'with' if torch_there else 'without'} PyTorch")
+        ]
+        for command in (["uninstall", "-q", "-y", "onnxruntime"], ["install", "-q", "onnxruntime-openvino"]):
+            subprocess.run([python, "-m", "pip", *command], check=True, capture_output=True)
+        ratio = subprocess.run([python, "-c", OPENVINO], check=True, capture_output=True, text=True).stdout
+        return [*rows, ("one evaluation on the CPU over the same with OpenVINO in bfloat16", f"× {float(ratio):.2f}")]
+
+
+OPENVINO = """
+import time
+import numpy as np
+from driftrec import Network
+
+y = np.random.default_rng(0).random((1, 3, 512, 512), dtype=np.float32)
+networks = [Network(device=name) for name in ("cpu", "openvino")]
+best = [float("inf")] * 2
+for _ in range(6):
+    for i, network in enumerate(networks):
+        began = time.perf_counter()
+        network(y, 0.1, y)
+        best[i] = min(best[i], time.perf_counter() - began)
+print(best[0] / best[1])
+"""
+"""Run with the ONNX Runtime that has OpenVINO, which also has the plain CPU."""
 
 
 def run(path: Path, mode: str) -> float:
@@ -219,7 +262,9 @@ def caption() -> str:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("runtime", "photo", "large", "start", "loader", "training", "install"))
+    parser.add_argument(
+        "--only", choices=("runtime", "peer", "photo", "large", "start", "loader", "training", "install")
+    )
     parser.add_argument("--install", action="store_true", help="measure a clean installation too")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
     return parser.parse_args()
