@@ -2,6 +2,7 @@
 
     python benchmarks/quality.py                                               # LIVE1, all qualities and modes
     python benchmarks/quality.py --quality 10 40 --images 5 --mode faithful    # a quick look
+    python benchmarks/quality.py --quality 10+30 10+50     # twice: at 10, moved by 4 pixels each way, then at 30 or 50
     python benchmarks/quality.py --mode plain                                  # the JPEGs themselves; needs no model
 
 The protocol is that of FBCNN, JDEC and CODiff: Pillow's JPEG with 4:2:0 chroma, the result rounded to 8 bits, every
@@ -80,7 +81,7 @@ class Record:
     """One picture, compressed once and restored by one method, with the values of the metrics."""
 
     picture: str
-    quality: int
+    quality: str
     method: Method
     bits_per_pixel: float
     seconds: float | None
@@ -150,21 +151,30 @@ def measure(
     for path in pictures:
         clean = decode(path.read_bytes())
         for quality in options.quality:
-            file = compress(clean, quality)
-            bits_per_pixel = 8 * len(file) / (clean.shape[0] * clean.shape[1])
+            file, reference = corrupt(clean, quality)
+            bits_per_pixel = 8 * len(file) / (reference.shape[0] * reference.shape[1])
             for method in options.mode:
                 if method == "plain" or restorer is None:
                     result = Restoration(decode(file))
                 else:
                     result = restore(restorer, file, method, options.steps, options.seed)
-                values = metrics(result.pixels, clean)
+                values = metrics(result.pixels, reference)
                 yield Record(path.stem, quality, method, bits_per_pixel, result.seconds, result.evaluations, values)
+
+
+def corrupt(clean: Pixels, quality: str) -> tuple[bytes, Pixels]:
+    """(the JPEG file, what it shows of the clean picture): after one compression, or two with a shift of (4, 4) pixels
+    between them, as in FBCNN's protocol."""
+    first, plus, second = quality.partition("+")
+    if not plus:
+        return compress(clean, int(first)), clean
+    return compress(decode(compress(clean, int(first)))[4:, 4:], int(second)), clean[4:, 4:]
 
 
 def compress(pixels: Pixels, quality: int) -> bytes:
     """The picture as a JPEG file: 4:2:0, or one channel for gray pictures."""
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "JPEG", quality=quality, subsampling="4:2:0")
     return file.getvalue()
 
 
@@ -262,11 +272,10 @@ def read_options() -> argparse.Namespace:
     add("--weights", type=Path, default=SHARED / "weights", metavar="FOLDER", help="LPIPS weights")
     add(
         "--quality",
-        type=int,
         nargs="+",
-        default=[5, 10, 20, 30, 40, 95],
+        default=["5", "10", "20", "30", "40", "90", "95", "100", "10+30", "10+50", "30+50"],
         metavar="Q",
-        help="Pillow's, 1 to 100",
+        help="Pillow's, 1 to 100; Q+Q for two compressions",
     )
     add(
         "--mode",
@@ -283,8 +292,9 @@ def read_options() -> argparse.Namespace:
     add("--markdown", type=Path, metavar="FILE", help="the table and its caption")
     options = parser.parse_args()
     options.mode = [method for method in METHODS if method in {"plain", *(options.mode or METHODS)}]
-    if not all(1 <= quality <= 100 for quality in options.quality):
-        parser.error("qualities are 1 to 100")
+    numbers = [number for quality in options.quality for number in quality.split("+")]
+    if not all(number.isdecimal() and 1 <= int(number) <= 100 for number in numbers):
+        parser.error("qualities are 1 to 100, or two of them joined by +")
     if any(number is not None and number < 1 for number in (options.steps, options.threads, options.images)):
         parser.error("--steps, --threads and --images are at least 1")
     return options
