@@ -4,7 +4,7 @@ A *plane* is a float32 array (height, width).  Samples are levels around 0: 8-bi
 coefficients has the layout of `driftrec.jpeg.file.Component`: (u, v) of block (i, j) lies at [8i + u, 8j + v].
 """
 
-import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,34 @@ YCBCR = np.array(
 """RGB to YCbCr of JFIF (ITU-T T.871), (3, 3); full range, chroma around 0."""
 
 RGB = np.linalg.inv(YCBCR)
+
+OFFSET = np.float32(128)
+
+
+def to_components(image: NDArray[np.float32], colour: str) -> list[Plane]:
+    """The components of an image (height, width, 3), RGB in [0, 1], as planes of its size.
+
+    `colour` is "gray" (the mean of the channels: three estimates of one number), "YCbCr" or "RGB".
+    """
+    levels = image * np.float32(255)
+    if colour == "gray":
+        return [levels.mean(axis=2) - OFFSET]
+    if colour == "RGB":
+        return [levels[..., i] - OFFSET for i in range(3)]
+    luma, *chroma = np.moveaxis(levels @ YCBCR.T.astype(np.float32), 2, 0)
+    return [luma - OFFSET, *chroma]
+
+
+def to_image(planes: Sequence[Plane], colour: str) -> NDArray[np.float32]:
+    """The way back from `to_components`, clipped to [0, 1]."""
+    if colour == "gray":
+        image = np.repeat((planes[0] + OFFSET)[..., None], 3, axis=2)
+    elif colour == "RGB":
+        image = np.stack(planes, axis=2) + OFFSET
+    else:
+        image = np.stack([planes[0] + OFFSET, *planes[1:]], axis=2) @ RGB.T.astype(np.float32)
+    image /= np.float32(255)
+    return np.clip(image, 0, 1, out=image)
 
 
 def dct(samples: Plane) -> Plane:
@@ -84,8 +112,3 @@ def _double(samples: Plane, axis: int) -> Plane:
     after = np.concatenate([x[..., 1:], x[..., -1:]], axis=-1)
     out = np.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis=-1)
     return np.moveaxis(out.reshape(*x.shape[:-1], -1), -1, axis)
-
-
-def blocks_across(length: int) -> int:
-    """Blocks along a side of `length` samples."""
-    return math.ceil(length / 8)
