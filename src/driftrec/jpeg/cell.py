@@ -45,9 +45,7 @@ class Cells:
     def __post_init__(self) -> None:
         require_known(self.file)
 
-    def project(
-        self, pixels: NDArray[np.float32], *, passes: int = 3, margin: float = MARGIN
-    ) -> NDArray[np.float32]:
+    def project(self, pixels: NDArray[np.float32], *, passes: int = 3, margin: float = MARGIN) -> NDArray[np.float32]:
         """The picture in the cells that is nearest to an estimate.
 
         Arguments:

@@ -4,10 +4,11 @@ Coefficients of one frequency are Laplacian to a good approximation (Reininger a
 interval small values are likelier, and the expected value lies nearer to zero than the middle (Price and Rabbani,
 2000).  With scale b, step Q and θ = exp(−Q/2b), a coefficient is quantised to
 
-    0 with probability 1 − θ,   ±m with probability θ^(2m−1) (1 − θ²),
+    0 with probability 1 − θ,   ±m with probability ½ θ^(2m−1) (1 − θ²).
 
-and the likelihood of N coefficients, N₀ of them zero, of magnitudes that add up to M, is largest at the positive
-root of  (N + 2M) θ² + N₀ θ − (2M − N + N₀) = 0.
+Of N coefficients, let N₁ be other than zero, with magnitudes that add up to M.  The likelihood of all is largest at the
+positive root of  (N + 2M) θ² + (N − N₁) θ − (2M − N₁) = 0,  that of the N₁ alone at  θ² = 1 − N₁/M.  Flat areas add
+zeros that say nothing of the tails, so the larger of the two is taken: the more careful one, which moves less.
 """
 
 import numpy as np
@@ -55,12 +56,21 @@ def expected_coefficients(component: Component) -> Plane:
     return stored
 
 
+PSEUDO_COUNT = 8
+"""Weight of the fit to all coefficients in that to the nonzero ones, in coefficients: there may be very few."""
+
+
 def laplacian_theta(quantised: NDArray[np.int16]) -> float:
-    """The most likely θ = exp(−Q/2b) of quantised Laplacian numbers; 0 where all are zero."""
+    """The estimate of θ = exp(−Q/2b) from quantised Laplacian numbers; 0 where all are zero."""
     magnitudes = np.abs(quantised.astype(np.int64))
-    count, zeros, total = magnitudes.size, int((magnitudes == 0).sum()), int(magnitudes.sum())
-    a, c = count + 2 * total, 2 * total - count + zeros
-    return (-zeros + np.sqrt(zeros**2 + 4 * a * c)) / (2 * a)
+    count, nonzero, total = magnitudes.size, np.count_nonzero(magnitudes), int(magnitudes.sum())
+    if nonzero == 0:
+        return 0.0
+    a, b, c = count + 2 * total, count - nonzero, 2 * total - nonzero
+    of_all = (-b + np.sqrt(b**2 + 4 * a * c)) / (2 * a)
+    expected_total = PSEUDO_COUNT / (1 - of_all**2)  # magnitudes that so many nonzero coefficients would add up to
+    of_nonzero = np.sqrt(1 - (nonzero + PSEUDO_COUNT) / (total + expected_total))
+    return float(max(of_all, of_nonzero))
 
 
 def _shrinkage(quantised: NDArray[np.int16]) -> float:

@@ -96,7 +96,14 @@ class JpegFile:
         return ijg_quality(self.components[0].table)
 
 
-_NAMES = {(1, 1): "4:4:4", (1, 2): "4:2:2", (2, 2): "4:2:0", (2, 1): "4:4:0", (1, 4): "4:1:1", (2, 4): "4:1:0"}
+_NAMES: dict[tuple[float, float], str] = {
+    (1, 1): "4:4:4",
+    (1, 2): "4:2:2",
+    (2, 2): "4:2:0",
+    (2, 1): "4:4:0",
+    (1, 4): "4:1:1",
+    (2, 4): "4:1:0",
+}  # by pixels per chroma sample
 
 
 def read_jpeg(data: bytes) -> JpegFile:
@@ -290,7 +297,7 @@ class _Reader:
         components = []
         for part in self.frame:
             if part.table is None:
-                raise JpegError("a component is missing")
+                raise JpegError("a component has no data")
             blocks = np.empty((part.rows, 8, part.columns, 8), np.int16)
             stored = part.blocks[: part.rows, : part.columns]
             for k, place in enumerate(NATURAL):
@@ -345,9 +352,7 @@ class _Scan:
         for i, (_, view) in enumerate(views):
             view[...] = units[:, i].reshape(view.shape)
 
-    def _decode(
-        self, bits: Bits, units: NDArray[np.int16], owners: list[int], tables: list[tuple[int, int]]
-    ) -> None:
+    def _decode(self, bits: Bits, units: NDArray[np.int16], owners: list[int], tables: list[tuple[int, int]]) -> None:
         """Decodes one segment into its units (MCUs, blocks per MCU, 64)."""
         if not self.progressive:
             sequential(bits, [(self.huffman[dc], self.huffman[ac]) for dc, ac in tables], units)

@@ -46,7 +46,7 @@ def bands(file: JpegFile) -> Iterator[Band]:
 
 
 def require_known(file: JpegFile) -> None:
-    """Raises JpegError for colour spaces of four components, and for sampling factors that do not divide the largest."""
+    """Raises JpegError for colour spaces of four components and for sampling factors that do not divide the largest."""
     if file.colour not in ("gray", "YCbCr", "RGB"):
         raise JpegError(f"coefficients in {file.colour} cannot be compared with RGB pixels")
     most = [n // 8 for n in file.mcu]

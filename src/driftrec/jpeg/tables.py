@@ -7,7 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 ZIGZAG = np.array(
-    [(u, v) for s in range(15) for u, v in (((i, s - i) if s % 2 else (s - i, i)) for i in range(s + 1)) if max(u, v) < 8]
+    [
+        (u, v)
+        for s in range(15)
+        for u, v in (((i, s - i) if s % 2 else (s - i, i)) for i in range(s + 1))
+        if max(u, v) < 8
+    ]
 )
 """(64, 2): row and column of the coefficients in the order in which a file stores them."""
 
