@@ -105,8 +105,10 @@ def restore(
     try:
         jobs = plan(inputs, output, overwrite=overwrite)
         restorer = Restorer(model, threads=threads)
-        if mode is not ModeOption.natural and steps not in (None, 1):
-            raise ValueError(f"--mode {mode} takes no more than one step: leave --steps out, or choose --mode natural")
+        if mode is ModeOption.faithful and steps not in (None, 1):
+            raise ValueError("--mode faithful takes one step: leave --steps out, or choose --mode natural")
+        if mode is ModeOption.decode and steps is not None:
+            raise ValueError("--mode decode takes no steps: leave --steps out, or choose --mode natural")
     except ValueError as error:
         _stop(error)
     failures = 0
@@ -118,7 +120,7 @@ def restore(
                 restored = restorer.restore(
                     job.source,
                     mode=mode.value,
-                    steps=None if mode is ModeOption.decode else steps,
+                    steps=steps,
                     seed=seed,
                     consistent=consistent.value,
                     strength=strength,

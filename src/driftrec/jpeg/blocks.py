@@ -107,8 +107,10 @@ def upsample_triangle(samples: Plane, vertical: int, horizontal: int) -> Plane:
 
 
 def _double(samples: Plane, axis: int) -> Plane:
-    x = np.moveaxis(samples, axis, -1)
-    before = np.concatenate([x[..., :1], x[..., :-1]], axis=-1)
-    after = np.concatenate([x[..., 1:], x[..., -1:]], axis=-1)
-    out = np.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis=-1)
-    return np.moveaxis(out.reshape(*x.shape[:-1], -1), -1, axis)
+    """Twice as many samples along an axis, each of ¾ of the nearest and ¼ of the next nearest old one."""
+    old = np.moveaxis(samples, axis, -1)
+    new = np.empty((*old.shape[:-1], old.shape[-1], 2), np.float32)
+    new[...] = old[..., None]
+    new[..., 1:, 0] += (old[..., :-1] - old[..., 1:]) / 4
+    new[..., :-1, 1] += (old[..., 1:] - old[..., :-1]) / 4
+    return np.moveaxis(new.reshape(*old.shape[:-1], -1), -1, axis)

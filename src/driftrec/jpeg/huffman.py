@@ -8,6 +8,7 @@ pass that reads the values at the positions found.  Source: ITU-T T.81, Annexes 
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,9 @@ class ScanError(ValueError):
     """The entropy-coded data is damaged or cut short."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HuffmanTable:
-    """A Huffman table as lookups by the next 16 bits, each a list of 65536 integers.
+    """A Huffman table as lookups by the next 16 bits, (65536,) each, and as lists for the walks.
 
     `symbols`: the symbol; `lengths`: bits of its code word, 0 where there is none.
     """
@@ -36,6 +37,8 @@ class HuffmanTable:
     def build(counts: Sequence[int], symbols: Sequence[int]) -> "HuffmanTable":
         """From the number of code words of each length 1 … 16, and the symbols in order of their code words (T.81,
         Annex C).  Raises ScanError when the code words do not fit."""
+        if len(counts) != 16:
+            raise ScanError("a Huffman table is cut short")
         lengths = np.repeat(np.arange(1, 17), counts)
         spans = 1 << (16 - lengths)
         if len(lengths) != len(symbols) or spans.sum() > 1 << 16:
@@ -47,10 +50,17 @@ class HuffmanTable:
             np.concatenate([np.repeat(lengths, spans), pad]).astype(np.int32),
         )
 
+    @cached_property
+    def entries(self) -> tuple[list[int], list[int]]:
+        """`symbols` and `lengths`."""
+        return self.symbols.tolist(), self.lengths.tolist()
+
+    @cached_property
     def dc_advances(self) -> list[int]:
         """Bits of code word and value of a DC difference."""
         return np.where(self.lengths > 0, self.lengths + (self.symbols & 15), _INVALID).tolist()
 
+    @cached_property
     def ac_moves(self) -> list[int]:
         """Bits of code word and value, plus 32 × how far the coefficient index moves, of an AC symbol."""
         run, size = self.symbols >> 4, self.symbols & 15
@@ -90,7 +100,7 @@ def sequential(bits: Bits, pattern: Sequence[tuple[HuffmanTable, HuffmanTable]],
     Fills `out` (count, len(pattern), 64), zeros before, in stored order; DC holds differences.  Raises ScanError for
     damaged data.
     """
-    moves = [(dc.dc_advances(), ac.ac_moves()) for dc, ac in pattern]
+    moves = [(dc.dc_advances, ac.ac_moves) for dc, ac in pattern]
     position, chunk = 0, 1 + 16384 // len(pattern)
     for first in range(0, len(out), chunk):
         position = _sequential_chunk(bits, pattern, moves, out[first : first + chunk], position)
@@ -153,7 +163,7 @@ def _sequential_chunk(
 def dc_first(bits: Bits, pattern: Sequence[HuffmanTable], out: NDArray[np.int16]) -> None:
     """First scan of DC: fills `out` (count, len(pattern), 64) with differences, not shifted to their place yet."""
     words, found, position = bits.words, [], 0
-    moves = [table.dc_advances() for table in pattern]
+    moves = [table.dc_advances for table in pattern]
     try:
         for _ in range(len(out)):
             for dc in moves:
@@ -179,7 +189,7 @@ def dc_refine(bits: Bits, out: NDArray[np.int16], shift: int) -> None:
 
 def ac_first(bits: Bits, table: HuffmanTable, blocks: NDArray[np.int16], start: int, end: int, shift: int) -> None:
     """First scan of coefficients start … end: fills `blocks` (count, 64), stored order, in place."""
-    symbols, lengths, words = table.symbols.tolist(), table.lengths.tolist(), bits.words
+    (symbols, lengths), words = table.entries, bits.words
     rows, columns, positions, sizes = [], [], [], []
     position, row, count = 0, 0, len(blocks)
     try:
@@ -224,7 +234,7 @@ def ac_refine(bits: Bits, table: HuffmanTable, blocks: NDArray[np.int16], start:
 
     Known coefficients get a correction bit each as the run passes over them (T.81, G.1.2.3).
     """
-    symbols, lengths, words = table.symbols.tolist(), table.lengths.tolist(), bits.words
+    (symbols, lengths), words = table.entries, bits.words
     known = blocks[:, start : end + 1] != 0
     known_columns = np.nonzero(known)[1].tolist()
     known_until = np.cumsum(known.sum(axis=1)).tolist()
