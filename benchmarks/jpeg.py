@@ -11,7 +11,6 @@ import csv
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from PIL import Image
 import driftrec
 from driftrec.evaluate.fidelity import psnr
 from driftrec.jpeg import Report, examine, read_jpeg
+from driftrec.restorer import Mode
 from driftrec.runtime import DEFAULT_MODEL
 from driftrec.workshop.data import open_corpus
 
@@ -29,10 +29,10 @@ Pixels = NDArray[np.uint8]
 SHARED = Path(__file__).parents[2] / "shared"
 DOCS = Path(__file__).parents[1] / "docs"
 HELD_OUT = 0.06
-QUALITIES = (1, 5, 10, 20, 40, 60, 75, 85, 90, 92, 94, 96, 98, 100)
-LIVE1_QUALITIES = (5, 10, 20, 40, 75, 90)
+QUALITIES = (1, 5, 10, 30, 60, 80, 90, 93, 96, 98, 100)
+LIVE1_QUALITIES = (5, 10, 40, 75, 90)
 SINGLE = (10, 30, 50, 75, 90, 95, 98)
-DOUBLE = ((10, 30), (10, 90), (30, 50), (30, 90), (50, 75), (75, 90), (85, 95), (50, 30), (75, 75))
+DOUBLE = ((10, 30), (10, 90), (30, 50), (30, 90), (50, 75), (75, 90), (50, 30))
 
 
 def main() -> None:
@@ -92,44 +92,36 @@ def decode(file: bytes) -> Pixels:
 # --------------------------------------------------------------------------------------------------------- gains
 
 
-@dataclass(frozen=True, eq=False)
-class Way:
-    """One way to restore: heading of its column, and the options of `Restorer.restore`."""
-
-    heading: str
-    options: dict[str, object]
-    with_worst: bool = False
-
-
-WAYS = (
-    Way("decode", {"mode": "decode"}, with_worst=True),
-    Way("faithful, free", {"mode": "faithful", "consistent": "off", "force": True}),
-    Way("faithful", {"mode": "faithful"}, with_worst=True),
-    Way("natural, free", {"mode": "natural", "consistent": "off", "force": True}),
-    Way("natural", {"mode": "natural"}, with_worst=True),
-)
+MODES: tuple[Mode, ...] = ("decode", "faithful", "natural")
 
 
 def gains_page(pictures: list[Pixels], qualities: tuple[int, ...], options: argparse.Namespace, label: str) -> str:
     """Gains in PSNR over the plain JPEG, means and worst pictures, and how exactly the file comes back."""
     restorer = driftrec.Restorer(options.model, threads=options.threads)
     head = ["quality", "JPEG, dB"]
-    for way in WAYS:
-        head += [way.heading] + ["worst"] * way.with_worst
+    for mode in MODES:
+        head += [mode, "worst"] if mode == "decode" else [f"{mode}, network alone", mode, "worst"]
     rows = [[*head, "same coefficients"], ["---:"] * (len(head) + 1)]
     for quality in qualities:
-        plain, gains, same = [], {way: [] for way in WAYS}, []
+        plain, same = [], []
+        alone: dict[Mode, list[float]] = {mode: [] for mode in MODES}
+        gains: dict[Mode, list[float]] = {mode: [] for mode in MODES}
         for picture in pictures:
             clean = middle(picture, options.side)
             file = compress(clean, quality)
-            plain.append(psnr(decode(file), clean))
-            for way in WAYS:
-                restored = np.asarray(restorer.restore(file, **way.options).picture.to_pil())
-                gains[way].append(psnr(restored, clean) - plain[-1])
+            y = decode(file)
+            plain.append(psnr(y, clean))
+            for mode in MODES:
+                restored = np.asarray(restorer.restore(file, mode=mode).picture.to_pil())
+                gains[mode].append(psnr(restored, clean) - plain[-1])
+                if mode != "decode":
+                    free = np.rint(255 * restorer.restore_pixels(y, mode=mode)).astype(np.uint8)
+                    alone[mode].append(psnr(free, clean) - plain[-1])
             same.append(same_coefficients(file, restored))
         row = [str(quality), f"{np.mean(plain):.2f}"]
-        for way in WAYS:
-            row += [f"{np.mean(gains[way]):+.2f}"] + [f"{min(gains[way]):+.2f}"] * way.with_worst
+        for mode in MODES:
+            row += [f"{np.mean(alone[mode]):+.2f}"] if alone[mode] else []
+            row += [f"{np.mean(gains[mode]):+.2f}", f"{min(gains[mode]):+.2f}"]
         rows.append([*row, f"{100 * np.mean(same):.2f} %"])
         print(rows[-1], flush=True)
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -204,7 +196,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="+", choices=["photos", "graphics", "live1", "traces"])
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("DRIFTREC_DATA", SHARED / "data")))
-    parser.add_argument("--pictures", type=int, default=16, metavar="N", help="at most so many of each kind")
+    parser.add_argument("--pictures", type=int, default=8, metavar="N", help="at most so many of each kind")
     parser.add_argument("--side", type=int, default=256, metavar="PIXELS")
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
