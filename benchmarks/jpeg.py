@@ -29,8 +29,8 @@ Pixels = NDArray[np.uint8]
 SHARED = Path(__file__).parents[2] / "shared"
 DOCS = Path(__file__).parents[1] / "docs"
 HELD_OUT = 0.06
-QUALITIES = (1, 5, 10, 30, 60, 80, 90, 93, 96, 98, 100)
-LIVE1_QUALITIES = (5, 10, 40, 75, 90)
+QUALITIES = (1, 5, 10, 30, 60, 80, 90, 94, 97, 100)
+LIVE1_QUALITIES = (10, 40, 75, 90)
 SINGLE = (10, 30, 50, 75, 90, 95, 98)
 DOUBLE = ((10, 30), (10, 90), (30, 50), (30, 90), (50, 75), (75, 90), (50, 30))
 

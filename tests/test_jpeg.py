@@ -105,10 +105,8 @@ def test_a_projected_estimate_compresses_to_the_same_file(size: tuple[int, int],
         return float(np.concatenate(pairs).mean())
 
     projected = Cells(file).project(estimate)
-    assert same(projected) > max(same(estimate), 0.985)
-    assert Cells(file).contains(projected) > 0.995
-    if not any(n % 16 for n in size):
-        assert same(projected) > 0.995
+    assert same(projected) > max(same(estimate), 0.99)
+    assert Cells(file).contains(projected) == 1
 
 
 def test_projection_brings_every_estimate_closer_to_the_truth(rng: np.random.Generator) -> None:

@@ -96,6 +96,19 @@ def pad(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float
     return np.pad(plane, missing + [(0, 0)] * (plane.ndim - 2), mode="edge") if any(map(any, missing)) else plane
 
 
+def unpad(plane: Plane, height: int, width: int) -> Plane:
+    """The plane of height × width whose padding is nearest to the given one: edges become means over their copies.
+
+    With `pad` it is the projection onto planes whose padding repeats the edge.
+    """
+    if plane.shape == (height, width):
+        return plane
+    inner = plane[:height].copy()
+    inner[-1] = plane[height - 1 :].mean(axis=0)
+    inner[:, width - 1] = inner[:, width - 1 :].mean(axis=1)
+    return inner[:, :width]
+
+
 def upsample_triangle(samples: Plane, vertical: int, horizontal: int) -> Plane:
     """Chroma at full size by linear interpolation between sample centres: libjpeg's "fancy" upsampling, unrounded.
 

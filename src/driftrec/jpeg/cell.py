@@ -14,8 +14,9 @@ is exact component by component:
 
     c ← c + U DCT⁻¹[clamp(DCT B c) − DCT B c].
 
-The cube of RGB is a second convex set; passes go to and fro between the two.  Work is done in bands of rows, so that
-memory does not grow with the picture.
+The cube of RGB is a second convex set, and the pictures whose padding to whole blocks repeats their edge, as
+libjpeg's does, are a third; passes go to and fro between them.  Work is done in bands of rows, so that memory does
+not grow with the picture.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from driftrec.jpeg.blocks import Plane, box_mean, dct, idct, pad, replicate, to_components, to_image
+from driftrec.jpeg.blocks import Plane, box_mean, dct, idct, pad, replicate, to_components, to_image, unpad
 from driftrec.jpeg.file import JpegFile
 from driftrec.jpeg.layout import Band, Part, bands, require_known
 
@@ -45,13 +46,14 @@ class Cells:
     def __post_init__(self) -> None:
         require_known(self.file)
 
-    def project(self, pixels: NDArray[np.float32], *, passes: int = 3, margin: float = MARGIN) -> NDArray[np.float32]:
+    def project(self, pixels: NDArray[np.float32], *, passes: int = 8, margin: float = MARGIN) -> NDArray[np.float32]:
         """The picture in the cells that is nearest to an estimate.
 
         Arguments:
             pixels: (height, width, 3), float32 RGB in [0, 1], in the file's orientation.  Of a gray file's picture the
                 mean of the channels counts.
-            passes: how often to go to and fro between the cells and the cube of RGB, at least 1.
+            passes: how often to go to and fro between the cells and the cube of RGB, at least 1; fewer are made where
+                the last one moved no coefficient by more than half the margin.
             margin: how far inside its bounds a coefficient ends up, in levels, but no farther than half way to the
                 middle; 0 is the exact projection, more makes sure that rounded pixels stay in the cells.
 
@@ -62,7 +64,9 @@ class Cells:
         for band in bands(self.file):
             image = pixels[band.top : band.bottom]
             for _ in range(passes):
-                image = self._once(image, band, margin)
+                image, moved = self._once(image, band, margin)
+                if moved <= margin / 2:
+                    break
             out[band.top : band.bottom] = image
         return out
 
@@ -80,18 +84,19 @@ class Cells:
                 total += found.size
         return inside / total
 
-    def _once(self, image: NDArray[np.float32], band: Band, margin: float) -> NDArray[np.float32]:
-        """One projection onto the cells and one onto the cube of RGB."""
-        projected = []
+    def _once(self, image: NDArray[np.float32], band: Band, margin: float) -> tuple[NDArray[np.float32], float]:
+        """(the image projected onto the cells and then onto the cube of RGB, most that a coefficient moved)."""
+        projected, moved = [], 0.0
         for plane, part in zip(self._planes(image, band), band.parts, strict=True):
             low, high = _bounds(part, margin)
             found = dct(box_mean(plane, *part.factors))
             change = np.zeros_like(found)  # blocks that only fill up an MCU are not in the file: they stay
             stored = (slice(low.shape[0]), slice(low.shape[1]))
             change[stored] = np.clip(found[stored], low, high) - found[stored]
+            moved = max(moved, float(np.abs(change).max()))
             plane = plane + replicate(idct(change), *part.factors)
-            projected.append(plane[: band.bottom - band.top, : band.width])
-        return to_image(projected, self.file.colour)
+            projected.append(unpad(plane, band.bottom - band.top, band.width))
+        return to_image(projected, self.file.colour), moved
 
     def _planes(self, image: NDArray[np.float32], band: Band) -> list[Plane]:
         return to_components(pad(image, *band.padded), self.file.colour)
