@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 from PIL import Image
 
-from driftrec.jpeg import Cells, JpegError, Report, decode, examine
+from driftrec.jpeg import Cells, JpegError, Report, Verdict, decode, examine
 from driftrec.picture import Picture, Source, open_picture, save_picture
 from driftrec.runtime import DEFAULT_MODEL, Network
 from driftrec.samplers import seeded_noise
@@ -30,7 +30,8 @@ class Restored:
     """A restored picture, with what it took.
 
     `picture` carries pixels as float32 in [0, 1], and alpha, colour profile and EXIF of the input; `seconds` is
-    the time of all work but opening and saving; `evaluations` counts how often the network saw the whole picture.
+    the time of all work but opening and saving; `evaluations` counts how often the network saw the whole picture;
+    `verdict` says whether it was restored by the network, only decoded, or left as it is.
     `consistent` is the share of the file's coefficients that the saved picture has in their quantisation cells, one
     level of rounding allowed, or None where that was not asked for or the file does not tell; `note` says in a clause
     why the picture was treated as it was.
@@ -40,16 +41,19 @@ class Restored:
     mode: Mode
     seconds: float
     evaluations: int
+    verdict: Verdict = "restore"
     consistent: float | None = None
     note: str = ""
 
     def summary(self) -> str:
         """One line for people: size, mode, cost, consistency, and why."""
         height, width = self.picture.pixels.shape[:2]
-        if self.evaluations:
-            work = f"{self.mode}, {self.evaluations} evaluation{'s' if self.evaluations > 1 else ''}"
-        else:
-            work = "decoded" if self.consistent is not None else "left as it is"
+        plural = "s" if self.evaluations > 1 else ""
+        work = {
+            "restore": f"{self.mode}, {self.evaluations} evaluation{plural}",
+            "decode": "decoded",
+            "leave": "left as it is",
+        }[self.verdict]
         consistent = "" if self.consistent is None else f", consistent: {100 * self.consistent:.1f} % of coefficients"
         return f"{width}×{height}  {work}, {self.seconds:.1f} s{consistent}  ({self.note})"
 
@@ -114,16 +118,16 @@ class Restorer:
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must lie between 0 and 1, got {strength}")
         picture, data = _open(source)
+        label = os.fspath(source) if isinstance(source, str | os.PathLike) else "the picture given"
         start = time.perf_counter()
         report = examine(picture.pixels, data, history=mode != "decode")
-        cells = _cells(report, consistent)
+        cells = _cells(report, consistent, label)
         y = picture.as_float()
-        x0, evaluations, note = self._estimate(y, report, cells, evaluations, seed, force, progress)
-        if strength < 1:
-            x0 = y + np.float32(strength) * (x0 - y)
+        x0, taken, verdict, note = self._estimate(y, report, cells, evaluations, seed, force, progress)
+        x0 = _blend(y, x0, strength)
         share = None if cells is None else cells.contains(_as_saved(x0))
         seconds = time.perf_counter() - start
-        return Restored(picture.replace_pixels(x0), mode, seconds, evaluations, share, note)
+        return Restored(picture.replace_pixels(x0), mode, seconds, taken, verdict, share, note)
 
     def restore_pixels(
         self, pixels: np.ndarray, *, mode: Mode = "natural", steps: int | None = None, seed: int = 0
@@ -143,21 +147,21 @@ class Restorer:
         seed: int,
         force: bool,
         progress: Progress | None,
-    ) -> tuple[np.ndarray, int, str]:
-        """(restored pixels (H, W, 3), network evaluations, note): the report's plan, carried out."""
-        plan, base = report.plan, y
-        trust = 1.0 if force and evaluations else plan.trust if evaluations else 0.0
-        if cells is not None and trust < 1:
-            base = decode(cells.file)
-        if trust == 0:
-            evaluations, x0 = 0, base
-        else:
-            x0, evaluations = self._network(y, evaluations, seed, progress)
-            if trust < 1:
-                x0 = base + np.float32(trust) * (x0 - base)
+    ) -> tuple[np.ndarray, int, Verdict, str]:
+        """The report's plan, carried out: (pixels (H, W, 3), network evaluations, what was done, note)."""
+        plan = report.plan
+        trust = 0.0 if evaluations == 0 else 1.0 if force else plan.trust
+        base, verdict = y, "leave"
+        if trust < 1 and report.file is not None and report.unread is None and report.earlier is None:
+            base, verdict = decode(report.file), "decode"
+        x0, taken = base, 0
+        if trust > 0:
+            x0, taken = self._network(y, evaluations, seed, progress)
+            x0, verdict = _blend(base, x0, trust), "restore"
         if cells is not None:
             x0 = cells.project(x0)
-        return x0, evaluations, plan.why
+        note = plan.why if evaluations or verdict == "decode" else f"it cannot be decoded better: {report.unread}"
+        return x0, taken, verdict, note
 
     def _network(
         self, pixels: np.ndarray, evaluations: int, seed: int, progress: Progress | None
@@ -240,18 +244,31 @@ def _open(source: Source | Picture) -> tuple[Picture, bytes | None]:
     return picture, source.read()
 
 
-def _cells(report: Report, consistent: Consistency) -> Cells | None:
+def _cells(report: Report, consistent: Consistency, label: str) -> Cells | None:
     """The cells to keep to, if any; JpegError where they are asked for and there are none."""
-    if consistent == "off" or (consistent == "auto" and not report.plan.consistent):
+    if consistent == "on" and report.unread is not None:
+        raise JpegError(f"{label} cannot be restored consistently ({report.unread}): leave consistent at 'auto'")
+    if consistent == "off" or (consistent == "auto" and not report.plan.consistent) or report.file is None:
         return None
-    if report.file is None:
-        raise JpegError(f"the result cannot be made consistent with the file ({report.unread}): leave it at 'auto'")
     return Cells(report.file)
+
+
+def _blend(start: np.ndarray, end: np.ndarray, weight: float) -> np.ndarray:
+    """start + weight · (end − start), with one array more than there are."""
+    if weight == 1 or end is start:
+        return end
+    blend = end - start
+    blend *= np.float32(weight)
+    blend += start
+    return blend
 
 
 def _as_saved(pixels: np.ndarray) -> np.ndarray:
     """The pixels after rounding to 8 bits, float32 in [0, 1]."""
-    return np.rint(pixels * np.float32(255)) / np.float32(255)
+    levels = pixels * np.float32(255)
+    np.rint(levels, out=levels)
+    levels /= np.float32(255)
+    return levels
 
 
 def _counter(progress: Progress, total: int) -> Callable[[], None]:

@@ -3,7 +3,7 @@
 from driftrec.jpeg.cell import Cells
 from driftrec.jpeg.dequantise import decode
 from driftrec.jpeg.file import Component, JpegError, JpegFile, read_jpeg
-from driftrec.jpeg.inspect import Plan, Report, examine
+from driftrec.jpeg.inspect import Plan, Report, Verdict, examine
 from driftrec.jpeg.tables import ijg_quality, ijg_table
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "JpegFile",
     "Plan",
     "Report",
+    "Verdict",
     "decode",
     "examine",
     "ijg_quality",

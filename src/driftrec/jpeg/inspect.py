@@ -22,6 +22,9 @@ SHIFTED_SCORE, OWN_SCORE = 0.08, 0.3
 """Scores of `driftrec.jpeg.detect.Trace` from which on a trace counts, on a shifted grid and on the file's own;
 docs/jpeg.md shows how often that is right."""
 
+OWN_FROM = 20
+"""Lowest quality of a file whose own grid is searched: coarser steps leave too little of earlier ones to be sure."""
+
 FULL_TRUST, NO_TRUST = 92, 98
 """Up to the first quality the network's estimate is taken whole; from the second one on, not at all.  Between them it
 is blended with the decoded file: the less a file lost, the less there is to gain and the more to spoil."""
@@ -52,7 +55,7 @@ class Report:
         width, height: in pixels, in the file's own orientation.
         size: of the file in bytes, None where there is none.
         file: what the file says, None where it is no JPEG or cannot be read.
-        unread: why `file` is None.
+        unread: why `file` is None, or its coefficients cannot be compared with pixels; None where they can.
         earlier: the trace of a compression before the file's own (of any, for what is no JPEG); None where there is
             none, or the picture is too small to tell.
         probability: that there was one, in [0, 1].
@@ -149,12 +152,16 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
 
 
 def _read(data: bytes | None) -> tuple[JpegFile | None, str | None]:
+    """(what the file says, what is in the way of using it)."""
     if data is None:
         return None, "the file is not at hand"
+    file = None
     try:
-        return read_jpeg(data), None
+        file = read_jpeg(data)
+        require_known(file)
     except JpegError as error:
-        return None, str(error)
+        return file, str(error)
+    return file, None
 
 
 def _traces(pixels: NDArray[np.generic], file: JpegFile | None) -> list[tuple[float, Trace]]:
@@ -165,7 +172,7 @@ def _traces(pixels: NDArray[np.generic], file: JpegFile | None) -> list[tuple[fl
     luma = np.stack([_luma(pixels[part]) for part in parts])
     shifted = shifted_trace(luma, own_grid=file is not None)
     found = [(_probability(shifted.score, SHIFTED_SCORE), shifted)]
-    if file is not None:
+    if file is not None and file.quality[0] >= OWN_FROM:
         own = own_trace(luma, file.components[0].table)
         found.append((_probability(own.score, OWN_SCORE), own))
     return found
@@ -196,10 +203,8 @@ def _plan(file: JpegFile | None, unread: str | None, earlier: Trace | None, *, i
         lower = min(quality, earlier.quality)
         why = f"it is a JPEG of quality {quality} that had been one of quality {earlier.quality} before"
         return _network(lower, why, consistent=False)
-    try:
-        require_known(file)
-    except JpegError as error:
-        return _network(quality, f"it is a JPEG of quality {quality}; {error}", consistent=False)
+    if unread is not None:
+        return _network(quality, f"it is a JPEG of quality {quality}, and {unread}", consistent=False)
     return _network(quality, f"it is a JPEG of quality {quality}", consistent=True)
 
 
