@@ -1,6 +1,6 @@
 """What the file itself is worth: cells, expected values and the plan, measured; and how well traces are found.
 
-    python benchmarks/jpeg.py photos graphics live1 traces       # all tables of docs/jpeg.md, some 20 minutes
+    python benchmarks/jpeg.py photos graphics live1 luma traces  # all tables of docs/jpeg.md, some 20 minutes
 
 photos and graphics are pictures of the training corpus that no training sees (`Corpus.split`); live1 is for reporting
 only.  The middles of the pictures are compressed with Pillow and restored as `driftrec restore` does.
@@ -20,6 +20,7 @@ from PIL import Image
 import driftrec
 from driftrec.evaluate.fidelity import psnr
 from driftrec.jpeg import Report, examine, read_jpeg
+from driftrec.jpeg import decode as expected_decode
 from driftrec.restorer import Mode
 from driftrec.runtime import DEFAULT_MODEL
 from driftrec.workshop.data import open_corpus
@@ -31,6 +32,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 HELD_OUT = 0.06
 QUALITIES = (1, 5, 10, 30, 60, 80, 90, 94, 97, 100)
 LIVE1_QUALITIES = (10, 40, 75, 90)
+LUMA_QUALITIES = (5, 10, 20, 40, 75, 90, 96)
 SINGLE = (10, 30, 50, 75, 90, 95, 98)
 DOUBLE = ((10, 30), (10, 90), (30, 50), (30, 90), (50, 75), (75, 90), (50, 30))
 
@@ -38,7 +40,9 @@ DOUBLE = ((10, 30), (10, 90), (30, 50), (30, 90), (50, 75), (75, 90), (50, 30))
 def main() -> None:
     options = read_options()
     for what in options.what:
-        if what == "traces":
+        if what == "luma":
+            page = luma_page({"held out": list(held_out(options, "photo")), "LIVE1": live1(options)})
+        elif what == "traces":
             page = traces_page(list(held_out(options, "photo"))[: options.pictures])
         else:
             if what == "live1":
@@ -142,6 +146,32 @@ def same_coefficients(file: bytes, restored: Pixels) -> float:
     return float(np.mean(np.concatenate([(a.coefficients == b.coefficients).ravel() for a, b in pairs])))
 
 
+# ---------------------------------------------------------------------------------------------------------- luma
+
+
+def luma_page(sets: dict[str, list[Pixels]]) -> str:
+    """What expected values gain over Pillow's decoding of gray files."""
+    rows = [["quality", *(f"{name}, {what}" for name in sets for what in ("JPEG, dB", "gain", "worst"))]]
+    rows.append(["---:"] * len(rows[0]))
+    for quality in LUMA_QUALITIES:
+        row = [str(quality)]
+        for pictures in sets.values():
+            plain, gains = [], []
+            for picture in pictures:
+                clean = np.asarray(Image.fromarray(picture).convert("L"))
+                file = compress(clean, quality)
+                better = np.rint(255 * expected_decode(read_jpeg(file))[..., 0]).astype(np.uint8)
+                plain.append(psnr(decode(file)[..., 0], clean))
+                gains.append(psnr(better, clean) - plain[-1])
+            row += [f"{np.mean(plain):.2f}", f"{np.mean(gains):+.2f}", f"{min(gains):+.2f}"]
+        rows.append(row)
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    counts = ", ".join(f"{len(pictures)} photos of {name}" for name, pictures in sets.items())
+    return (
+        f"{table}\n\nGray files of whole photos: {counts.replace('of held out', 'held out of the corpus')}; Pillow.\n"
+    )
+
+
 # -------------------------------------------------------------------------------------------------------- traces
 
 
@@ -194,7 +224,7 @@ def crop(pixels: Pixels, shift: tuple[int, int]) -> Pixels:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="+", choices=["photos", "graphics", "live1", "traces"])
+    parser.add_argument("what", nargs="+", choices=["photos", "graphics", "live1", "luma", "traces"])
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("DRIFTREC_DATA", SHARED / "data")))
     parser.add_argument("--pictures", type=int, default=8, metavar="N", help="at most so many of each kind")
     parser.add_argument("--side", type=int, default=256, metavar="PIXELS")
