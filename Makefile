@@ -39,6 +39,7 @@ check: lint test
 benchmark: $(WORKSHOP)
 	$(BIN)/python benchmarks/quality.py --markdown docs/quality.md --out docs/quality.jsonl
 	$(BIN)/python benchmarks/speed.py --install --markdown docs/speed.md
+	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma traces
 	$(BIN)/python benchmarks/publish.py
 
 clean:

@@ -1,5 +1,6 @@
 """The program as a person types it."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -132,3 +133,29 @@ def test_every_public_name_resolves() -> None:
     assert set(driftrec.__all__) <= set(dir(driftrec))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         driftrec.nothing  # noqa: B018
+
+
+@pytest.mark.usefixtures("photos")
+def test_the_summary_says_whether_the_file_could_have_come_from_the_result() -> None:
+    assert "consistent: 100.0 % of coefficients" in run("restore", "0.jpg").output
+    assert "consistent" not in run("restore", "0.jpg", "--consistent", "off", "-o", "free.png").output
+    assert "56×40  decoded, " in run("restore", "0.jpg", "--mode", "decode", "-o", "decoded.png").output
+    Image.fromarray(scene(96, 96)).save("clean.png")
+    assert "96×96  left as it is, " in run("restore", "clean.png").output
+
+
+@pytest.mark.usefixtures("photos")
+def test_inspect_shows_a_table_or_json() -> None:
+    table = run("inspect", "0.jpg", "1.jpg")
+    assert table.exit_code == 0
+    for text in ("0.jpg", "1.jpg", "56×40", "4:2:0"):
+        assert text in table.output
+    lines = run("inspect", "--json", "*.jpg").output.splitlines()
+    facts = [json.loads(line) for line in lines]
+    assert [(fact["file"], fact["jpeg"]["quality"], fact["verdict"]) for fact in facts] == [
+        ("0.jpg", 10, "restore"),
+        ("1.jpg", 10, "restore"),
+    ]
+    assert "missing.jpg does not exist" in run("inspect", "missing.jpg").output
+    Path("broken.jpg").write_bytes(b"nothing")
+    assert run("inspect", "broken.jpg").exit_code == 1

@@ -52,7 +52,12 @@ def test_equations_are_numbered_once_and_cited_rightly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "names"), [("README.md", ("quality", "speed")), ("docs/model-notes.md", ("trials", "run", "sampling"))]
+    ("page", "names"),
+    [
+        ("README.md", ("quality", "speed")),
+        ("docs/model-notes.md", ("trials", "run", "sampling")),
+        ("docs/jpeg.md", ("jpeg_photos", "jpeg_graphics", "jpeg_live1", "jpeg_luma", "jpeg_traces")),
+    ],
 )
 def test_pages_show_the_tables_that_were_measured(page: str, names: tuple[str, ...]) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")

@@ -1,6 +1,7 @@
 """The shipped model, from a picture to the restored picture."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 
 import driftrec
 from conftest import scene
+from driftrec.jpeg import read_jpeg
 from driftrec.runtime import bundled_models
 from driftrec.workshop.degrade import jpeg
 
@@ -110,3 +112,94 @@ def test_the_shortcut_does_the_same(restorer: driftrec.Restorer) -> None:
     picture = Image.fromarray(jpeg(scene(32, 32), 10))
     a = driftrec.restore(picture, mode="faithful", threads=1).picture.pixels
     np.testing.assert_array_equal(a, restorer.restore(picture, mode="faithful").picture.pixels)
+
+
+# ----------------------------------------------------------------------------------------------- with the file
+
+
+def jpeg_file(pixels: np.ndarray, **options: object) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def same_coefficients(data: bytes, pixels: np.ndarray, quality: int) -> float:
+    """The share of a file's coefficients that a restoration gives back when it is compressed again."""
+    before, after = read_jpeg(data), read_jpeg(jpeg_file(np.rint(pixels * 255).astype(np.uint8), quality=quality))
+    pairs = zip(before.components, after.components, strict=True)
+    return float(np.mean(np.concatenate([(a.coefficients == b.coefficients).ravel() for a, b in pairs])))
+
+
+@pytest.mark.parametrize("mode", ["natural", "faithful", "decode"])
+def test_consistent_restorations_compress_to_the_same_file(
+    restorer: driftrec.Restorer, mode: driftrec.restorer.Mode
+) -> None:
+    data = jpeg_file(scene(128, 160), quality=30)
+    restored = restorer.restore(data, mode=mode)
+    assert restored.consistent is not None
+    assert restored.consistent > 0.9995
+    assert same_coefficients(data, restored.picture.pixels, 30) > 0.995
+    if mode != "decode":
+        free = restorer.restore(data, mode=mode, consistent="off")
+        assert free.consistent is None
+        assert same_coefficients(data, free.picture.pixels, 30) < same_coefficients(data, restored.picture.pixels, 30)
+
+
+def test_a_turned_photo_is_consistent_in_the_files_own_orientation(restorer: driftrec.Restorer) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = jpeg_file(scene(96, 160), quality=30, exif=exif)
+    restored = restorer.restore(data, mode="faithful")
+    assert restored.picture.to_pil().size == (96, 160)
+    assert restored.consistent is not None
+    assert restored.consistent > 0.9995
+
+
+def test_gray_files_and_open_files_are_consistent_too(restorer: driftrec.Restorer, tmp_path: Path) -> None:
+    (tmp_path / "gray.jpg").write_bytes(jpeg_file(scene(75, 83)[..., 0], quality=20))
+    with (tmp_path / "gray.jpg").open("rb") as stream:
+        restored = restorer.restore(stream, mode="faithful")
+    assert restored.consistent is not None
+    assert restored.consistent > 0.999
+    np.testing.assert_array_equal(
+        restored.picture.pixels, restorer.restore(tmp_path / "gray.jpg", mode="faithful").picture.pixels
+    )
+
+
+def test_pictures_without_jpeg_traces_come_back_as_they_are_unless_forced(restorer: driftrec.Restorer) -> None:
+    picture = Image.fromarray(scene(96, 128))
+    left = restorer.restore(picture)
+    assert (left.evaluations, left.consistent) == (0, None)
+    assert "no trace" in left.note
+    np.testing.assert_array_equal(np.asarray(left.picture.to_pil()), np.asarray(picture))
+    assert restorer.restore(picture, mode="faithful", force=True).evaluations == 1
+
+
+@pytest.mark.parametrize("quality", [90, 94, 97, 100])
+def test_good_files_are_never_made_worse(restorer: driftrec.Restorer, quality: int) -> None:
+    clean = scene(128, 160)
+    data = jpeg_file(clean, quality=quality)
+    with Image.open(io.BytesIO(data)) as image:
+        before = psnr(np.asarray(image), clean)
+    for mode in ("natural", "faithful", "decode"):
+        restored = restorer.restore(data, mode=mode)
+        assert psnr(np.asarray(restored.picture.to_pil()), clean) > before - 0.05
+        assert quality < 98 or restored.evaluations == 0
+
+
+def test_strength_blends_with_the_input(restorer: driftrec.Restorer) -> None:
+    data = jpeg_file(scene(64, 80), quality=20)
+    zero, half, one = (
+        restorer.restore(data, mode="faithful", strength=strength).picture.pixels for strength in (0, 0.5, 1)
+    )
+    with Image.open(io.BytesIO(data)) as image:
+        np.testing.assert_allclose(zero * 255, np.asarray(image), atol=1e-3)
+    np.testing.assert_allclose(half, (zero + one) / 2, atol=1e-5)
+
+
+def test_consistency_is_refused_where_there_is_no_file(restorer: driftrec.Restorer) -> None:
+    with pytest.raises(driftrec.JpegError, match="the file is not at hand"):
+        restorer.restore(Image.new("RGB", (8, 8)), consistent="on")
+    for options, message in (({"consistent": "maybe"}, "consistent must be"), ({"strength": 2}, "strength must lie")):
+        with pytest.raises(ValueError, match=message):
+            restorer.restore(Image.new("RGB", (8, 8)), **options)

@@ -10,9 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from driftrec.jpeg import JpegError
     from driftrec.picture import Picture, PictureError, open_picture, save_picture
     from driftrec.process import OUVE, TSDVE, CosVE
-    from driftrec.restorer import Restored, Restorer, restore
+    from driftrec.restorer import Restored, Restorer, inspect, restore
     from driftrec.runtime import ModelError, Network
     from driftrec.tiling import Tiling
 
@@ -22,6 +23,7 @@ __all__ = [
     "OUVE",
     "TSDVE",
     "CosVE",
+    "JpegError",
     "ModelError",
     "Network",
     "Picture",
@@ -29,15 +31,17 @@ __all__ = [
     "Restored",
     "Restorer",
     "Tiling",
+    "inspect",
     "open_picture",
     "restore",
     "save_picture",
 ]
 
 _ROOMS = {
+    "jpeg": ("JpegError",),
     "picture": ("Picture", "PictureError", "open_picture", "save_picture"),
     "process": ("OUVE", "TSDVE", "CosVE"),
-    "restorer": ("Restored", "Restorer", "restore"),
+    "restorer": ("Restored", "Restorer", "inspect", "restore"),
     "runtime": ("ModelError", "Network"),
     "tiling": ("Tiling",),
 }

@@ -28,10 +28,19 @@ err = Console(stderr=True)
 
 
 class ModeOption(StrEnum):
-    """What kind of restoration: as sharp as clean pictures are, or the safest guess."""
+    """What kind of restoration: as sharp as clean pictures are, the safest guess, or no network at all."""
 
     natural = "natural"
     faithful = "faithful"
+    decode = "decode"
+
+
+class ConsistencyOption(StrEnum):
+    """Whether the result must be a picture that the file could have come from."""
+
+    auto = "auto"
+    on = "on"
+    off = "off"
 
 
 class DeviceOption(StrEnum):
@@ -75,13 +84,25 @@ def restore(
         ),
     ] = None,
     mode: Annotated[
-        ModeOption, typer.Option(help="natural: sharp, a plausible original.  faithful: softer, closest on average.")
+        ModeOption,
+        typer.Option(
+            help="natural: sharp, a plausible original.  faithful: softer, closest on average.  "
+            "decode: no network, a JPEG decoded better than usual."
+        ),
     ] = ModeOption.natural,
     steps: Annotated[
         int | None,
         typer.Option(min=1, max=1000, help="Network evaluations of a natural restoration.  Default: the model's."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same picture; another seed, another plausible one.")] = 0,
+    consistent: Annotated[
+        ConsistencyOption,
+        typer.Option(help="Keep to pictures that the file could have come from.  auto: unless it was saved twice."),
+    ] = ConsistencyOption.auto,
+    strength: Annotated[
+        float, typer.Option(min=0, max=1, help="0: the input.  1: the restoration.  Between them, a blend.")
+    ] = 1.0,
+    force: Annotated[bool, typer.Option("--force", help="Restore what looks clean or nearly lossless, too.")] = False,
     model: Annotated[
         str,
         typer.Option(
@@ -103,6 +124,8 @@ def restore(
         restorer = Restorer(model, threads=threads, device=device.value)
         if mode is ModeOption.faithful and steps not in (None, 1):
             raise ValueError("--mode faithful takes one step: leave --steps out, or choose --mode natural")
+        if mode is ModeOption.decode and steps is not None:
+            raise ValueError("--mode decode takes no steps: leave --steps out, or choose --mode natural")
     except ValueError as error:
         _stop(error)
     failures = 0
@@ -111,23 +134,60 @@ def restore(
         try:
             job.target.parent.mkdir(parents=True, exist_ok=True)
             with _bar(label) as advance:
-                restored = restorer.restore(job.source, mode=mode.value, steps=steps, seed=seed, progress=advance)
+                restored = restorer.restore(
+                    job.source,
+                    mode=mode.value,
+                    steps=steps,
+                    seed=seed,
+                    consistent=consistent.value,
+                    strength=strength,
+                    force=force,
+                    progress=advance,
+                )
                 restored.save(job.target)
         except (ValueError, OSError, MemoryError) as error:
             failures += 1
             _complain(error)
             continue
-        height, width = restored.picture.pixels.shape[:2]
-        plural = "s" if restored.evaluations > 1 else ""
-        out.print(
-            f"{job.source} → {job.target}  {width}×{height}  {restored.mode}, "
-            f"{restored.evaluations} evaluation{plural}, {restored.seconds:.1f} s",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        out.print(f"{job.source} → {job.target}  {restored.summary()}", highlight=False, markup=False, soft_wrap=True)
     if failures:
         _stop(f"{failures} of {len(jobs)} pictures could not be restored")
+
+
+@app.command()
+def inspect(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Pictures, folders, or patterns like '*.jpg'.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line, with the tables.")] = False,
+) -> None:
+    """Show what pictures are: size, quality, sampling, earlier compressions, and what 'restore' would do with them."""
+    import json
+
+    from rich.table import Table
+
+    from driftrec.jobs import expand
+    from driftrec.restorer import inspect as look
+
+    table = Table("file", "size", "quality", "sampling", "bytes/pixel", "saved before", "restore would")
+    failures = 0
+    try:
+        paths = [path for text in files for path, _ in expand(text)]
+    except ValueError as error:
+        _stop(error)
+    for path in paths:
+        try:
+            report = look(path)
+        except (ValueError, OSError, MemoryError) as error:
+            failures += 1
+            _complain(error)
+            continue
+        if as_json:
+            out.print_json(json.dumps({"file": str(path)} | report.facts()), indent=None, highlight=False)
+        else:
+            table.add_row(str(path), *report.row())
+    if table.rows:
+        out.print(table)
+    if failures:
+        _stop(f"{failures} of {len(paths)} pictures could not be read")
 
 
 @app.command()

@@ -33,14 +33,14 @@ def plan(inputs: Sequence[str], output: Path | None, *, overwrite: bool = False)
     has no suffix.  Raises JobError for inputs that do not exist, for two inputs with one output, for outputs that
     are also inputs, and for existing outputs unless `overwrite`.
     """
-    sources = [(path, root) for text in inputs for path, root in _expand(text)]
+    sources = [(path, root) for text in inputs for path, root in expand(text)]
     single = len(sources) == 1 and sources[0][1] is None
     jobs = [Job(source, _target(source, root, output, single)) for source, root in dict(sources).items()]
     _check(jobs, overwrite)
     return jobs
 
 
-def _expand(text: str) -> Iterable[tuple[Path, Path | None]]:
+def expand(text: str) -> Iterable[tuple[Path, Path | None]]:
     """(picture, folder it was found in when a folder was given) for one argument."""
     path = Path(text)
     if path.is_dir():

@@ -1,20 +1,25 @@
 """From a picture to the restored picture: the only room where files, model, sampler and tiles meet."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
+from PIL import Image
 
+from driftrec.jpeg import Cells, JpegError, Report, Verdict, decode, examine
 from driftrec.picture import Picture, Source, open_picture, save_picture
 from driftrec.runtime import DEFAULT_MODEL, Network
 from driftrec.samplers import seeded_noise
 from driftrec.tiling import Tiling, pad_to_grid, tiled
 
-Mode: TypeAlias = Literal["natural", "faithful"]
+Mode: TypeAlias = Literal["natural", "faithful", "decode"]
+
+Consistency: TypeAlias = Literal["auto", "on", "off"]
 
 Progress: TypeAlias = Callable[[int, int], None]
 """(tiles done, tiles in all), called after every tile of every evaluation."""
@@ -25,13 +30,32 @@ class Restored:
     """A restored picture, with what it took.
 
     `picture` carries pixels as float32 in [0, 1], and alpha, colour profile and EXIF of the input; `seconds` is
-    the time in the network and sampler; `evaluations` counts how often the network saw the whole picture.
+    the time of all work but opening and saving; `evaluations` counts how often the network saw the whole picture;
+    `verdict` says whether it was restored by the network, only decoded, or left as it is.
+    `consistent` is the share of the file's coefficients that the saved picture has in their quantisation cells, one
+    level of rounding allowed, or None where that was not asked for or the file does not tell; `note` says in a clause
+    why the picture was treated as it was.
     """
 
     picture: Picture
     mode: Mode
     seconds: float
     evaluations: int
+    verdict: Verdict = "restore"
+    consistent: float | None = None
+    note: str = ""
+
+    def summary(self) -> str:
+        """One line for people: size, mode, cost, consistency, and why."""
+        height, width = self.picture.pixels.shape[:2]
+        plural = "s" if self.evaluations > 1 else ""
+        work = {
+            "restore": f"{self.mode}, {self.evaluations} evaluation{plural}",
+            "decode": "decoded",
+            "leave": "left as it is",
+        }[self.verdict]
+        consistent = "" if self.consistent is None else f", consistent: {100 * self.consistent:.1f} % of coefficients"
+        return f"{width}×{height}  {work}, {self.seconds:.1f} s{consistent}  ({self.note})"
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the picture, losslessly unless the name ends in .jpg; see `driftrec.picture.save_picture`."""
@@ -64,40 +88,89 @@ class Restorer:
         mode: Mode = "natural",
         steps: int | None = None,
         seed: int = 0,
+        consistent: Consistency = "auto",
+        strength: float = 1.0,
+        force: bool = False,
         progress: Progress | None = None,
     ) -> Restored:
         """Restores one picture.
 
         Arguments:
-            source: a path, file, bytes, PIL image, or an opened `Picture`.
+            source: a path, file, bytes, PIL image, or an opened `Picture`.  The first three hold the file itself,
+                whose tables and coefficients then guide the restoration.
             mode: "natural" samples a picture as sharp as clean ones are; "faithful" estimates the mean of all
-                clean pictures that fit, closest to the truth in PSNR and softer.
+                clean pictures that fit, closest to the truth in PSNR and softer; "decode" only decodes a JPEG better
+                than usual, without the network.
             steps: most network evaluations of a natural restoration, at least 1 (default: the model card's). The
                 first is the faithful estimate, around which sampling starts; it stays alone where the file has
                 lost so little that there is nothing to sample.
             seed: same seed, same picture.
+            consistent: "on" keeps every coefficient within the file's quantisation cell; "auto" does so unless the
+                file had been a JPEG before; "off" leaves the estimate free.
+            strength: 0 gives the input, 1 the restoration, what is between blends them.
+            force: restore also what looks clean or nearly lossless, with all the network's weight.
             progress: called with (done, total) as the work goes on.
 
-        Raises PictureError (a ValueError) for what is not a picture, ValueError for options out of range.
+        Raises PictureError (a ValueError) for what is not a picture, ValueError for options out of range, JpegError
+        (a ValueError) for "on" where the file's coefficients cannot be read or compared.
         """
-        picture = source if isinstance(source, Picture) else open_picture(source)
+        evaluations = self._evaluations(mode, steps)
+        if consistent not in get_args(Consistency):
+            raise ValueError(f"consistent must be 'auto', 'on' or 'off', not {consistent!r}")
+        if not 0 <= strength <= 1:
+            raise ValueError(f"strength must lie between 0 and 1, got {strength}")
+        picture, data = _open(source)
+        label = os.fspath(source) if isinstance(source, str | os.PathLike) else "the picture given"
         start = time.perf_counter()
-        pixels, evaluations = self._pixels(picture, mode, steps, seed, progress)
-        return Restored(picture.replace_pixels(pixels), mode, time.perf_counter() - start, evaluations)
+        report = examine(picture.pixels, data, history=mode != "decode")
+        cells = _cells(report, consistent, label)
+        y = picture.as_float()
+        x0, taken, verdict, note = self._estimate(y, report, cells, evaluations, seed, force, progress)
+        x0 = _blend(y, x0, strength)
+        share = None if cells is None else cells.contains(_as_saved(x0))
+        seconds = time.perf_counter() - start
+        return Restored(picture.replace_pixels(x0), mode, seconds, taken, verdict, share, note)
 
     def restore_pixels(
         self, pixels: np.ndarray, *, mode: Mode = "natural", steps: int | None = None, seed: int = 0
     ) -> np.ndarray:
-        """`restore` for bare arrays: uint8 (height, width, 3) in, float32 in [0, 1] of that shape out."""
-        return self.restore(Picture(pixels), mode=mode, steps=steps, seed=seed).picture.pixels
+        """`restore` for bare arrays: uint8 (height, width, 3) in, float32 in [0, 1] of that shape out.
 
-    def _pixels(
-        self, picture: Picture, mode: Mode, steps: int | None, seed: int, progress: Progress | None
+        What the network says of them: there is no file to ask, and no look at whether they need it.
+        """
+        return self._network(Picture(pixels).as_float(), self._evaluations(mode, steps), seed, None)[0]
+
+    def _estimate(
+        self,
+        y: np.ndarray,
+        report: Report,
+        cells: Cells | None,
+        evaluations: int,
+        seed: int,
+        force: bool,
+        progress: Progress | None,
+    ) -> tuple[np.ndarray, int, Verdict, str]:
+        """The report's plan, carried out: (pixels (H, W, 3), network evaluations, what was done, note)."""
+        plan = report.plan
+        trust = 0.0 if evaluations == 0 else 1.0 if force else plan.trust
+        base, verdict = y, "leave"
+        if trust < 1 and report.file is not None and report.unread is None and report.earlier is None:
+            base, verdict = decode(report.file), "decode"
+        x0, taken = base, 0
+        if trust > 0:
+            x0, taken = self._network(y, evaluations, seed, progress)
+            x0, verdict = _blend(base, x0, trust), "restore"
+        if cells is not None:
+            x0 = cells.project(x0)
+        note = plan.why if evaluations or verdict == "decode" else f"it cannot be decoded better: {report.unread}"
+        return x0, taken, verdict, note
+
+    def _network(
+        self, pixels: np.ndarray, evaluations: int, seed: int, progress: Progress | None
     ) -> tuple[np.ndarray, int]:
-        """(restored pixels (H, W, 3), network evaluations)."""
-        evaluations = self._evaluations(mode, steps)
-        height, width = picture.pixels.shape[:2]
-        y = pad_to_grid(picture.as_float().transpose(2, 0, 1)[None])
+        """(the network's restoration of pixels (H, W, 3), evaluations it took, `evaluations` at the most)."""
+        height, width = pixels.shape[:2]
+        y = pad_to_grid(pixels.transpose(2, 0, 1)[None])
         on_tile = _counter(progress, evaluations * self.tiling.count(*y.shape[-2:])) if progress else None
         x0 = tiled(self.network.regression(), self.tiling, on_tile)(y, y, 1.0)
         if evaluations > 1:
@@ -117,6 +190,10 @@ class Restorer:
         return x0, evaluations
 
     def _evaluations(self, mode: Mode, steps: int | None) -> int:
+        if mode == "decode":
+            if steps is not None:
+                raise ValueError("decoding takes no steps: leave steps out, or ask for natural")
+            return 0
         if mode == "faithful":
             if steps not in (None, 1):
                 raise ValueError(
@@ -124,7 +201,7 @@ class Restorer:
                 )
             return 1
         if mode != "natural":
-            raise ValueError(f"mode must be 'natural' or 'faithful', not {mode!r}")
+            raise ValueError(f"mode must be 'natural', 'faithful' or 'decode', not {mode!r}")
         if steps is not None and not 1 <= steps <= 1000:
             raise ValueError(f"steps must be between 1 and 1000, got {steps}")
         return steps or self.network.card.plan.evaluations
@@ -136,11 +213,64 @@ def restore(
     mode: Mode = "natural",
     steps: int | None = None,
     seed: int = 0,
+    consistent: Consistency = "auto",
+    strength: float = 1.0,
+    force: bool = False,
     model: str | PathLike[str] = DEFAULT_MODEL,
     threads: int | None = None,
 ) -> Restored:
     """Restores one picture; `Restorer` does the same and keeps the model loaded for the next one."""
-    return Restorer(model, threads=threads).restore(source, mode=mode, steps=steps, seed=seed)
+    return Restorer(model, threads=threads).restore(
+        source, mode=mode, steps=steps, seed=seed, consistent=consistent, strength=strength, force=force
+    )
+
+
+def inspect(source: Source | Picture) -> Report:
+    """What a picture is, what has happened to it, and what `restore` would do.  Raises PictureError as it does."""
+    picture, data = _open(source)
+    return examine(picture.pixels, data)
+
+
+def _open(source: Source | Picture) -> tuple[Picture, bytes | None]:
+    """(the picture, the bytes of its file where the source holds them)."""
+    if isinstance(source, Picture):
+        return source, None
+    if isinstance(source, Image.Image):
+        return open_picture(source), None
+    picture = open_picture(source)
+    if isinstance(source, bytes):
+        return picture, source
+    if isinstance(source, str | os.PathLike):
+        return picture, Path(source).read_bytes()
+    source.seek(0)
+    return picture, source.read()
+
+
+def _cells(report: Report, consistent: Consistency, label: str) -> Cells | None:
+    """The cells to keep to, if any; JpegError where they are asked for and there are none."""
+    if consistent == "on" and report.unread is not None:
+        raise JpegError(f"{label} cannot be restored consistently ({report.unread}): leave consistent at 'auto'")
+    if consistent == "off" or (consistent == "auto" and not report.plan.consistent) or report.file is None:
+        return None
+    return Cells(report.file)
+
+
+def _blend(start: np.ndarray, end: np.ndarray, weight: float) -> np.ndarray:
+    """start + weight · (end − start), with one array more than there are."""
+    if weight == 1 or end is start:
+        return end
+    blend = end - start
+    blend *= np.float32(weight)
+    blend += start
+    return blend
+
+
+def _as_saved(pixels: np.ndarray) -> np.ndarray:
+    """The pixels after rounding to 8 bits, float32 in [0, 1]."""
+    levels = pixels * np.float32(255)
+    np.rint(levels, out=levels)
+    levels /= np.float32(255)
+    return levels
 
 
 def _counter(progress: Progress, total: int) -> Callable[[], None]:

@@ -1,0 +1,22 @@
+"""JPEG itself: what a file says, which pictures it could have come from, and what has happened to it before."""
+
+from driftrec.jpeg.cell import Cells
+from driftrec.jpeg.dequantise import decode
+from driftrec.jpeg.file import Component, JpegError, JpegFile, read_jpeg
+from driftrec.jpeg.inspect import Plan, Report, Verdict, examine
+from driftrec.jpeg.tables import ijg_quality, ijg_table
+
+__all__ = [
+    "Cells",
+    "Component",
+    "JpegError",
+    "JpegFile",
+    "Plan",
+    "Report",
+    "Verdict",
+    "decode",
+    "examine",
+    "ijg_quality",
+    "ijg_table",
+    "read_jpeg",
+]

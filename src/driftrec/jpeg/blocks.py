@@ -1,0 +1,129 @@
+"""The linear algebra of JPEG: colour, subsampling and the DCT, on whole planes.
+
+A *plane* is a float32 array (height, width).  Samples are levels around 0: 8-bit sample minus 128.  A plane of
+coefficients has the layout of `driftrec.jpeg.file.Component`: (u, v) of block (i, j) lies at [8i + u, 8j + v].
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Plane = NDArray[np.float32]
+
+_u = np.arange(8)
+DCT: Plane = (np.sqrt(np.where(_u == 0, 1, 2) / 8)[:, None] * np.cos(np.pi / 16 * np.outer(_u, 2 * _u + 1))).astype(
+    np.float32
+)
+"""The orthonormal DCT-II of 8 samples, (8, 8); T.81 A.3.3 in matrix form."""
+
+YCBCR = np.array(
+    [
+        [0.299, 0.587, 0.114],
+        [-0.299 / 1.772, -0.587 / 1.772, 0.5],
+        [0.5, -0.587 / 1.402, -0.114 / 1.402],
+    ]
+)
+"""RGB to YCbCr of JFIF (ITU-T T.871), (3, 3); full range, chroma around 0."""
+
+RGB = np.linalg.inv(YCBCR)
+
+OFFSET = np.float32(128)
+
+
+def to_components(image: NDArray[np.float32], colour: str) -> list[Plane]:
+    """The components of an image (height, width, 3), RGB in [0, 1], as planes of its size.
+
+    `colour` is "gray" (the mean of the channels: three estimates of one number), "YCbCr" or "RGB".
+    """
+    levels = image * np.float32(255)
+    if colour == "gray":
+        return [levels.mean(axis=2) - OFFSET]
+    if colour == "RGB":
+        return [levels[..., i] - OFFSET for i in range(3)]
+    luma, *chroma = np.moveaxis(levels @ YCBCR.T.astype(np.float32), 2, 0)
+    return [luma - OFFSET, *chroma]
+
+
+def to_image(planes: Sequence[Plane], colour: str) -> NDArray[np.float32]:
+    """The way back from `to_components`, clipped to [0, 1]."""
+    if colour == "gray":
+        image = np.repeat((planes[0] + OFFSET)[..., None], 3, axis=2)
+    elif colour == "RGB":
+        image = np.stack(planes, axis=2) + OFFSET
+    else:
+        image = np.stack([planes[0] + OFFSET, *planes[1:]], axis=2) @ RGB.T.astype(np.float32)
+    image /= np.float32(255)
+    return np.clip(image, 0, 1, out=image)
+
+
+def dct(samples: Plane) -> Plane:
+    """The DCT of every 8×8 block of a plane whose sides are multiples of 8."""
+    return _both_sides(DCT, samples)
+
+
+def idct(coefficients: Plane) -> Plane:
+    """The inverse of `dct`."""
+    return _both_sides(np.ascontiguousarray(DCT.T), coefficients)
+
+
+def _both_sides(matrix: Plane, plane: Plane) -> Plane:
+    """matrix · block · matrixᵀ for every block of a plane."""
+    height, width = plane.shape
+    columns_done = np.matmul(matrix, plane.reshape(height // 8, 8, width))
+    return np.matmul(columns_done.reshape(-1, 8), matrix.T).reshape(height, width)
+
+
+def box_mean(samples: Plane, vertical: int, horizontal: int) -> Plane:
+    """Means over vertical × horizontal pixels, as encoders subsample chroma; sides must be multiples of them."""
+    if (vertical, horizontal) == (1, 1):
+        return samples
+    height, width = samples.shape
+    return samples.reshape(height // vertical, vertical, width // horizontal, horizontal).mean(axis=(1, 3))
+
+
+def replicate(samples: Plane, vertical: int, horizontal: int) -> Plane:
+    """Every sample repeated over vertical × horizontal pixels: vertical · horizontal times the adjoint of `box_mean`,
+    and the smallest change of pixels that changes their means by `samples`."""
+    if (vertical, horizontal) == (1, 1):
+        return samples
+    return np.repeat(np.repeat(samples, vertical, axis=0), horizontal, axis=1)
+
+
+def pad(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """The plane (or image, sides first) with its last row and column repeated up to height × width, as libjpeg does."""
+    missing = [(0, height - plane.shape[0]), (0, width - plane.shape[1])]
+    return np.pad(plane, missing + [(0, 0)] * (plane.ndim - 2), mode="edge") if any(map(any, missing)) else plane
+
+
+def unpad(plane: Plane, height: int, width: int) -> Plane:
+    """The plane of height × width whose padding is nearest to the given one: edges become means over their copies.
+
+    With `pad` it is the projection onto planes whose padding repeats the edge.
+    """
+    if plane.shape == (height, width):
+        return plane
+    inner = plane[:height].copy()
+    inner[-1] = plane[height - 1 :].mean(axis=0)
+    inner[:, width - 1] = inner[:, width - 1 :].mean(axis=1)
+    return inner[:, :width]
+
+
+def upsample_triangle(samples: Plane, vertical: int, horizontal: int) -> Plane:
+    """Chroma at full size by linear interpolation between sample centres: libjpeg's "fancy" upsampling, unrounded.
+
+    Factors of 1 and 2 are interpolated (weights ¾ and ¼), others are repeated, as libjpeg does.
+    """
+    for axis, factor in enumerate((vertical, horizontal)):
+        samples = _double(samples, axis) if factor == 2 else np.repeat(samples, factor, axis=axis)
+    return samples
+
+
+def _double(samples: Plane, axis: int) -> Plane:
+    """Twice as many samples along an axis, each of ¾ of the nearest and ¼ of the next nearest old one."""
+    old = np.moveaxis(samples, axis, -1)
+    new = np.empty((*old.shape[:-1], old.shape[-1], 2), np.float32)
+    new[...] = old[..., None]
+    new[..., 1:, 0] += (old[..., :-1] - old[..., 1:]) / 4
+    new[..., :-1, 1] += (old[..., 1:] - old[..., :-1]) / 4
+    return np.moveaxis(new.reshape(*old.shape[:-1], -1), -1, axis)

@@ -1,0 +1,115 @@
+"""Quantisation cells: all pictures that a JPEG file could have come from.
+
+For each DCT coefficient the file says the interval that the encoder's input lay in, (I ± ½)·Q.  Together they form a
+convex set that holds the clean picture, so projecting an estimate onto it brings the estimate closer to the truth
+(or leaves it where it is), and a projected picture compresses to the very same file again.
+
+    cells = Cells(read_jpeg(data))
+    restored = cells.project(estimate)          # nearest picture in the cells
+    cells.contains(restored)                    # 1.0: encoding it again gives the coefficients back
+
+With luma Y = P_Y x and subsampled chroma C = B P_C x, B the box mean, the set is a box in the DCT of each component.
+The DCT is orthonormal and Bᵀ is proportional to B's right inverse, replication U (B U = 1), so in YCbCr the projection
+is exact component by component:
+
+    c ← c + U DCT⁻¹[clamp(DCT B c) − DCT B c].
+
+The cube of RGB is a second convex set, and the pictures whose padding to whole blocks repeats their edge, as
+libjpeg's does, are a third; passes go to and fro between them.  Work is done in bands of rows, so that memory does
+not grow with the picture.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftrec.jpeg.blocks import Plane, box_mean, dct, idct, pad, replicate, to_components, to_image, unpad
+from driftrec.jpeg.file import JpegFile
+from driftrec.jpeg.layout import Band, Part, bands, require_known
+
+MARGIN = 1.0
+"""How far inside their bounds projected coefficients end up, in levels: 8-bit rounding of the pixels moves a
+coefficient by 0.35 levels (one standard deviation) of luma and less of subsampled chroma."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The quantisation cells of a file.
+
+    Arguments: `file`, what `driftrec.jpeg.read_jpeg` read.  Raises JpegError for colour spaces of four components and
+    for unknown sampling factors.
+    """
+
+    file: JpegFile
+
+    def __post_init__(self) -> None:
+        require_known(self.file)
+
+    def project(self, pixels: NDArray[np.float32], *, passes: int = 8, margin: float = MARGIN) -> NDArray[np.float32]:
+        """The picture in the cells that is nearest to an estimate.
+
+        Arguments:
+            pixels: (height, width, 3), float32 RGB in [0, 1], in the file's orientation.  Of a gray file's picture the
+                mean of the channels counts.
+            passes: how often to go to and fro between the cells and the cube of RGB, at least 1; fewer are made where
+                the last one moved no coefficient by more than half the margin.
+            margin: how far inside its bounds a coefficient ends up, in levels, but no farther than half way to the
+                middle; 0 is the exact projection, more makes sure that rounded pixels stay in the cells.
+
+        Returns an array of the same shape, in [0, 1].  Raises ValueError for another shape.
+        """
+        self._check(pixels)
+        out = np.empty(pixels.shape, np.float32)
+        for band in bands(self.file):
+            image = pixels[band.top : band.bottom]
+            for _ in range(passes):
+                image, moved = self._once(image, band, margin)
+                if moved <= margin / 2:
+                    break
+            out[band.top : band.bottom] = image
+        return out
+
+    def contains(self, pixels: NDArray[np.float32], *, tolerance: float = 1.0) -> float:
+        """The share of coefficients of a picture that lie in their cells, each widened by `tolerance` levels for the
+        rounding of encoders.  Other arguments and errors as for `project`."""
+        self._check(pixels)
+        inside = total = 0
+        for band in bands(self.file):
+            planes = self._planes(pixels[band.top : band.bottom], band)
+            for plane, part in zip(planes, band.parts, strict=True):
+                low, high = _bounds(part, -tolerance)
+                found = dct(box_mean(plane, *part.factors))[: low.shape[0], : low.shape[1]]
+                inside += int(((found >= low) & (found <= high)).sum())
+                total += found.size
+        return inside / total
+
+    def _once(self, image: NDArray[np.float32], band: Band, margin: float) -> tuple[NDArray[np.float32], float]:
+        """(the image projected onto the cells and then onto the cube of RGB, most that a coefficient moved)."""
+        projected, moved = [], 0.0
+        for plane, part in zip(self._planes(image, band), band.parts, strict=True):
+            low, high = _bounds(part, margin)
+            found = dct(box_mean(plane, *part.factors))
+            change = np.zeros_like(found)  # blocks that only fill up an MCU are not in the file: they stay
+            stored = (slice(low.shape[0]), slice(low.shape[1]))
+            change[stored] = np.clip(found[stored], low, high) - found[stored]
+            moved = max(moved, float(np.abs(change).max()))
+            plane = plane + replicate(idct(change), *part.factors)
+            projected.append(unpad(plane, band.bottom - band.top, band.width))
+        return to_image(projected, self.file.colour), moved
+
+    def _planes(self, image: NDArray[np.float32], band: Band) -> list[Plane]:
+        return to_components(pad(image, *band.padded), self.file.colour)
+
+    def _check(self, pixels: NDArray[np.float32]) -> None:
+        expected = (self.file.height, self.file.width, 3)
+        if pixels.shape != expected:
+            raise ValueError(f"the pixels are {pixels.shape}, the file's {expected}: give them as the file has them")
+
+
+def _bounds(part: Part, margin: float) -> tuple[Plane, Plane]:
+    """Lowest and highest value of each coefficient: its cell, narrowed by a margin but to half its width at most."""
+    stored = part.component.coefficients[part.rows]
+    steps = np.tile(part.component.table.astype(np.float32), (stored.shape[0] // 8, stored.shape[1] // 8))
+    middle, half = stored * steps, np.maximum(steps / 2 - margin, steps / 4)
+    return middle - half, middle + half

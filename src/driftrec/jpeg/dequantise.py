@@ -1,0 +1,87 @@
+"""Decoding better than decoders do: expected values instead of the middles of the intervals, and no rounding inside.
+
+Coefficients of one frequency are Laplacian to a good approximation (Reininger and Gibson, 1983), so within an
+interval small values are likelier, and the expected value lies nearer to zero than the middle (Price and Rabbani,
+2000).  With scale b, step Q and θ = exp(−Q/2b), a coefficient is quantised to
+
+    0 with probability 1 − θ,   ±m with probability ½ θ^(2m−1) (1 − θ²).
+
+Of N coefficients, let N₁ be other than zero, with magnitudes that add up to M.  The likelihood of all is largest at the
+positive root of  (N + 2M) θ² + (N − N₁) θ − (2M − N₁) = 0,  that of the N₁ alone at  θ² = 1 − N₁/M.  Flat areas add
+zeros that say nothing of the tails, so the larger of the two is taken: the more careful one, which moves less.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftrec.jpeg.blocks import Plane, idct, to_image, upsample_triangle
+from driftrec.jpeg.file import Component, JpegFile
+from driftrec.jpeg.layout import Band, Part, bands, require_known
+
+
+def decode(file: JpegFile) -> NDArray[np.float32]:
+    """The picture of a file from the expected values of its coefficients: (height, width, 3), RGB in [0, 1].
+
+    Chroma is interpolated as libjpeg does ("fancy").  Raises JpegError for colour spaces of four components and
+    unknown sampling factors.
+    """
+    require_known(file)
+    samples = [idct(expected_coefficients(component)) for component in file.components]
+    out = np.empty((file.height, file.width, 3), np.float32)
+    for band in bands(file):
+        planes = [_full_size(plane, band, part) for plane, part in zip(samples, band.parts, strict=True)]
+        out[band.top : band.bottom] = to_image(planes, file.colour)
+    return out
+
+
+def _full_size(samples: Plane, band: Band, part: Part) -> Plane:
+    """The band's rows of a component at the picture's size; interpolation looks one sample beyond them."""
+    vertical, horizontal = part.factors
+    start = max(part.rows.start - 1, 0)
+    plane = upsample_triangle(samples[start : part.rows.stop + 1], vertical, horizontal)
+    first = band.top - start * vertical
+    return plane[first : first + band.bottom - band.top, : band.width]
+
+
+def expected_coefficients(component: Component) -> Plane:
+    """The expected values of a component's coefficients, in levels; those quantised to zero stay zero."""
+    shrink = np.array([[_shrinkage(component.coefficients[u::8, v::8]) for v in range(8)] for u in range(8)])
+    shrink[0, 0] = 0  # block means have no peak at zero
+    shape = component.coefficients.shape
+    steps = component.table.astype(np.float32)
+    blocks = shape[0] // 8, shape[1] // 8
+    stored = component.coefficients.astype(np.float32)
+    stored -= np.sign(stored) * np.tile(shrink.astype(np.float32), blocks)
+    stored *= np.tile(steps, blocks)
+    return stored
+
+
+PSEUDO_COUNT = 8
+"""Weight of the fit to all coefficients in that to the nonzero ones, in coefficients: there may be very few."""
+
+
+def laplacian_theta(quantised: NDArray[np.int16]) -> float:
+    """The estimate of θ = exp(−Q/2b) from quantised Laplacian numbers; 0 where all are zero."""
+    magnitudes = np.abs(quantised.astype(np.int64))
+    count, nonzero, total = magnitudes.size, np.count_nonzero(magnitudes), int(magnitudes.sum())
+    if nonzero == 0:
+        return 0.0
+    a, b, c = count + 2 * total, count - nonzero, 2 * total - nonzero
+    of_all = (-b + np.sqrt(b**2 + 4 * a * c)) / (2 * a)
+    expected_total = PSEUDO_COUNT / (1 - of_all**2)  # magnitudes that so many nonzero coefficients would add up to
+    of_nonzero = np.sqrt(1 - (nonzero + PSEUDO_COUNT) / (total + expected_total))
+    return float(max(of_all, of_nonzero))
+
+
+def _shrinkage(quantised: NDArray[np.int16]) -> float:
+    """How far the expected value of a coefficient other than zero lies from the middle, towards zero, in steps.
+
+    Within an interval the density falls by exp(−x/b); its mean lies b/Q − 1/(exp(Q/b) − 1) steps above the lower end.
+    """
+    theta = laplacian_theta(quantised)
+    if theta == 0:
+        return 0.0
+    ratio = -2 * np.log(theta)  # Q / b
+    if ratio < 1e-3:
+        return float(ratio / 12)
+    return float(0.5 - 1 / ratio + 1 / np.expm1(ratio))

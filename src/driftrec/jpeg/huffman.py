@@ -1,0 +1,296 @@
+"""Entropy-coded segments of a JPEG file become coefficients: Huffman codes, sequential and progressive scans.
+
+The one thing that cannot be vectorised is finding where each code word starts, because it starts where the last
+one ended.  So a scan is read in two passes: a *walk* in plain Python that only adds up lengths, and a vectorised
+pass that reads the values at the positions found.  Source: ITU-T T.81, Annexes C, F and G.
+"""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+EOB_STEP = 64
+"""How far an end of block moves the coefficient index: past every block."""
+
+_INVALID = 1 << 12  # a step that no valid code makes
+
+
+class ScanError(ValueError):
+    """The entropy-coded data is damaged or cut short."""
+
+
+@dataclass(frozen=True, eq=False)
+class HuffmanTable:
+    """A Huffman table as lookups by the next 16 bits, (65536,) each, and as lists for the walks.
+
+    `symbols`: the symbol; `lengths`: bits of its code word, 0 where there is none.
+    """
+
+    symbols: NDArray[np.int32] = field(repr=False)
+    lengths: NDArray[np.int32] = field(repr=False)
+
+    @staticmethod
+    def build(counts: Sequence[int], symbols: Sequence[int]) -> "HuffmanTable":
+        """From the number of code words of each length 1 … 16, and the symbols in order of their code words (T.81,
+        Annex C).  Raises ScanError when the code words do not fit."""
+        if len(counts) != 16:
+            raise ScanError("a Huffman table is cut short")
+        lengths = np.repeat(np.arange(1, 17), counts)
+        spans = 1 << (16 - lengths)
+        if len(lengths) != len(symbols) or spans.sum() > 1 << 16:
+            raise ScanError("a Huffman table has more code words than fit")
+        rest = (1 << 16) - int(spans.sum())
+        pad = np.zeros(rest, np.int32)
+        return HuffmanTable(
+            np.concatenate([np.repeat(np.asarray(symbols, np.int32), spans), pad]),
+            np.concatenate([np.repeat(lengths, spans), pad]).astype(np.int32),
+        )
+
+    @cached_property
+    def entries(self) -> tuple[list[int], list[int]]:
+        """`symbols` and `lengths`."""
+        return self.symbols.tolist(), self.lengths.tolist()
+
+    @cached_property
+    def dc_advances(self) -> list[int]:
+        """Bits of code word and value of a DC difference."""
+        return np.where(self.lengths > 0, self.lengths + (self.symbols & 15), _INVALID).tolist()
+
+    @cached_property
+    def ac_moves(self) -> list[int]:
+        """Bits of code word and value, plus 32 × how far the coefficient index moves, of an AC symbol."""
+        run, size = self.symbols >> 4, self.symbols & 15
+        step = np.where((size > 0) | (run == 15), run + 1, EOB_STEP)
+        step = np.where(self.lengths > 0, step, _INVALID)
+        return (np.minimum(self.lengths + size, 31) | step << 5).tolist()
+
+
+class Bits:
+    """The bits of one segment, stuffing removed; reading past the end gives zeros for a while, then ScanError."""
+
+    def __init__(self, data: bytes) -> None:
+        self.end = 8 * len(data)
+        padded = np.frombuffer(data + bytes(64), np.uint8).astype(np.uint32)
+        self._words = padded[:-3] << 24 | padded[1:-2] << 16 | padded[2:-1] << 8 | padded[3:]
+        self.words = array("I", self._words.tobytes())
+        """32 bits from every byte on."""
+
+    def windows(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The 16 bits from each bit position on."""
+        return (self._words[positions >> 3] >> (16 - (positions & 7)).astype(np.uint32) & 0xFFFF).astype(np.int64)
+
+    def values(self, positions: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The signed values of the given sizes, in bits, at the given positions (T.81, F.2.2.1)."""
+        raw = self.windows(positions) >> (16 - sizes)
+        return np.where((raw << 1) >> sizes > 0, raw, raw - (1 << sizes) + 1)
+
+    def check(self, position: int) -> None:
+        """ScanError if `position` lies past the end."""
+        if position > self.end:
+            raise ScanError("the picture data is cut short")
+
+
+def sequential(bits: Bits, pattern: Sequence[tuple[HuffmanTable, HuffmanTable]], out: NDArray[np.int16]) -> None:
+    """All blocks of a sequential segment, with the DC and AC tables of the pattern in turn.
+
+    Fills `out` (count, len(pattern), 64), zeros before, in stored order; DC holds differences.  Raises ScanError for
+    damaged data.
+    """
+    moves = [(dc.dc_advances, ac.ac_moves) for dc, ac in pattern]
+    position, chunk = 0, 1 + 16384 // len(pattern)
+    for first in range(0, len(out), chunk):
+        position = _sequential_chunk(bits, pattern, moves, out[first : first + chunk], position)
+
+
+def _sequential_chunk(
+    bits: Bits,
+    pattern: Sequence[tuple[HuffmanTable, HuffmanTable]],
+    moves: list[tuple[list[int], list[int]]],
+    out: NDArray[np.int16],
+    position: int,
+) -> int:
+    """Fills `out` from `position` on; returns where it stopped."""
+    words, found, firsts = bits.words, [], []
+    append = found.append
+    try:
+        for _ in range(len(out)):
+            for dc, ac in moves:
+                firsts.append(len(found))
+                append(position)
+                position += dc[words[position >> 3] >> (16 - (position & 7)) & 0xFFFF]
+                k = 1
+                while k < 64:
+                    append(position)
+                    move = ac[words[position >> 3] >> (16 - (position & 7)) & 0xFFFF]
+                    position += move & 31
+                    k += move >> 5
+    except IndexError:
+        raise ScanError("the picture data is damaged or cut short") from None
+    bits.check(position)
+
+    positions, first = np.array(found, np.int64), np.array(firsts, np.int64)
+    windows = bits.windows(positions)
+    block = np.zeros(len(positions), np.int64)
+    block[first[1:]] = 1
+    np.cumsum(block, out=block)
+    is_dc = np.zeros(len(positions), bool)
+    is_dc[first] = True
+    symbols, lengths = np.empty_like(windows), np.empty_like(windows)
+    kind = 2 * (block % len(pattern)) + ~is_dc
+    for number, table in enumerate(table for pair in pattern for table in pair):
+        chosen = kind == number
+        symbols[chosen], lengths[chosen] = table.symbols[windows[chosen]], table.lengths[windows[chosen]]
+    sizes = symbols & 15
+    step = np.where((sizes > 0) | (symbols >> 4 == 15), (symbols >> 4) + 1, EOB_STEP)
+    step[is_dc] = 1
+    after = np.cumsum(step)
+    index = after - (after - step)[first][block] - 1
+    coded = sizes > 0
+    if (lengths == 0).any() or (coded & (index > 63)).any():
+        raise ScanError("the picture data is damaged")
+    values = bits.values((positions + lengths)[coded], sizes[coded])
+    out.reshape(-1, 64)[block[coded], index[coded]] = values
+    return position
+
+
+# -------------------------------------------------------------------------------------------------- progressive
+
+
+def dc_first(bits: Bits, pattern: Sequence[HuffmanTable], out: NDArray[np.int16]) -> None:
+    """First scan of DC: fills `out` (count, len(pattern), 64) with differences, not shifted to their place yet."""
+    words, found, position = bits.words, [], 0
+    moves = [table.dc_advances for table in pattern]
+    try:
+        for _ in range(len(out)):
+            for dc in moves:
+                found.append(position)
+                position += dc[words[position >> 3] >> (16 - (position & 7)) & 0xFFFF]
+    except IndexError:
+        raise ScanError("the picture data is damaged or cut short") from None
+    bits.check(position)
+    positions = np.array(found, np.int64).reshape(len(out), len(pattern))
+    for column, table in enumerate(pattern):
+        at = positions[:, column]
+        windows = bits.windows(at)
+        sizes = (table.symbols[windows] & 15).astype(np.int64)
+        out[:, column, 0] = np.where(sizes > 0, bits.values(at + table.lengths[windows], sizes), 0)
+
+
+def dc_refine(bits: Bits, out: NDArray[np.int16], shift: int) -> None:
+    """Refinement of DC: adds the bit of value 2^shift to `out` (count, blocks per MCU, 64)."""
+    count = out.shape[0] * out.shape[1]
+    bits.check(count)
+    out[..., 0] += (bits.windows(np.arange(count)) >> 15 << shift).astype(np.int16).reshape(out.shape[:2])
+
+
+def ac_first(bits: Bits, table: HuffmanTable, blocks: NDArray[np.int16], start: int, end: int, shift: int) -> None:
+    """First scan of coefficients start … end: fills `blocks` (count, 64), stored order, in place."""
+    (symbols, lengths), words = table.entries, bits.words
+    rows, columns, positions, sizes = [], [], [], []
+    position, row, count = 0, 0, len(blocks)
+    try:
+        while row < count:
+            k = start
+            while k <= end:
+                window = words[position >> 3] >> (16 - (position & 7)) & 0xFFFF
+                symbol, length = symbols[window], lengths[window]
+                if not length:
+                    raise ScanError("the picture data is damaged")
+                position += length
+                run, size = symbol >> 4, symbol & 15
+                if size:
+                    k += run
+                    rows.append(row)
+                    columns.append(k)
+                    positions.append(position)
+                    sizes.append(size)
+                    position += size
+                    k += 1
+                elif run == 15:
+                    k += 16
+                else:
+                    if run:
+                        extra = words[position >> 3] >> (16 - (position & 7)) & 0xFFFF
+                        row += (1 << run) - 1 + (extra >> (16 - run))
+                        position += run
+                    break
+            row += 1
+    except IndexError:
+        raise ScanError("the picture data is damaged or cut short") from None
+    bits.check(position)
+    if row > count or (columns and max(columns) > end):
+        raise ScanError("the picture data is damaged")
+    if rows:
+        values = bits.values(np.array(positions, np.int64), np.array(sizes, np.int64))
+        blocks[rows, columns] = values << shift
+
+
+def ac_refine(bits: Bits, table: HuffmanTable, blocks: NDArray[np.int16], start: int, end: int, shift: int) -> None:
+    """Refinement of coefficients start … end by one bit: changes `blocks` (count, 64), stored order, in place.
+
+    Known coefficients get a correction bit each as the run passes over them (T.81, G.1.2.3).
+    """
+    (symbols, lengths), words = table.entries, bits.words
+    known = blocks[:, start : end + 1] != 0
+    known_columns = np.nonzero(known)[1].tolist()
+    known_until = np.cumsum(known.sum(axis=1)).tolist()
+    corrections = np.zeros(len(known_columns), np.int64)  # bit position of each known coefficient's correction
+    rows, columns, signs = [], [], []
+    position, waiting, done = 0, 0, 0
+    width = end - start + 1
+    try:
+        for row in range(len(blocks)):
+            last = known_until[row]
+            k = 0
+            while not waiting and k < width:
+                window = words[position >> 3] >> (16 - (position & 7)) & 0xFFFF
+                symbol, length = symbols[window], lengths[window]
+                if not length:
+                    raise ScanError("the picture data is damaged")
+                position += length
+                run, size = symbol >> 4, symbol & 15
+                sign = 0
+                if size:
+                    sign = position
+                    position += 1
+                elif run < 15:
+                    waiting = 1 << run
+                    if run:
+                        extra = words[position >> 3] >> (16 - (position & 7)) & 0xFFFF
+                        waiting += extra >> (16 - run)
+                        position += run
+                    break
+                # Pass over `run` zeros and every known coefficient between them, up to the next zero.
+                target = k + run
+                while done < last and known_columns[done] <= target:
+                    corrections[done] = position
+                    position += 1
+                    done += 1
+                    target += 1
+                if size:
+                    if target >= width:
+                        raise ScanError("the picture data is damaged")
+                    rows.append(row)
+                    columns.append(target)
+                    signs.append(sign)
+                k = target + 1
+            if done < last:
+                corrections[done:last] = np.arange(position, position + last - done)
+                position += last - done
+                done = last
+            if waiting:
+                waiting -= 1
+    except IndexError:
+        raise ScanError("the picture data is damaged or cut short") from None
+    bits.check(position)
+    band = blocks[:, start : end + 1]
+    if len(corrections):
+        raised = (bits.windows(corrections) >> 15) << shift
+        band[known] += (np.sign(band[known]) * raised).astype(np.int16)
+    if rows:
+        positive = bits.windows(np.array(signs, np.int64)) >> 15
+        band[rows, columns] = np.where(positive > 0, 1 << shift, -(1 << shift))

@@ -1,0 +1,215 @@
+"""What is known of a picture before it is restored, and what should be done with it.
+
+report = examine(pixels, data)      # pixels as decoded, data: the bytes of the file
+report.plan.verdict, report.plan.why
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftrec.jpeg.blocks import YCBCR
+from driftrec.jpeg.detect import Trace, own_trace, shifted_trace, windows
+from driftrec.jpeg.file import JpegError, JpegFile, read_jpeg
+from driftrec.jpeg.layout import require_known
+
+Verdict: TypeAlias = Literal["restore", "decode", "leave"]
+
+SHIFTED_SCORE, OWN_SCORE = 0.08, 0.3
+"""Scores of `driftrec.jpeg.detect.Trace` from which on a trace counts, on a shifted grid and on the file's own;
+docs/jpeg.md shows how often that is right."""
+
+OWN_FROM = 20
+"""Lowest quality of a file whose own grid is searched: coarser steps leave too little of earlier ones to be sure."""
+
+FULL_TRUST, NO_TRUST = 92, 98
+"""Up to the first quality the network's estimate is taken whole; from the second one on, not at all.  Between them it
+is blended with the decoded file: the less a file lost, the less there is to gain and the more to spoil."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What restoring a picture should do.
+
+    Attributes:
+        verdict: "restore" it with the network, only "decode" the file well, or "leave" it as it is.
+        trust: weight of the network's estimate, in [0, 1]; the rest is the decoded file.
+        consistent: the result should lie in the file's quantisation cells.
+        why: one clause for people.
+    """
+
+    verdict: Verdict
+    trust: float
+    consistent: bool
+    why: str
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Facts and estimates of one picture.
+
+    Attributes:
+        width, height: in pixels, in the file's own orientation.
+        size: of the file in bytes, None where there is none.
+        file: what the file says, None where it is no JPEG or cannot be read.
+        unread: why `file` is None, or its coefficients cannot be compared with pixels; None where they can.
+        earlier: the trace of a compression before the file's own (of any, for what is no JPEG); None where there is
+            none, or the picture is too small to tell.
+        probability: that there was one, in [0, 1].
+        plan: what to do, and why.
+    """
+
+    width: int
+    height: int
+    size: int | None
+    file: JpegFile | None
+    unread: str | None
+    earlier: Trace | None
+    probability: float
+    plan: Plan = field(repr=False)
+
+    @property
+    def bytes_per_pixel(self) -> float | None:
+        """Bytes of the file for each pixel."""
+        return None if self.size is None else self.size / (self.width * self.height)
+
+    def row(self) -> tuple[str, ...]:
+        """Size, quality, sampling, bytes per pixel, earlier compression and plan, as text for a table."""
+        quality, sampling = "no JPEG", "–"
+        if self.file is not None:
+            number, exact = self.file.quality
+            quality = f"{number}" if exact else f"about {number}"
+            sampling = self.file.subsampling + (", progressive" if self.file.progressive else "")
+        per_pixel = self.bytes_per_pixel
+        before = f"no ({self.probability:.0%})"
+        if self.earlier is not None:
+            row, column = self.earlier.shift
+            grid = "same grid" if (row, column) == (0, 0) else f"grid moved by {column}, {row}"
+            before = f"quality {self.earlier.quality}, {grid} ({self.probability:.0%})"
+        return (
+            f"{self.width}×{self.height}",
+            quality,
+            sampling,
+            "–" if per_pixel is None else f"{per_pixel:.2f}",
+            before,
+            f"{self.plan.verdict}: {self.plan.why}",
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Everything as values for JSON."""
+        facts: dict[str, Any] = {"width": self.width, "height": self.height, "bytes": self.size}
+        facts["bytes_per_pixel"] = self.bytes_per_pixel
+        if self.file is None:
+            facts["jpeg"] = None
+            facts["jpeg_unread"] = self.unread
+        else:
+            quality, exact = self.file.quality
+            facts["jpeg"] = {
+                "quality": quality,
+                "quality_is_exact": exact,
+                "colour": self.file.colour,
+                "subsampling": self.file.subsampling,
+                "progressive": self.file.progressive,
+                "restart_interval": self.file.restart_interval,
+                "adobe_transform": self.file.adobe_transform,
+                "component_ids": [c.identifier for c in self.file.components],
+                "tables": [c.table.tolist() for c in self.file.components],
+            }
+        earlier = self.earlier
+        facts["earlier_compression"] = {
+            "probability": round(self.probability, 4),
+            "quality": earlier and earlier.quality,
+            "grid_offset": earlier and list(earlier.shift),
+        }
+        plan = self.plan
+        return facts | {"verdict": plan.verdict, "why": plan.why, "trust": plan.trust, "consistent": plan.consistent}
+
+
+def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: bool = True) -> Report:
+    """Looks at a picture.
+
+    Arguments:
+        pixels: RGB (height, width, 3), uint8 or uint16, or float32 in [0, 1], as decoded, in the file's orientation.
+        data: the bytes of the file they come from, if it is at hand.
+        history: look for earlier compressions, which takes about half a second.
+
+    Nothing about `data` is an error: where it cannot be read as JPEG, the report says why, and rests on the pixels.
+    """
+    file, unread = _read(data)
+    if file is not None and pixels.shape[:2] != (file.height, file.width):
+        file, unread = None, "its pixels are of another size"
+    traces = _traces(pixels, file) if history else []
+    probability, earlier = max(traces, key=lambda found: found[0], default=(0.0, None))
+    if probability < 0.5:
+        earlier = None
+    height, width = pixels.shape[:2]
+    is_jpeg = data is not None and data[:2] == b"\xff\xd8"
+    plan = _plan(file, unread, earlier, is_jpeg=is_jpeg, told=bool(traces))
+    return Report(width, height, None if data is None else len(data), file, unread, earlier, probability, plan)
+
+
+def _read(data: bytes | None) -> tuple[JpegFile | None, str | None]:
+    """(what the file says, what is in the way of using it)."""
+    if data is None:
+        return None, "the file is not at hand"
+    file = None
+    try:
+        file = read_jpeg(data)
+        require_known(file)
+    except JpegError as error:
+        return file, str(error)
+    return file, None
+
+
+def _traces(pixels: NDArray[np.generic], file: JpegFile | None) -> list[tuple[float, Trace]]:
+    """(probability, trace) of each kind of earlier compression; empty where the picture is too small."""
+    parts = windows(pixels.shape[0], pixels.shape[1])
+    if not parts:
+        return []
+    luma = np.stack([_luma(pixels[part]) for part in parts])
+    shifted = shifted_trace(luma, own_grid=file is not None)
+    found = [(_probability(shifted.score, SHIFTED_SCORE), shifted)]
+    if file is not None and file.quality[0] >= OWN_FROM:
+        own = own_trace(luma, file.components[0].table)
+        found.append((_probability(own.score, OWN_SCORE), own))
+    return found
+
+
+def _luma(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Luma around 0, in 8-bit levels."""
+    top = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}.get(pixels.dtype, 1)
+    return (pixels @ (YCBCR[0] * 255 / top) - 128).astype(np.float32)
+
+
+def _probability(score: float, threshold: float) -> float:
+    """½ at the threshold; a factor of e in the odds for each eighth of it."""
+    return 1 / (1 + math.exp(min(8 * (1 - score / threshold), 50)))
+
+
+def _plan(file: JpegFile | None, unread: str | None, earlier: Trace | None, *, is_jpeg: bool, told: bool) -> Plan:
+    if file is None:
+        if earlier is not None:
+            return _network(earlier.quality, f"it was once a JPEG of quality {earlier.quality}", consistent=False)
+        if is_jpeg:
+            return Plan("restore", 1.0, False, f"it is a JPEG whose coefficients are not known: {unread}")
+        if told:
+            return Plan("leave", 0.0, False, "it shows no trace of JPEG compression")
+        return Plan("restore", 1.0, False, "it is too small to tell whether it was ever a JPEG")
+    quality, _ = file.quality
+    if earlier is not None:
+        lower = min(quality, earlier.quality)
+        why = f"it is a JPEG of quality {quality} that had been one of quality {earlier.quality} before"
+        return _network(lower, why, consistent=False)
+    if unread is not None:
+        return _network(quality, f"it is a JPEG of quality {quality}, and {unread}", consistent=False)
+    return _network(quality, f"it is a JPEG of quality {quality}", consistent=True)
+
+
+def _network(quality: int, why: str, *, consistent: bool) -> Plan:
+    trust = min(max((NO_TRUST - quality) / (NO_TRUST - FULL_TRUST), 0.0), 1.0)
+    if trust > 0:
+        return Plan("restore", trust, consistent, why)
+    return Plan("decode" if consistent else "leave", 0.0, consistent, f"{why}, which is nearly lossless")

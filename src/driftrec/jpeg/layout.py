@@ -1,0 +1,54 @@
+"""Where a file's coefficients lie in its picture, band by band, so that memory does not grow with the picture."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from driftrec.jpeg.file import Component, JpegError, JpegFile
+
+BAND = 256
+"""Height of the bands that are worked on at once, in pixels."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One component in one band: `factors`, pixels per sample (vertical, horizontal); `rows` of its coefficients."""
+
+    component: Component
+    factors: tuple[int, int]
+    rows: slice
+
+
+@dataclass(frozen=True)
+class Band:
+    """Rows `top` … `bottom` of a picture of `width` pixels, padded to whole MCUs: `padded` (height, width)."""
+
+    top: int
+    bottom: int
+    width: int
+    padded: tuple[int, int]
+    parts: tuple[Part, ...]
+
+
+def bands(file: JpegFile) -> Iterator[Band]:
+    """The picture from top to bottom in bands of whole MCUs."""
+    vertical, horizontal = file.mcu
+    step = max(BAND // vertical, 1) * vertical
+    width = -(-file.width // horizontal) * horizontal
+    for top in range(0, file.height, step):
+        bottom = min(top + step, file.height)
+        height = -(-(bottom - top) // vertical) * vertical
+        parts = []
+        for component in file.components:
+            factors = vertical // (8 * component.sampling[0]), horizontal // (8 * component.sampling[1])
+            last = min((top + height) // factors[0], component.coefficients.shape[0])
+            parts.append(Part(component, factors, slice(top // factors[0], last)))
+        yield Band(top, bottom, file.width, (height, width), tuple(parts))
+
+
+def require_known(file: JpegFile) -> None:
+    """Raises JpegError for colour spaces of four components and for sampling factors that do not divide the largest."""
+    if file.colour not in ("gray", "YCbCr", "RGB"):
+        raise JpegError(f"coefficients in {file.colour} cannot be compared with RGB pixels")
+    most = [n // 8 for n in file.mcu]
+    if any(most[axis] % component.sampling[axis] for component in file.components for axis in (0, 1)):
+        raise JpegError(f"the sampling factors {file.subsampling} are not known")

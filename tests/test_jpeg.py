@@ -1,0 +1,263 @@
+"""Cells, expected values, traces and plans: what a file says of the picture it came from."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.fft import dctn, idctn
+from scipy.ndimage import gaussian_filter
+
+from conftest import scene
+from driftrec.jpeg import Cells, JpegError, decode, examine, read_jpeg
+from driftrec.jpeg.blocks import YCBCR, box_mean, dct, idct, replicate, upsample_triangle
+from driftrec.jpeg.dequantise import expected_coefficients, laplacian_theta
+from driftrec.jpeg.file import Component
+
+
+def compress(pixels: np.ndarray, **options: object) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def opened(data: bytes) -> np.ndarray:
+    """uint8 (height, width, 3), as Pillow decodes."""
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def textured(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """A scene with the spectrum of a photo's texture, uint8 (height, width, 3)."""
+    noise = np.random.default_rng(seed).normal(size=(height, width, 1))
+    grain = sum(gaussian_filter(noise, (width, width, 0)) * width for width in (0.7, 1.5, 4, 10))
+    return (scene(height, width, seed) + 8 * grain).clip(0, 255).astype(np.uint8)
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return float(-10 * np.log10(np.mean((a.astype(float) - b.astype(float)) ** 2)))
+
+
+# ------------------------------------------------------------------------------------------------------- algebra
+
+
+def test_the_dct_is_scipys(rng: np.random.Generator) -> None:
+    plane = rng.normal(size=(24, 40)).astype(np.float32)
+    np.testing.assert_allclose(dct(plane)[8:16, 16:24], dctn(plane[8:16, 16:24], norm="ortho"), atol=1e-5)
+    np.testing.assert_allclose(idct(plane)[16:, :8], idctn(plane[16:, :8], norm="ortho"), atol=1e-5)
+
+
+def test_colour_is_pillows() -> None:
+    pixels = scene(32, 32)
+    ours = pixels @ YCBCR.T + [0, 128, 128]
+    assert np.abs(ours - np.asarray(Image.fromarray(pixels).convert("YCbCr"))).max() < 1.1
+
+
+@pytest.mark.parametrize("factors", [(1, 1), (2, 2), (1, 2), (2, 1), (1, 4)])
+def test_replication_is_the_adjoint_and_the_right_inverse_of_the_mean(
+    factors: tuple[int, int], rng: np.random.Generator
+) -> None:
+    fine, coarse = rng.normal(size=(8, 16)).astype(np.float32), rng.normal(size=(8 // factors[0], 16 // factors[1]))
+    coarse = coarse.astype(np.float32)
+    np.testing.assert_allclose(box_mean(replicate(coarse, *factors), *factors), coarse, rtol=1e-6)
+    area = factors[0] * factors[1]
+    assert np.vdot(box_mean(fine, *factors), coarse) * area == pytest.approx(
+        np.vdot(fine, replicate(coarse, *factors)), rel=1e-4
+    )
+
+
+def test_triangle_interpolation_by_hand() -> None:
+    samples = np.array([[0, 4, 8]], np.float32)
+    np.testing.assert_array_equal(upsample_triangle(samples, 1, 2), [[0, 1, 3, 5, 7, 8]])
+    np.testing.assert_array_equal(upsample_triangle(samples, 2, 1), [[0, 4, 8], [0, 4, 8]])
+
+
+# --------------------------------------------------------------------------------------------------------- cells
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0", "gray"])
+@pytest.mark.parametrize("quality", [5, 30, 80])
+def test_the_clean_picture_lies_in_the_cells_and_its_negative_does_not(subsampling: str, quality: int) -> None:
+    clean = scene(96, 128)
+    if subsampling == "gray":
+        clean = np.repeat(clean[..., :1], 3, axis=2)
+        data = compress(clean[..., 0], quality=quality)
+    else:
+        data = compress(clean, quality=quality, subsampling=subsampling)
+    cells = Cells(read_jpeg(data))
+    pixels = (clean / 255).astype(np.float32)
+    assert cells.contains(pixels) > 0.998
+    assert cells.contains(1 - pixels) < 0.985
+
+
+@pytest.mark.parametrize("size", [(96, 128), (83, 117), (9, 300), (300, 7)])
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+def test_a_projected_estimate_compresses_to_the_same_file(size: tuple[int, int], subsampling: str) -> None:
+    data = compress(scene(*size), quality=30, subsampling=subsampling)
+    file = read_jpeg(data)
+    estimate = gaussian_filter(opened(data), (2, 2, 0)) / np.float32(255)
+
+    def same(pixels: np.ndarray) -> float:
+        again = read_jpeg(compress(np.rint(pixels * 255).astype(np.uint8), quality=30, subsampling=subsampling))
+        pairs = [
+            (a.coefficients == b.coefficients).ravel() for a, b in zip(file.components, again.components, strict=True)
+        ]
+        return float(np.concatenate(pairs).mean())
+
+    projected = Cells(file).project(estimate)
+    assert same(projected) > max(same(estimate), 0.99)
+    assert Cells(file).contains(projected) == 1
+
+
+def test_projection_brings_every_estimate_closer_to_the_truth(rng: np.random.Generator) -> None:
+    clean = scene(96, 128)
+    data = compress(clean, quality=60, subsampling="4:4:4")
+    cells, truth = Cells(read_jpeg(data)), clean / np.float32(255)
+    for estimate in (gaussian_filter(truth, (1, 1, 0)), (truth + rng.normal(0, 0.1, truth.shape)).astype(np.float32)):
+        projected = cells.project(estimate, margin=0)
+        assert np.linalg.norm(projected @ YCBCR.T - truth @ YCBCR.T) < np.linalg.norm(
+            estimate @ YCBCR.T - truth @ YCBCR.T
+        )
+        again = cells.project(projected, margin=0)
+        assert np.abs(again - projected).max() < 0.1 * np.abs(projected - estimate).max()
+
+
+def test_one_pass_is_the_nearest_point_of_the_cells() -> None:
+    """By the definition, block by block, in gray: clamp the DCT."""
+    data = compress(scene(16, 24)[..., 0] // 2 + 60, quality=40)
+    (luma,) = read_jpeg(data).components
+    estimate = np.full((16, 24, 3), 0.55, np.float32)
+    wanted = np.empty((16, 24))
+    for top in (0, 8):
+        for left in (0, 8, 16):
+            block = (slice(top, top + 8), slice(left, left + 8))
+            found = dctn(np.full((8, 8), 0.55 * 255 - 128), norm="ortho")
+            nearest = np.clip(
+                found, (luma.coefficients[block] - 0.5) * luma.table, (luma.coefficients[block] + 0.5) * luma.table
+            )
+            wanted[block] = (idctn(nearest, norm="ortho") + 128) / 255
+    projected = Cells(read_jpeg(data)).project(estimate, passes=1, margin=0)
+    np.testing.assert_allclose(projected, np.repeat(wanted[..., None], 3, axis=2).clip(0, 1), atol=1e-5)
+
+
+def test_bands_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = read_jpeg(compress(scene(150, 70), quality=20))
+    estimate = np.full((150, 70, 3), 0.5, np.float32)
+    results = []
+    for height in (32, 1024):
+        monkeypatch.setattr("driftrec.jpeg.layout.BAND", height)
+        results.append((Cells(file).project(estimate), decode(file), Cells(file).contains(estimate)))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    file = io.BytesIO()
+    Image.new("CMYK", (16, 16)).save(file, "JPEG")
+    with pytest.raises(JpegError, match="CMYK"):
+        Cells(read_jpeg(file.getvalue()))
+    with pytest.raises(ValueError, match="as the file has them"):
+        Cells(read_jpeg(compress(scene(16, 24)))).project(np.zeros((24, 16, 3), np.float32))
+
+
+# ----------------------------------------------------------------------------------------------- expected values
+
+
+@pytest.mark.parametrize("scale", [0.15, 0.5, 2.0])
+def test_laplacian_scales_are_recovered(scale: float, rng: np.random.Generator) -> None:
+    quantised = np.rint(rng.laplace(0, scale, 200_000)).astype(np.int16)
+    assert laplacian_theta(quantised) == pytest.approx(np.exp(-1 / (2 * scale)), rel=0.03)
+    assert laplacian_theta(np.zeros(9, np.int16)) == 0
+
+
+def test_expected_values_are_the_means_of_what_was_quantised(rng: np.random.Generator) -> None:
+    true = rng.laplace(0, 14, (800, 800)).astype(np.float32)
+    table = np.full((8, 8), 10)
+    component = Component(1, (1, 1), table, np.rint(true / 10).astype(np.int16))
+    expected = expected_coefficients(component)
+    one = component.coefficients == 1
+    one[::8, ::8] = False  # DC has no peak at zero: it stays in the middle
+    assert expected[one].mean() == pytest.approx(true[one].mean(), abs=0.1)
+    assert 9 < expected[one].mean() < 9.8
+    assert (expected[::8, ::8] == 10 * component.coefficients[::8, ::8]).all()
+
+
+@pytest.mark.parametrize(("quality", "gain"), [(10, 0.1), (75, 0.15), (90, 0.2)])
+def test_decoding_gains_over_pillows(quality: int, gain: float) -> None:
+    clean = textured(256, 256)[..., 1]
+    data = compress(clean, quality=quality)
+    better = np.rint(decode(read_jpeg(data))[..., 0] * 255)
+    assert psnr(better, clean) > psnr(opened(data)[..., 0], clean) + gain
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+def test_decoding_is_pillows_but_for_expected_values(subsampling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("driftrec.jpeg.dequantise._shrinkage", lambda _: 0.0)
+    data = compress(scene(83, 117), quality=70, subsampling=subsampling)
+    difference = np.abs(decode(read_jpeg(data)) * 255 - opened(data))
+    assert difference.max() < 6  # Pillow rounds Y, Cb and Cr; a level of Cb moves blue by 1.8
+    assert difference.mean() < 0.6
+
+
+# ------------------------------------------------------------------------------------------------ traces and plans
+
+
+def test_pictures_without_a_trace_are_left() -> None:
+    report = examine(textured(200, 240))
+    assert (report.plan.verdict, report.earlier, report.file) == ("leave", None, None)
+
+
+@pytest.mark.parametrize("quality", [20, 60])
+def test_a_jpeg_saved_as_png_is_found_on_its_grid(quality: int) -> None:
+    report = examine(opened(compress(textured(203, 245), quality=quality))[3:, 6:])
+    assert report.plan.verdict == "restore"
+    assert not report.plan.consistent
+    assert report.earlier is not None
+    assert report.earlier.shift == (5, 2)
+    assert abs(report.earlier.quality - quality) <= 5
+
+
+@pytest.mark.parametrize("last", [30, 60, 90])
+def test_single_compressions_are_kept_consistent(last: int) -> None:
+    data = compress(textured(240, 200), quality=last)
+    report = examine(opened(data), data)
+    assert report.earlier is None
+    assert report.probability < 0.1
+    assert (report.plan.verdict, report.plan.consistent, report.plan.trust) == ("restore", True, 1)
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (4, 4), (1, 6)])
+def test_files_saved_twice_are_found_and_left_free(shift: tuple[int, int]) -> None:
+    once = opened(compress(textured(240, 200), quality=40))[-shift[0] % 8 :, -shift[1] % 8 :]
+    data = compress(once, quality=90)
+    report = examine(opened(data), data)
+    assert report.earlier is not None
+    assert report.earlier.shift == shift
+    assert abs(report.earlier.quality - 40) <= 5
+    assert (report.plan.verdict, report.plan.consistent) == ("restore", False)
+
+
+def test_nearly_lossless_files_are_only_decoded_and_the_others_trusted_by_degrees() -> None:
+    pixels = textured(128, 160)
+    trust = []
+    for quality in (90, 94, 96, 98, 100):
+        data = compress(pixels, quality=quality)
+        plan = examine(opened(data), data).plan
+        assert plan.verdict == ("decode" if quality >= 98 else "restore")
+        trust.append(plan.trust)
+    assert trust == sorted(trust, reverse=True)
+    assert (trust[0], trust[-1]) == (1, 0)
+
+
+def test_facts_can_be_written_down() -> None:
+    data = compress(scene(40, 48), quality=33, progressive=True)
+    facts = examine(opened(data), data).facts()
+    assert (facts["width"], facts["height"], facts["bytes"]) == (48, 40, len(data))
+    jpeg = facts["jpeg"]
+    assert (jpeg["quality"], jpeg["quality_is_exact"], jpeg["progressive"], jpeg["subsampling"]) == (
+        33,
+        True,
+        True,
+        "4:2:0",
+    )
+    assert examine(opened(data), b"no JPEG").facts()["jpeg_unread"] == "it is not a JPEG file"
