@@ -1,6 +1,9 @@
 """The program as a person types it."""
 
+import base64
+import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +52,29 @@ def test_options_reach_the_restorer(photos: Path) -> None:
         assert (pixels(f"c{i}.png", *options) != natural).any()
 
 
+def test_where_the_model_guesses_and_what_changed_can_be_seen(photos: Path) -> None:
+    asked = ("restore", "0.jpg", "--steps", "2", "--uncertainty", "--compare")
+    result = run(*asked)
+    assert "mean of 4 samples, 5 evaluations" in result.output
+    made = {p.name for p in photos.iterdir()} - {"0.jpg", "1.jpg"}
+    assert made == {f"0-restored{ending}" for ending in (".png", "-deviation.png", "-uncertainty.png", ".html")}
+    with Image.open("0-restored-deviation.png") as deviation:
+        assert deviation.mode == "I;16"
+        assert np.asarray(deviation).max() > 50
+    page = Path("0-restored.html").read_text(encoding="utf-8")
+    assert "{{" not in page
+    # Nothing is fetched: every address is a picture within the page.
+    addresses = re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"')>]{0,30})""", page)
+    assert len(addresses) == 2
+    assert all(address.startswith("data:image/") for address in addresses)
+    assert "//" not in re.sub(r"base64,[\w+/=]+", "", page)
+    shown = [base64.b64decode(code) for code in re.findall(r"base64,([\w+/=]+)", page)]
+    for code, name in zip(shown, ("0.jpg", "0-restored.png"), strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(code))), np.asarray(Image.open(name)))
+    Path("0-restored.png").unlink()
+    assert "0-restored-deviation.png exists" in run(*asked).output
+
+
 @pytest.mark.usefixtures("photos")
 def test_one_bad_file_does_not_stop_the_rest() -> None:
     Path("broken.jpg").write_bytes(Path("0.jpg").read_bytes()[:200])
@@ -66,6 +92,8 @@ def test_one_bad_file_does_not_stop_the_rest() -> None:
         (["missing.jpg"], "driftrec: missing.jpg does not exist: check the name"),
         (["0.jpg", "--model", "huge"], "driftrec: there is no model 'huge'"),
         (["0.jpg", "--mode", "faithful", "--steps", "3"], "driftrec: --mode faithful takes one step"),
+        (["0.jpg", "--uncertainty", "--samples", "1"], "driftrec: --uncertainty compares samples: take --samples 2"),
+        (["0.jpg", "--mode", "faithful", "--samples", "2"], "driftrec: only --mode natural draws samples"),
         (["0.jpg", "-o", "x.gif"], "driftrec: x.gif has an extension that cannot be written"),
         (["0.jpg", "1.jpg", "-o", "0.jpg"], "driftrec: 0.jpg"),
     ],

@@ -9,12 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
 from driftrec import __version__
+
+if TYPE_CHECKING:
+    from driftrec.jobs import Job
+    from driftrec.restorer import Restored
 
 app = typer.Typer(
     name="driftrec",
@@ -23,6 +27,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+DEVIATIONS = "-deviation.png", "-uncertainty.png"
+PAGE = ".html"
+"""Endings of what is written beside a restored picture when it is asked for."""
+
 out = Console()
 err = Console(stderr=True)
 
@@ -95,6 +103,18 @@ def restore(
         typer.Option(min=1, max=1000, help="Network evaluations of a natural restoration.  Default: the model's."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same picture; another seed, another plausible one.")] = 0,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=1000, help="Average this many natural restorations.  Default: 1; 4 with --uncertainty."
+        ),
+    ] = None,
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Also show where the model is guessing: how far the samples differ.")
+    ] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Also write a page that shows before and after under a slider.")
+    ] = False,
     consistent: Annotated[
         ConsistencyOption,
         typer.Option(help="Keep to pictures that the file could have come from.  auto: unless it was saved twice."),
@@ -119,13 +139,20 @@ def restore(
     from driftrec.jobs import plan
     from driftrec.restorer import Restorer
 
+    besides = [*(DEVIATIONS if uncertainty else ()), *([PAGE] if compare else ())]
+    if samples is None:
+        samples = 4 if uncertainty else 1
     try:
-        jobs = plan(inputs, output, overwrite=overwrite)
+        jobs = plan(inputs, output, overwrite=overwrite, besides=besides)
         restorer = Restorer(model, threads=threads, device=device.value)
         if mode is ModeOption.faithful and steps not in (None, 1):
             raise ValueError("--mode faithful takes one step: leave --steps out, or choose --mode natural")
         if mode is ModeOption.decode and steps is not None:
             raise ValueError("--mode decode takes no steps: leave --steps out, or choose --mode natural")
+        if mode is not ModeOption.natural and (samples > 1 or uncertainty):
+            raise ValueError("only --mode natural draws samples: leave --samples and --uncertainty out")
+        if uncertainty and samples < 2:
+            raise ValueError("--uncertainty compares samples: take --samples 2 or more")
     except ValueError as error:
         _stop(error)
     failures = 0
@@ -139,12 +166,17 @@ def restore(
                     mode=mode.value,
                     steps=steps,
                     seed=seed,
+                    samples=samples,
                     consistent=consistent.value,
                     strength=strength,
                     force=force,
                     progress=advance,
                 )
                 restored.save(job.target)
+                if uncertainty:
+                    _save_deviation(job, restored)
+                if compare:
+                    _save_page(job, restored)
         except (ValueError, OSError, MemoryError) as error:
             failures += 1
             _complain(error)
@@ -260,6 +292,29 @@ def export(
 def main() -> None:
     """Entry point of the `driftrec` program."""
     app()
+
+
+def _save_deviation(job: "Job", restored: "Restored") -> None:
+    """The deviation of the samples as data and as a map; zero where nothing was sampled."""
+    from numpy import float32, zeros
+
+    from driftrec.picture import save_picture
+    from driftrec.uncertainty import deviation_data, deviation_map
+
+    deviation = restored.deviation
+    if deviation is None:
+        deviation = zeros(restored.picture.pixels.shape[:2], float32)
+    for ending, show in zip(DEVIATIONS, (deviation_data, deviation_map), strict=True):
+        save_picture(show(deviation, restored.picture), job.beside(ending))
+
+
+def _save_page(job: "Job", restored: "Restored") -> None:
+    """The picture before and after under a slider."""
+    from driftrec.picture import open_picture
+    from driftrec.web.compare import write_comparison
+
+    title = f"{job.source.name}, before and after"
+    write_comparison(open_picture(job.source), restored.picture, job.beside(PAGE), title, restored.summary())
 
 
 @contextmanager

@@ -24,19 +24,26 @@ class Job:
     source: Path
     target: Path
 
+    def beside(self, ending: str) -> Path:
+        """A further result: photo-restored.html beside photo-restored.png for ".html"."""
+        return self.target.with_name(self.target.stem + ending)
 
-def plan(inputs: Sequence[str], output: Path | None, *, overwrite: bool = False) -> list[Job]:
+
+def plan(
+    inputs: Sequence[str], output: Path | None, *, overwrite: bool = False, besides: Sequence[str] = ()
+) -> list[Job]:
     """The jobs for files, folders and glob patterns.
 
     Without `output`, photo.jpg becomes photo-restored.png beside it, and a folder's pictures go to a new folder
     beside it.  `output` is a file for one picture, a folder (made when needed) for several or when it exists or
-    has no suffix.  Raises JobError for inputs that do not exist, for two inputs with one output, for outputs that
-    are also inputs, and for existing outputs unless `overwrite`.
+    has no suffix.  `besides` are the endings of further results, see `Job.beside`.  Raises JobError for inputs that do
+    not exist, for two inputs with one output, for outputs that are also inputs, and for existing outputs unless
+    `overwrite`.
     """
     sources = [(path, root) for text in inputs for path, root in expand(text)]
     single = len(sources) == 1 and sources[0][1] is None
     jobs = [Job(source, _target(source, root, output, single)) for source, root in dict(sources).items()]
-    _check(jobs, overwrite)
+    _check(jobs, overwrite, besides)
     return jobs
 
 
@@ -67,7 +74,7 @@ def _target(source: Path, root: Path | None, output: Path | None, single: bool) 
     return output / (source.stem + ".png")
 
 
-def _check(jobs: list[Job], overwrite: bool) -> None:
+def _check(jobs: list[Job], overwrite: bool, besides: Sequence[str]) -> None:
     sources = {job.source.resolve() for job in jobs}
     taken: dict[Path, Path] = {}
     for job in jobs:
@@ -80,6 +87,7 @@ def _check(jobs: list[Job], overwrite: bool) -> None:
             raise JobError(f"{job.target} has an extension that cannot be written: use {', '.join(SAVE_EXTENSIONS)}")
         if job.target.is_dir() or job.target.parent.is_file():
             raise JobError(f"{job.target} cannot be written: choose another output")
-        if job.target.exists() and not overwrite:
-            raise JobError(f"{job.target} exists: choose another output, or say --overwrite")
+        for result in (job.target, *map(job.beside, besides)):
+            if result.exists() and not overwrite:
+                raise JobError(f"{result} exists: choose another output, or say --overwrite")
         taken[target] = job.source

@@ -445,7 +445,7 @@ def save_picture(picture: Picture, path: str | os.PathLike[str]) -> None:
     encoder = _encoder(picture, target)
     image, options = picture.to_pil(), encoder.options | _metadata(picture, encoder.file_format)
     try:
-        with _written_whole(target) as stream:
+        with written_whole(target) as stream:
             image.save(stream, encoder.file_format, **options)
     except (OSError, ValueError, RuntimeError) as error:
         raise PictureError(f"{target} cannot be written ({error}): try another folder or .png") from error
@@ -469,7 +469,7 @@ def _encoder(picture: Picture, target: Path) -> _Encoder:
 
 
 @contextlib.contextmanager
-def _written_whole(target: Path) -> Iterator[IO[bytes]]:
+def written_whole(target: Path) -> Iterator[IO[bytes]]:
     """Give a stream whose content becomes the target at the end, or vanishes if anything fails."""
     part = target.with_name(f".driftrec-{secrets.token_hex(8)}.part")
     try:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from driftrec.jpeg import Cells, JpegError, Report, Verdict, decode, examine
+from driftrec.moments import Moments
 from driftrec.picture import Picture, Source, open_picture, save_picture
 from driftrec.runtime import DEFAULT_MODEL, Network
 from driftrec.samplers import seeded_noise
@@ -34,7 +35,8 @@ class Restored:
     `verdict` says whether it was restored by the network, only decoded, or left as it is.
     `consistent` is the share of the file's coefficients that the saved picture has in their quantisation cells, one
     level of rounding allowed, or None where that was not asked for or the file does not tell; `note` says in a clause
-    why the picture was treated as it was.
+    why the picture was treated as it was.  `deviation`, of a mean of several `samples`, is how far they differ: their
+    standard deviation, root mean square over channels, float32 (height, width) in image units and file order.
     """
 
     picture: Picture
@@ -44,13 +46,16 @@ class Restored:
     verdict: Verdict = "restore"
     consistent: float | None = None
     note: str = ""
+    deviation: np.ndarray | None = None
+    samples: int = 1
 
     def summary(self) -> str:
         """One line for people: size, mode, cost, consistency, and why."""
         height, width = self.picture.pixels.shape[:2]
         plural = "s" if self.evaluations > 1 else ""
+        mean = f", mean of {self.samples} samples" if self.samples > 1 else ""
         work = {
-            "restore": f"{self.mode}, {self.evaluations} evaluation{plural}",
+            "restore": f"{self.mode}{mean}, {self.evaluations} evaluation{plural}",
             "decode": "decoded",
             "leave": "left as it is",
         }[self.verdict]
@@ -88,6 +93,7 @@ class Restorer:
         mode: Mode = "natural",
         steps: int | None = None,
         seed: int = 0,
+        samples: int = 1,
         consistent: Consistency = "auto",
         strength: float = 1.0,
         force: bool = False,
@@ -105,6 +111,9 @@ class Restorer:
                 first is the faithful estimate, around which sampling starts; it stays alone where the file has
                 lost so little that there is nothing to sample.
             seed: same seed, same picture.
+            samples: how many natural restorations to average, of seeds `seed`, `seed` + 1, …  One is as sharp as clean
+                pictures are; the more there are, the closer to the faithful estimate, and the better known is where
+                the model is guessing.
             consistent: "on" keeps every coefficient within the file's quantisation cell; "auto" does so unless the
                 file had been a JPEG before; "off" leaves the estimate free.
             strength: 0 gives the input, 1 the restoration, what is between blends them.
@@ -115,6 +124,8 @@ class Restorer:
         (a ValueError) for "on" where the file's coefficients cannot be read or compared.
         """
         evaluations = self._evaluations(mode, steps)
+        if not 1 <= samples <= 1000 or (samples > 1 and mode != "natural"):
+            raise ValueError(f"samples must be 1 to 1000, and 1 unless the mode is natural, got {samples}")
         if consistent not in get_args(Consistency):
             raise ValueError(f"consistent must be 'auto', 'on' or 'off', not {consistent!r}")
         if not 0 <= strength <= 1:
@@ -125,11 +136,14 @@ class Restorer:
         report = examine(picture.pixels, data, history=mode != "decode")
         cells = _cells(report, consistent, label)
         y = picture.as_float()
-        x0, taken, verdict, note = self._estimate(y, report, cells, evaluations, seed, force, progress)
+        seeds = range(seed, seed + samples)
+        x0, taken, verdict, note, deviation = self._estimate(y, report, cells, evaluations, seeds, force, progress)
         x0 = _blend(y, x0, strength)
+        if deviation is not None:
+            deviation *= np.float32(strength)
         share = None if cells is None else cells.contains(_as_saved(x0))
         seconds = time.perf_counter() - start
-        return Restored(picture.replace_pixels(x0), mode, seconds, taken, verdict, share, note)
+        return Restored(picture.replace_pixels(x0), mode, seconds, taken, verdict, share, note, deviation, samples)
 
     def restore_pixels(
         self, pixels: np.ndarray, *, mode: Mode = "natural", steps: int | None = None, seed: int = 0
@@ -138,7 +152,7 @@ class Restorer:
 
         What the network says of them: there is no file to ask, and no look at whether they need it.
         """
-        return self._network(Picture(pixels).as_float(), self._evaluations(mode, steps), seed, None)[0]
+        return self._network(Picture(pixels).as_float(), self._evaluations(mode, steps), [seed], None)[0]
 
     def _estimate(
         self,
@@ -146,48 +160,65 @@ class Restorer:
         report: Report,
         cells: Cells | None,
         evaluations: int,
-        seed: int,
+        seeds: Sequence[int],
         force: bool,
         progress: Progress | None,
-    ) -> tuple[np.ndarray, int, Verdict, str]:
-        """The report's plan, carried out: (pixels (H, W, 3), network evaluations, what was done, note)."""
+    ) -> tuple[np.ndarray, int, Verdict, str, np.ndarray | None]:
+        """The report's plan, carried out: (pixels (H, W, 3), network evaluations, what was done, note, deviation)."""
         plan = report.plan
         trust = 0.0 if evaluations == 0 else 1.0 if force else plan.trust
         base, verdict = y, "leave"
         if trust < 1 and report.file is not None and report.unread is None and report.earlier is None:
             base, verdict = decode(report.file), "decode"
-        x0, taken = base, 0
+        x0, taken, deviation = base, 0, None
         if trust > 0:
-            x0, taken = self._network(y, evaluations, seed, progress)
+            x0, taken, deviation = self._network(y, evaluations, seeds, progress)
             x0, verdict = _blend(base, x0, trust), "restore"
+            if deviation is not None:
+                deviation *= np.float32(trust)
         if cells is not None:
             x0 = cells.project(x0)
         note = plan.why if evaluations or verdict == "decode" else f"it cannot be decoded better: {report.unread}"
-        return x0, taken, verdict, note
+        return x0, taken, verdict, note, deviation
 
     def _network(
-        self, pixels: np.ndarray, evaluations: int, seed: int, progress: Progress | None
-    ) -> tuple[np.ndarray, int]:
-        """(the network's restoration of pixels (H, W, 3), evaluations it took, `evaluations` at the most)."""
+        self, pixels: np.ndarray, evaluations: int, seeds: Sequence[int], progress: Progress | None
+    ) -> tuple[np.ndarray, int, np.ndarray | None]:
+        """(the network's restoration of pixels (H, W, 3), evaluations it took, deviation of several samples).
+
+        A sample takes `evaluations` at the most, the faithful one, which all share, included.
+        """
         height, width = pixels.shape[:2]
         y = pad_to_grid(pixels.transpose(2, 0, 1)[None])
-        on_tile = _counter(progress, evaluations * self.tiling.count(*y.shape[-2:])) if progress else None
-        x0 = tiled(self.network.regression(), self.tiling, on_tile)(y, y, 1.0)
-        if evaluations > 1:
-            x0, evaluations = self._sample(y, x0, evaluations, seed, on_tile)
-        return np.ascontiguousarray(x0[0, :, :height, :width].clip(0, 1).transpose(1, 2, 0)), evaluations
+        most = 1 + len(seeds) * (evaluations - 1)
+        on_tile = _counter(progress, most * self.tiling.count(*y.shape[-2:])) if progress else None
+        faithful = tiled(self.network.regression(), self.tiling, on_tile)(y, y, 1.0)
+        if evaluations == 1:
+            return _pixels(faithful, height, width), 1, None
+        change, taken = _rms_difference(faithful, y), 1
+        samples = Moments()
+        for seed in seeds:
+            x0, more = self._sample(y, faithful, change, evaluations, seed, on_tile)
+            samples.add(_pixels(x0, height, width))
+            taken += more
+        return samples.mean, taken, samples.deviation() if len(seeds) > 1 else None
 
     def _sample(
-        self, y: np.ndarray, faithful: np.ndarray, most: int, seed: int, on_tile: Callable[[], None] | None
+        self,
+        y: np.ndarray,
+        faithful: np.ndarray,
+        change: float,
+        most: int,
+        seed: int,
+        on_tile: Callable[[], None] | None,
     ) -> tuple[np.ndarray, int]:
-        """(natural restoration, evaluations it took, `most` at the most)."""
+        """(natural restoration, evaluations it took beside the faithful one)."""
         plan = self.network.card.plan
         denoise = tiled(self.network.denoiser(plan.process), self.tiling, on_tile)
-        noise, change = seeded_noise([seed]), _rms_difference(faithful, y)
         x0, evaluations = faithful, 0
-        for x0 in plan.sample(denoise, y, faithful, change, noise=noise, evaluations=most):  # noqa: B007
+        for x0 in plan.sample(denoise, y, faithful, change, noise=seeded_noise([seed]), evaluations=most):  # noqa: B007
             evaluations += 1
-        return x0, evaluations
+        return x0, evaluations - 1
 
     def _evaluations(self, mode: Mode, steps: int | None) -> int:
         if mode == "decode":
@@ -213,6 +244,7 @@ def restore(
     mode: Mode = "natural",
     steps: int | None = None,
     seed: int = 0,
+    samples: int = 1,
     consistent: Consistency = "auto",
     strength: float = 1.0,
     force: bool = False,
@@ -221,7 +253,14 @@ def restore(
 ) -> Restored:
     """Restores one picture; `Restorer` does the same and keeps the model loaded for the next one."""
     return Restorer(model, threads=threads).restore(
-        source, mode=mode, steps=steps, seed=seed, consistent=consistent, strength=strength, force=force
+        source,
+        mode=mode,
+        steps=steps,
+        seed=seed,
+        samples=samples,
+        consistent=consistent,
+        strength=strength,
+        force=force,
     )
 
 
@@ -253,6 +292,11 @@ def _cells(report: Report, consistent: Consistency, label: str) -> Cells | None:
     if consistent == "off" or (consistent == "auto" and not report.plan.consistent) or report.file is None:
         return None
     return Cells(report.file)
+
+
+def _pixels(x0: np.ndarray, height: int, width: int) -> np.ndarray:
+    """An estimate (1, 3, padded height, padded width) as pixels (height, width, 3) in [0, 1]."""
+    return np.ascontiguousarray(x0[0, :, :height, :width].clip(0, 1).transpose(1, 2, 0))
 
 
 def _blend(start: np.ndarray, end: np.ndarray, weight: float) -> np.ndarray:

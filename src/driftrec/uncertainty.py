@@ -1,0 +1,28 @@
+"""Where the model is guessing: the deviation of several samples, as data and as a picture."""
+
+import numpy as np
+
+from driftrec.picture import Picture
+
+FULL_SCALE = 0.06
+"""The deviation that the map shows brightest, in image units (15 of 255 levels); the same for all pictures, so that
+maps can be compared."""
+
+COLOURS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]]) / 255
+"""Colours of the map from no deviation to FULL_SCALE, at equal distances: dark to bright, readable without colour."""
+
+
+def deviation_data(deviation: np.ndarray, like: Picture) -> Picture:
+    """The deviation as 16-bit gray: a value of 65535 stands for 1, the distance of black and white.
+
+    Arguments: `deviation`, float32 (height, width); `like`, the picture whose orientation it shares.
+    """
+    levels = np.rint(deviation.clip(0, 1) * 65535).astype(np.uint16)
+    return Picture(np.repeat(levels[..., None], 3, axis=2), gray=True, bit_depth=16, orientation=like.orientation)
+
+
+def deviation_map(deviation: np.ndarray, like: Picture) -> Picture:
+    """The deviation as a picture, from black (none) to pale yellow (FULL_SCALE and more).  Arguments as above."""
+    at = (deviation / FULL_SCALE).clip(0, 1) * (len(COLOURS) - 1)
+    channels = [np.interp(at, range(len(COLOURS)), COLOURS[:, c]) for c in range(3)]
+    return Picture(np.stack(channels, axis=2).astype(np.float32), orientation=like.orientation)

@@ -1,0 +1,49 @@
+"""A page that shows a picture before and after under a slider: one HTML file with everything in it."""
+
+import base64
+import html
+import os
+import re
+from importlib import resources
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from driftrec.picture import Picture, written_whole
+
+WEBP_SIDE = 16383
+"""The longest side that WebP holds, in pixels; larger pictures are put into the page as PNG."""
+
+
+def write_comparison(before: Picture, after: Picture, path: str | os.PathLike[str], title: str, caption: str) -> None:
+    """Writes the page for two pictures of one size; `title` and `caption` are plain text.
+
+    The page asks nothing of any other place: pictures, style and script are part of it.  Raises PictureError where
+    the file cannot be written, ValueError for pictures of different sizes.
+    """
+    first, second = before.to_pil(), after.to_pil()
+    if first.size != second.size:
+        raise ValueError(f"pictures of different sizes cannot be compared: {first.size} and {second.size}")
+    template = (resources.files("driftrec.web") / "compare.html").read_text(encoding="utf-8")
+    fields = {
+        "title": html.escape(title),
+        "caption": html.escape(caption),
+        "width": str(first.width),
+        "height": str(first.height),
+        "before": _data_address(first),
+        "after": _data_address(second),
+    }
+    page = re.sub(r"\{\{(\w+)\}\}", lambda field: fields[field[1]], template)  # once, so that no field fills another
+    with written_whole(Path(path)) as stream:
+        stream.write(page.encode())
+
+
+def _data_address(image: Image.Image) -> str:
+    """The picture as a data: address, without loss."""
+    kind, options = ("WEBP", {"lossless": True, "method": 2}) if max(image.size) <= WEBP_SIDE else ("PNG", {})
+    if image.mode == "I;16":
+        kind, options = "PNG", {}
+    file = BytesIO()
+    image.save(file, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
