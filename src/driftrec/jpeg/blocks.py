@@ -78,8 +78,13 @@ def box_mean(samples: Plane, vertical: int, horizontal: int) -> Plane:
     """Means over vertical × horizontal pixels, as encoders subsample chroma; sides must be multiples of them."""
     if (vertical, horizontal) == (1, 1):
         return samples
-    height, width = samples.shape
-    return samples.reshape(height // vertical, vertical, width // horizontal, horizontal).mean(axis=(1, 3))
+    total = samples[::vertical, ::horizontal].copy()  # many times faster than a mean over axes of a reshaped plane
+    for i in range(vertical):
+        for j in range(horizontal):
+            if i or j:
+                total += samples[i::vertical, j::horizontal]
+    total /= vertical * horizontal
+    return total
 
 
 def replicate(samples: Plane, vertical: int, horizontal: int) -> Plane:

@@ -53,7 +53,7 @@ class Cells:
             pixels: (height, width, 3), float32 RGB in [0, 1], in the file's orientation.  Of a gray file's picture the
                 mean of the channels counts.
             passes: how often to go to and fro between the cells and the cube of RGB, at least 1; fewer are made where
-                the last one moved no coefficient by more than half the margin.
+                the last one moved no coefficient by more than the margin: it found all of them in their cells.
             margin: how far inside its bounds a coefficient ends up, in levels, but no farther than half way to the
                 middle; 0 is the exact projection, more makes sure that rounded pixels stay in the cells.
 
@@ -65,7 +65,7 @@ class Cells:
             image = pixels[band.top : band.bottom]
             for _ in range(passes):
                 image, moved = self._once(image, band, margin)
-                if moved <= margin / 2:
+                if moved <= margin:
                     break
             out[band.top : band.bottom] = image
         return out
@@ -93,7 +93,7 @@ class Cells:
             change = np.zeros_like(found)  # blocks that only fill up an MCU are not in the file: they stay
             stored = (slice(low.shape[0]), slice(low.shape[1]))
             change[stored] = np.clip(found[stored], low, high) - found[stored]
-            moved = max(moved, float(np.abs(change).max()))
+            moved = max(moved, float(change.max()), -float(change.min()))
             plane = plane + replicate(idct(change), *part.factors)
             projected.append(unpad(plane, band.bottom - band.top, band.width))
         return to_image(projected, self.file.colour), moved

@@ -22,8 +22,9 @@ SHIFTED_SCORE, OWN_SCORE = 0.08, 0.3
 """Scores of `driftrec.jpeg.detect.Trace` from which on a trace counts, on a shifted grid and on the file's own;
 docs/jpeg.md shows how often that is right."""
 
-OWN_FROM = 20
-"""Lowest quality of a file whose own grid is searched: coarser steps leave too little of earlier ones to be sure."""
+HISTORY_FROM = 20
+"""Lowest quality of a JPEG whose history is searched.  Cells of coarser files hold the clean picture even if they were
+saved twice (but for about 1 % of coefficients), and false alarms are likelier there."""
 
 FULL_TRUST, NO_TRUST = 92, 98
 """Up to the first quality the network's estimate is taken whole; from the second one on, not at all.  Between them it
@@ -134,14 +135,16 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
     Arguments:
         pixels: RGB (height, width, 3), uint8 or uint16, or float32 in [0, 1], as decoded, in the file's orientation.
         data: the bytes of the file they come from, if it is at hand.
-        history: look for earlier compressions, which takes about half a second.
+        history: look for earlier compressions, which takes about half a second; JPEGs below HISTORY_FROM are not
+            looked at.
 
     Nothing about `data` is an error: where it cannot be read as JPEG, the report says why, and rests on the pixels.
     """
     file, unread = _read(data)
     if file is not None and pixels.shape[:2] != (file.height, file.width):
         file, unread = None, "its pixels are of another size"
-    traces = _traces(pixels, file) if history else []
+    coarse = file is not None and file.quality[0] < HISTORY_FROM
+    traces = _traces(pixels, file) if history and not coarse else []
     probability, earlier = max(traces, key=lambda found: found[0], default=(0.0, None))
     if probability < 0.5:
         earlier = None
@@ -172,7 +175,7 @@ def _traces(pixels: NDArray[np.generic], file: JpegFile | None) -> list[tuple[fl
     luma = np.stack([_luma(pixels[part]) for part in parts])
     shifted = shifted_trace(luma, own_grid=file is not None)
     found = [(_probability(shifted.score, SHIFTED_SCORE), shifted)]
-    if file is not None and file.quality[0] >= OWN_FROM:
+    if file is not None:
         own = own_trace(luma, file.components[0].table)
         found.append((_probability(own.score, OWN_SCORE), own))
     return found
