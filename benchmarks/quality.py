@@ -273,7 +273,7 @@ def read_options() -> argparse.Namespace:
     add(
         "--quality",
         nargs="+",
-        default=["5", "10", "20", "30", "40", "90", "95", "100", "10+30", "10+50", "30+50"],
+        default=["5", "10", "20", "30", "40", "90", "95", "10+30", "10+50"],
         metavar="Q",
         help="Pillow's, 1 to 100; Q+Q for two compressions",
     )
