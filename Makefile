@@ -37,7 +37,7 @@ lint: $(WORKSHOP)
 check: lint test
 
 benchmark: $(WORKSHOP)
-	$(BIN)/python benchmarks/quality.py --markdown docs/quality.md --out docs/quality.jsonl
+	$(BIN)/python benchmarks/results.py
 	$(BIN)/python benchmarks/speed.py --install --markdown docs/speed.md
 	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma traces
 	$(BIN)/python benchmarks/publish.py

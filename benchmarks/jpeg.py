@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import driftrec
-from driftrec.evaluate.fidelity import psnr
+from driftrec.evaluate.metrics.fidelity import psnr
 from driftrec.jpeg import Report, examine, read_jpeg
 from driftrec.jpeg import decode as expected_decode
 from driftrec.restorer import Mode

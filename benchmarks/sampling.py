@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from driftrec.evaluate.lpips import Lpips
+from driftrec.evaluate.metrics.lpips import Lpips
 from driftrec.sampling import Plan
 from driftrec.workshop.data import open_corpus
 from driftrec.workshop.export import load

@@ -24,13 +24,13 @@ import torch
 from PIL import Image
 
 import driftrec
+from driftrec.evaluate.machine import processor
 from driftrec.workshop.data import Corpus, Crops, Entry
 from driftrec.workshop.degrade import jpeg, jpeg_mixture
 from driftrec.workshop.denoiser import Denoiser, loss
 from driftrec.workshop.muon import Muon
 from driftrec.workshop.nn.unet import UNet, UNetConfig
 from peers import Fbcnn
-from quality import processor
 
 Row = tuple[str, str]
 DRIFTREC = str(Path(sys.executable).with_name("driftrec"))

@@ -91,7 +91,7 @@ def test_one_bad_file_does_not_stop_the_rest() -> None:
     [
         (["missing.jpg"], "driftrec: missing.jpg does not exist: check the name"),
         (["0.jpg", "--model", "huge"], "driftrec: there is no model 'huge'"),
-        (["0.jpg", "--mode", "faithful", "--steps", "3"], "driftrec: --mode faithful takes one step"),
+        (["0.jpg", "--mode", "faithful", "--steps", "3"], "driftrec: --mode faithful takes --steps 1, 2, 4 or 8"),
         (["0.jpg", "--uncertainty", "--samples", "1"], "driftrec: --uncertainty compares samples: take --samples 2"),
         (["0.jpg", "--mode", "faithful", "--samples", "2"], "driftrec: only --mode natural draws samples"),
         (["0.jpg", "-o", "x.gif"], "driftrec: x.gif has an extension that cannot be written"),

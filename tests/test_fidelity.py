@@ -8,9 +8,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from driftrec.evaluate.fidelity import blocking_effect, luma, psnr, psnr_b, psnr_b_channels, psnr_luma, ssim
+from driftrec.evaluate.metrics.fidelity import (
+    blocking_effect,
+    colour_shift,
+    luma,
+    psnr,
+    psnr_b,
+    psnr_b_channels,
+    psnr_luma,
+    ssim,
+    ssim_plain,
+)
 
-METRICS = [psnr, psnr_luma, ssim, psnr_b, psnr_b_channels]
+BEST = {psnr: math.inf, psnr_luma: math.inf, psnr_b: math.inf, psnr_b_channels: math.inf}
+BEST |= {ssim: 1, ssim_plain: 1, colour_shift: 0}
+METRICS = list(BEST)
 
 
 def constant(value: int, shape: tuple[int, ...] = (16, 16, 3)) -> np.ndarray:
@@ -125,11 +137,35 @@ def test_ssim_is_the_formula_in_every_window_that_fits(rng: np.random.Generator)
     assert ssim(*colour) == pytest.approx((2 * np.mean(scores) + 1) / 3, abs=1e-9)
 
 
+def test_ssim_with_a_plain_window_is_the_formula_in_every_window_that_fits(rng: np.random.Generator) -> None:
+    a, b = rng.integers(0, 256, (2, 9, 10), dtype=np.uint8)
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    scores = []
+    for i, j in np.ndindex(2, 3):
+        p, q = (x[i : i + 8, j : j + 8].astype(float) for x in (a, b))
+        covariance = np.mean((p - p.mean()) * (q - q.mean()))
+        luminance = (2 * p.mean() * q.mean() + c1) / (p.mean() ** 2 + q.mean() ** 2 + c1)
+        scores.append(luminance * (2 * covariance + c2) / (p.var() + q.var() + c2))
+    assert ssim_plain(a, b) == pytest.approx(np.mean(scores), abs=1e-9)
+    colour = [np.stack([x, x, b], axis=2) for x in (a, b)]
+    assert ssim_plain(*colour) == pytest.approx((2 * np.mean(scores) + 1) / 3, abs=1e-9)
+
+
+def test_colour_shift_sees_means_only() -> None:
+    restored = constant(100)
+    restored[..., 0] += 4
+    restored[..., 1] -= 3
+    assert colour_shift(restored, constant(100)) == pytest.approx(5)
+    restored[:8, :, 2], restored[8:, :, 2] = 90, 110  # the same mean
+    assert colour_shift(restored, constant(100)) == pytest.approx(5)
+    assert colour_shift(constant(90, (16, 16)), constant(100, (16, 16))) == pytest.approx(10)
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_equal_pictures_get_the_best_mark(metric) -> None:
     picture = constant(77)
     picture[4:, 4:] = 200  # steps off the grid: on it, PSNR-B would be finite
-    assert metric(picture, picture) == pytest.approx(1 if metric is ssim else math.inf)
+    assert metric(picture, picture) == pytest.approx(BEST[metric])
 
 
 # ------------------------------------------------------------------------------------------------- refusals
@@ -154,6 +190,9 @@ def test_pictures_that_cannot_be_compared(metric, restored, clean, message: str)
 def test_pictures_that_are_too_small() -> None:
     with pytest.raises(ValueError, match="11×11"):
         ssim(constant(1, (10, 20, 3)), constant(1, (10, 20, 3)))
+    for metric in (psnr_b, ssim_plain):
+        with pytest.raises(ValueError, match="8×8"):
+            metric(constant(1, (7, 20, 3)), constant(1, (7, 20, 3)))
     with pytest.raises(ValueError, match="8×8"):
         psnr_b(constant(1, (7, 20, 3)), constant(1, (7, 20, 3)))
 
@@ -163,13 +202,18 @@ def test_pictures_that_are_too_small() -> None:
 
 @pytest.mark.parametrize(
     ("quality", "published"),
-    [(10, (25.69, 24.20)), (20, (28.06, 26.49)), (30, (29.37, 27.84)), (40, (30.28, 28.84))],
+    [
+        (10, (25.69, 24.20, 0.759)),
+        (20, (28.06, 26.49, 0.841)),
+        (30, (29.37, 27.84, 0.875)),
+        (40, (30.28, 28.84, 0.894)),
+    ],
 )
-def test_live1_in_colour_reads_as_in_jdec(data_folder: Path, quality: int, published: tuple[float, float]) -> None:
+def test_live1_in_colour_reads_as_in_jdec(data_folder: Path, quality: int, published: tuple[float, ...]) -> None:
     pairs = plain_jpegs(data_folder / "test/live1", quality)
     assert len(pairs) == 29
-    measured = np.mean([(psnr(*pair), psnr_b(*pair)) for pair in pairs], axis=0)
-    np.testing.assert_allclose(measured, published, rtol=0, atol=0.01)
+    measured = np.mean([(psnr(*pair), psnr_b(*pair), ssim_plain(*pair)) for pair in pairs], axis=0)
+    assert (np.abs(measured - published) < [0.01, 0.01, 0.001]).all()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from driftrec.evaluate.lpips import Lpips, Trunk
+from driftrec.evaluate.metrics.lpips import Lpips, Trunk
 
 ALEXNET = {
     0: (64, 3, 11, 11),
@@ -79,7 +79,7 @@ def test_squeezenet_reads_as_torchmetrics_documents(weights_folder: Path) -> Non
 def test_plain_jpegs_of_quality_10(
     weights_folder: Path, data_folder: Path, picture: str, expected: dict[Trunk, float]
 ) -> None:
-    # From a run of benchmarks/quality.py whose means over all of LIVE1 were .3013 (alex; CODiff and SODiff
+    # From a run of the protocol live1-color whose means over all of LIVE1 were .3013 (alex; CODiff and SODiff
     # print the same) and .3433 (squeeze).
     file = io.BytesIO()
     with Image.open(data_folder / f"test/live1/{picture}.png") as clean:

@@ -63,13 +63,21 @@ def test_any_size_comes_back(restorer: driftrec.Restorer, size: tuple[int, int])
 
 def test_steps_are_network_evaluations_and_progress_counts_them(restorer: driftrec.Restorer) -> None:
     picture = Image.fromarray(jpeg(scene(48, 48), 10))
-    for mode, steps, evaluations in (("faithful", None, 1), ("natural", 1, 1), ("natural", 4, 4)):
+    for mode, steps, evaluations in (("faithful", None, 1), ("faithful", 4, 4), ("natural", 1, 1), ("natural", 4, 4)):
         seen: list[tuple[int, int]] = []
         result = restorer.restore(picture, mode=mode, steps=steps, progress=lambda *at, seen=seen: seen.append(at))
         assert result.evaluations == evaluations
         assert seen == [(i + 1, evaluations) for i in range(evaluations)]
     one_step = restorer.restore(picture, mode="natural", steps=1).picture.pixels
     np.testing.assert_array_equal(one_step, restorer.restore(picture, mode="faithful").picture.pixels)
+
+
+def test_more_views_bring_a_faithful_restoration_closer_to_the_truth(restorer: driftrec.Restorer) -> None:
+    clean = scene(96, 128)
+    gains = [
+        psnr(restorer.restore_pixels(jpeg(clean, 10), mode="faithful", steps=views), clean / 255) for views in (1, 8)
+    ]
+    assert gains[1] > gains[0] + 0.02
 
 
 def test_gray_alpha_orientation_and_profile_survive(restorer: driftrec.Restorer) -> None:
@@ -88,7 +96,7 @@ def test_gray_alpha_orientation_and_profile_survive(restorer: driftrec.Restorer)
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"mode": "sharp"}, "mode must be"), ({"steps": 0}, "steps"), ({"mode": "faithful", "steps": 3}, "takes 1 step")],
+    [({"mode": "sharp"}, "mode must be"), ({"steps": 0}, "steps"), ({"mode": "faithful", "steps": 3}, "1, 2, 4 or 8")],
 )
 def test_wrong_options_are_refused(restorer: driftrec.Restorer, options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):

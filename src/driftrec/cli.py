@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from driftrec import __version__
+from driftrec.evaluation_commands import benchmark, evaluate
 
 if TYPE_CHECKING:
     from driftrec.jobs import Job
@@ -100,7 +101,7 @@ def restore(
     ] = ModeOption.natural,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, max=1000, help="Network evaluations of a natural restoration.  Default: the model's."),
+        typer.Option(min=1, max=1000, help="Network evaluations.  Default: the model's; 1 for faithful, or 2, 4, 8."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same picture; another seed, another plausible one.")] = 0,
     samples: Annotated[
@@ -145,8 +146,8 @@ def restore(
     try:
         jobs = plan(inputs, output, overwrite=overwrite, besides=besides)
         restorer = Restorer(model, threads=threads, device=device.value)
-        if mode is ModeOption.faithful and steps not in (None, 1):
-            raise ValueError("--mode faithful takes one step: leave --steps out, or choose --mode natural")
+        if mode is ModeOption.faithful and steps not in (None, 1, 2, 4, 8):
+            raise ValueError("--mode faithful takes --steps 1, 2, 4 or 8: so many views are averaged")
         if mode is ModeOption.decode and steps is not None:
             raise ValueError("--mode decode takes no steps: leave --steps out, or choose --mode natural")
         if mode is not ModeOption.natural and (samples > 1 or uncertainty):
@@ -287,6 +288,10 @@ def export(
 
         difference = write(checkpoint, output, name, licence)
         out.print(f"{output}  {output.stat().st_size / 1e6:.1f} MB  differs from PyTorch by at most {difference:.1e}")
+
+
+app.command()(evaluate)
+app.command()(benchmark)
 
 
 def main() -> None:

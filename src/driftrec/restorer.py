@@ -16,6 +16,7 @@ from driftrec.moments import Moments
 from driftrec.picture import Picture, Source, open_picture, save_picture
 from driftrec.runtime import DEFAULT_MODEL, Network
 from driftrec.samplers import seeded_noise
+from driftrec.symmetry import VIEWS, averaged
 from driftrec.tiling import Tiling, pad_to_grid, tiled
 
 Mode: TypeAlias = Literal["natural", "faithful", "decode"]
@@ -137,7 +138,9 @@ class Restorer:
         cells = _cells(report, consistent, label)
         y = picture.as_float()
         seeds = range(seed, seed + samples)
-        x0, taken, verdict, note, deviation = self._estimate(y, report, cells, evaluations, seeds, force, progress)
+        x0, taken, verdict, note, deviation = self._estimate(
+            y, report, cells, mode, evaluations, seeds, force, progress
+        )
         x0 = _blend(y, x0, strength)
         if deviation is not None:
             deviation *= np.float32(strength)
@@ -152,13 +155,14 @@ class Restorer:
 
         What the network says of them: there is no file to ask, and no look at whether they need it.
         """
-        return self._network(Picture(pixels).as_float(), self._evaluations(mode, steps), [seed], None)[0]
+        return self._network(Picture(pixels).as_float(), mode, self._evaluations(mode, steps), [seed], None)[0]
 
     def _estimate(
         self,
         y: np.ndarray,
         report: Report,
         cells: Cells | None,
+        mode: Mode,
         evaluations: int,
         seeds: Sequence[int],
         force: bool,
@@ -172,7 +176,7 @@ class Restorer:
             base, verdict = decode(report.file), "decode"
         x0, taken, deviation = base, 0, None
         if trust > 0:
-            x0, taken, deviation = self._network(y, evaluations, seeds, progress)
+            x0, taken, deviation = self._network(y, mode, evaluations, seeds, progress)
             x0, verdict = _blend(base, x0, trust), "restore"
             if deviation is not None:
                 deviation *= np.float32(trust)
@@ -182,7 +186,7 @@ class Restorer:
         return x0, taken, verdict, note, deviation
 
     def _network(
-        self, pixels: np.ndarray, evaluations: int, seeds: Sequence[int], progress: Progress | None
+        self, pixels: np.ndarray, mode: Mode, evaluations: int, seeds: Sequence[int], progress: Progress | None
     ) -> tuple[np.ndarray, int, np.ndarray | None]:
         """(the network's restoration of pixels (H, W, 3), evaluations it took, deviation of several samples).
 
@@ -190,11 +194,13 @@ class Restorer:
         """
         height, width = pixels.shape[:2]
         y = pad_to_grid(pixels.transpose(2, 0, 1)[None])
-        most = 1 + len(seeds) * (evaluations - 1)
+        views = evaluations if mode == "faithful" else 1
+        most = views + len(seeds) * (evaluations - views)
         on_tile = _counter(progress, most * self.tiling.count(*y.shape[-2:])) if progress else None
-        faithful = tiled(self.network.regression(), self.tiling, on_tile)(y, y, 1.0)
-        if evaluations == 1:
-            return _pixels(faithful, height, width), 1, None
+        regression = tiled(self.network.regression(), self.tiling, on_tile)
+        faithful = averaged(lambda view: regression(view, view, 1.0), y, views)
+        if evaluations == views:
+            return _pixels(faithful, height, width), views, None
         change, taken = _rms_difference(faithful, y), 1
         samples = Moments()
         for seed in seeds:
@@ -226,11 +232,9 @@ class Restorer:
                 raise ValueError("decoding takes no steps: leave steps out, or ask for natural")
             return 0
         if mode == "faithful":
-            if steps not in (None, 1):
-                raise ValueError(
-                    f"a faithful restoration takes 1 step, not {steps}: leave steps out, or ask for natural"
-                )
-            return 1
+            if steps not in (None, *VIEWS):
+                raise ValueError(f"a faithful restoration takes 1, 2, 4 or 8 steps, not {steps}: choose one of them")
+            return steps or 1
         if mode != "natural":
             raise ValueError(f"mode must be 'natural', 'faithful' or 'decode', not {mode!r}")
         if steps is not None and not 1 <= steps <= 1000:

@@ -66,8 +66,8 @@ def _card(config: TrainConfig, facts: dict[str, Any]) -> dict[str, Any]:
     size = cost(UNet(network))
     return {
         "multiple": network.multiple,
-        "ratio_min": float(np.exp(noise.log_mean - 2 * noise.log_std)),
-        "ratio_max": float(np.exp(noise.log_mean + 2 * noise.log_std)),
+        "ratio_min": float(np.exp(noise.log_mean - 3 * noise.log_std)),
+        "ratio_max": float(np.exp(noise.log_mean + 3 * noise.log_std)),
         "sampling": Plan().card(),
         "parameters": size.parameters,
         "multiply_adds_per_pixel": round(size.multiply_adds),

@@ -25,7 +25,7 @@ from driftrec.workshop.data import Corpus, Crops, open_corpus
 from driftrec.workshop.denoiser import Denoiser, loss
 from driftrec.workshop.muon import Muon
 from driftrec.workshop.nn.unet import UNet
-from driftrec.workshop.validate import validate, validation_set
+from driftrec.workshop.validate import DECISIVE, validate, validation_set
 
 LOG, LAST, BEST, SHEET = "log.jsonl", "last.safetensors", "best.safetensors", "sheet.png"
 
@@ -165,7 +165,7 @@ class Run:
             **{name: round(score, 3) for name, score in scores.items()},
         }
         self.losses.clear()
-        mean = sum(score for name, score in scores.items() if name.startswith("faithful"))
+        mean = sum(scores[f"faithful_{quality}"] for quality in DECISIVE) / len(DECISIVE)
         if mean > self.best:
             self.best = mean
             self._write(BEST, self.ema.weights)

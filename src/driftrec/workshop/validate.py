@@ -14,6 +14,8 @@ from driftrec.workshop.data import Corpus
 from driftrec.workshop.degrade import jpeg
 
 QUALITIES = (5, 10, 20, 40, 80, 95)
+DECISIVE = (5, 10, 20, 40, 80)
+"""The qualities that choose the best weights: above, the decoder and not the network has most of the say."""
 SHEET_QUALITY = 10
 
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]

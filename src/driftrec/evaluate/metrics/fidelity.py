@@ -1,4 +1,4 @@
-"""How close a restored picture is to the clean one: PSNR, SSIM, PSNR-B, and the blocking effect factor.
+"""How close a restored picture is to the clean one: PSNR, SSIM, PSNR-B, the blocking effect factor, colour shift.
 
 Pictures are uint8 arrays in [0, 255], (height, width, 3) RGB or (height, width) gray; every function takes one pair,
 the restored picture first, and gives one number, so a set's figure is the mean over its pictures, as in the field.
@@ -10,6 +10,7 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 from skimage.metrics import structural_similarity
 
 Pixels = NDArray[np.uint8]
@@ -18,7 +19,10 @@ BLOCK = 8
 """Side of a JPEG block, in pixels."""
 
 WINDOW = 11
-"""Side of the window of SSIM, in pixels."""
+"""Side of the Gaussian window of SSIM, in pixels."""
+
+PLAIN_WINDOW = 8
+"""Side of the plain window of SSIM, in pixels."""
 
 
 def psnr(restored: Pixels, clean: Pixels) -> float:
@@ -35,8 +39,9 @@ def psnr_luma(restored: Pixels, clean: Pixels) -> float:
 def ssim(restored: Pixels, clean: Pixels) -> float:
     """Structural similarity, at most 1, with a Gaussian window (11×11, σ 1.5), mean over channels.
 
-    It is the SSIM of the code of SwinIR and FBCNN; JDEC prints other, higher values (plain JPEG at quality 10, LIVE1 in
-    colour: .759 where this one reads .743).  Windows that leave the picture do not count.  (Wang et al. 2004.)
+    It is the SSIM of the code of SwinIR and FBCNN; QGAC and JDEC print `ssim_plain`, whose values are higher (plain
+    JPEG at quality 10, LIVE1 in colour: .759 where this one reads .743).  Windows that leave the picture do not count.
+    (Wang et al. 2004.)
 
     Raises ValueError, besides the module's reasons, for pictures of fewer than 11 pixels in height or width.
     """
@@ -53,6 +58,33 @@ def ssim(restored: Pixels, clean: Pixels) -> float:
         use_sample_covariance=False,
     )
     return float(cast("np.float64", score))
+
+
+def ssim_plain(restored: Pixels, clean: Pixels) -> float:
+    """Structural similarity, at most 1, with a plain window of 8×8 equal weights, mean over channels.
+
+    It is the SSIM that QGAC and JDEC print for colour pictures.  Windows that leave the picture do not count.
+    (Wang et al. 2004, with the window of Wang and Bovik 2002.)
+
+    Raises ValueError, besides the module's reasons, for pictures of fewer than 8 pixels in height or width.
+    """
+    _check(restored, clean)
+    if min(clean.shape[:2]) < PLAIN_WINDOW:
+        raise ValueError(f"SSIM needs at least 8×8 pixels, got {clean.shape[0]}×{clean.shape[1]}")
+    a, b = (np.atleast_3d(x).astype(np.float64) for x in (restored, clean))
+    mean_a, mean_b = _windows(a), _windows(b)
+    var_a, var_b = _windows(a * a) - mean_a**2, _windows(b * b) - mean_b**2
+    covariance = _windows(a * b) - mean_a * mean_b
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    likeness = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
+    return float(np.mean(likeness / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))))
+
+
+def colour_shift(restored: Pixels, clean: Pixels) -> float:
+    """How far the mean colour moved: Euclidean distance of the pictures' mean RGB (or gray), in gray levels."""
+    _check(restored, clean)
+    means = (np.atleast_3d(x).mean(axis=(0, 1), dtype=np.float64) for x in (restored, clean))
+    return float(np.linalg.norm(np.subtract(*means)))
 
 
 def psnr_b(restored: Pixels, clean: Pixels) -> float:
@@ -102,6 +134,13 @@ def luma(pixels: Pixels) -> NDArray[np.float64]:
     if pixels.ndim == 2:
         return pixels.astype(np.float64)
     return 16 + pixels.astype(np.float64) @ np.array([65.481, 128.553, 24.966]) / 255
+
+
+def _windows(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means over all plain windows that lie inside a picture (height, width, channel)."""
+    half, (height, width) = PLAIN_WINDOW // 2, x.shape[:2]
+    means = uniform_filter(x, PLAIN_WINDOW, axes=(0, 1))
+    return means[half : height - half + 1, half : width - half + 1]
 
 
 def _mean_square_error(a: Pixels, b: Pixels) -> float:

@@ -1,0 +1,358 @@
+"""Methods × pictures × corruptions: one record for each, written at once, and never measured twice.
+
+A record's key is a hash of all that its values depend on (picture, corruption, method with its weights, metrics), so a
+run that was stopped goes on, and one that changed in part measures that part only.
+"""
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, features
+
+from driftrec.evaluate import weights
+from driftrec.evaluate.corruptions import Corruption, decode, to_gray
+from driftrec.evaluate.machine import PeakMemory
+from driftrec.evaluate.measures import Comparison, Measures, as_batch, patches
+from driftrec.evaluate.methods import Case, Method
+from driftrec.evaluate.metrics.distribution import fid, kid
+from driftrec.evaluate.metrics.fidelity import Pixels
+from driftrec.jobs import PICTURE_SUFFIXES
+
+FORMAT = 1
+"""Changes whenever metrics or records change their meaning, so that old records are measured again."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One picture, corrupted once and restored by one method.
+
+    `seconds` are those of the restorer alone; `megabytes` the peak memory that it added to its process, model
+    included (of a program of its own: all of its memory).  What could not be measured is None.
+    Numbers have six digits.
+    """
+
+    picture: str
+    corruption: str
+    method: str
+    key: str
+    width: int
+    height: int
+    bits_per_pixel: float
+    seconds: float | None
+    megabytes: float | None
+    evaluations: int | None
+    metrics: dict[str, float]
+
+    def value(self, name: str) -> float | None:
+        """A metric or another number of the record by name; "seconds_per_megapixel" too."""
+        if name == "seconds_per_megapixel":
+            return None if self.seconds is None else self.seconds / (self.width * self.height * 1e-6)
+        return self.metrics[name] if name in self.metrics else getattr(self, name, None)
+
+    def as_json(self) -> str:
+        """One line; infinite numbers as Python's `Infinity`."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A picture file and what is done to it before it is restored; `corruption` None takes a JPEG as it is."""
+
+    path: Path
+    corruption: Corruption | None
+    gray: bool = False
+
+    def case(self) -> Case:
+        """Raises ValueError when the file is no picture."""
+        content = self.path.read_bytes()
+        if self.corruption is None:
+            return Case(self.path.stem, "as found", content)
+        try:
+            clean = decode(content)
+        except ValueError as error:
+            raise ValueError(f"{self.path} is {error}") from error
+        file, clean = self.corruption(to_gray(clean) if self.gray else clean)
+        return Case(self.path.stem, self.corruption.name, file, clean)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run measures, and where its results go.
+
+    Attributes:
+        metrics: names of `driftrec.evaluate.measures.METRICS`.
+        weights: folder with the weights of metrics, looked into first.
+        out: folder of records.jsonl, features/ and pictures/.
+        features: whether Inception features are kept, for FID and KID.
+        pictures: how many restored pictures of each method and corruption are kept, for sheets.
+        threads: CPU threads of one worker; None for all cores.
+        workers: processes side by side; with more than one, seconds are those of a machine that is busy.
+    """
+
+    metrics: tuple[str, ...]
+    out: Path
+    weights: Path | None = None
+    features: bool = False
+    pictures: int = 0
+    threads: int | None = None
+    workers: int = 1
+
+
+def pictures_in(folder: Path, count: int | None = None) -> list[Path]:
+    """The pictures of a folder by name; `count` of them, evenly spread, if it is given.
+
+    Raises ValueError where there are none, or two share a stem.
+    """
+    found = sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURE_SUFFIXES) if folder.is_dir() else []
+    if not found:
+        raise ValueError(f"there are no pictures in {folder}: name a folder of clean pictures with --data")
+    if len({p.stem for p in found}) < len(found):
+        raise ValueError(f"two pictures in {folder} differ in their extension only: records go by the name before it")
+    kept = min(count or len(found), len(found))
+    return [found[i * len(found) // kept] for i in range(kept)]
+
+
+def run(tasks: Sequence[Task], methods: Sequence[Method], settings: Settings) -> Iterator[Record]:
+    """Yields the records of every method for every task, in that order, old ones from records.jsonl.
+
+    Raises ValueError for pictures, methods or weights that are missing; records until then are kept.
+    """
+    settings.out.mkdir(parents=True, exist_ok=True)
+    path = settings.out / "records.jsonl"
+    known = {record.key: record for record in read_records(path)} if path.is_file() else {}
+    done: list[Record] = []
+    with path.open("a", encoding="utf-8") as file:
+        for method in methods:
+            work = [(task, number < settings.pictures) for number, task in _numbered(tasks)]
+            for record in _method_records(work, method, settings, known):
+                if record.key not in known:
+                    file.write(record.as_json() + "\n")
+                    file.flush()
+                done.append(record)
+                yield record
+    # In the run's own order; of earlier runs what this one did not measure anew.
+    fresh = {_name(record) for record in done}
+    kept = done + [record for record in known.values() if _name(record) not in fresh]
+    partial = path.with_suffix(".part")
+    partial.write_text("".join(record.as_json() + "\n" for record in kept), encoding="utf-8")
+    partial.replace(path)
+
+
+def read_records(path: Path) -> list[Record]:
+    """The records of a file; a last line that was cut short is left out.  Raises ValueError for other files."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    records = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(Record(**json.loads(line)))
+        except (TypeError, ValueError) as error:
+            if number < len(lines):
+                raise ValueError(f"line {number} of {path} is not a record ({error}): move the file away") from error
+    return records
+
+
+def distances(records: Sequence[Record], out: Path) -> dict[str, float]:
+    """FID, and KID with its standard error, of the restored pictures of `records` and their clean ones.
+
+    Keys: fid, kid, kid_error, samples.  Raises ValueError as `fid` and `kid` do.
+    """
+    restored = [np.load(out / "features" / f"{r.key}.npy") for r in records]
+    clean = [np.load(out / "features" / f"{_clean_key(r)}.npy") for r in records]
+    value, error = kid(restored, clean)
+    return {
+        "fid": fid(np.concatenate(restored), np.concatenate(clean)),
+        "kid": value,
+        "kid_error": error,
+        "samples": float(sum(len(x) for x in restored)),
+    }
+
+
+class Worker:
+    """One process's share: a loaded method and loaded metrics."""
+
+    def __init__(self, method: Method, settings: Settings) -> None:
+        self.method, self.settings = method, settings
+        if settings.threads:
+            _limit_torch(settings)
+        self.measures = Measures(settings.metrics, settings.weights)
+        self.memory = PeakMemory()
+        self.restore = method.load(settings.threads)
+
+    def __call__(self, task: Task, key: str, keep: bool) -> Record:
+        """Restores and measures one picture."""
+        case = task.case()
+        self.memory.start()
+        try:
+            result = self.restore(case)
+        except ValueError as error:
+            raise ValueError(f"{self.method.label}, {case.picture}, {case.corruption}: {error}") from error
+        peak = self.memory.megabytes() if result.megabytes is None else result.megabytes
+        pixels = result.pixels if case.clean is None else _like(result.pixels, case.clean)
+        height, width = pixels.shape[:2]
+        record = Record(
+            case.picture,
+            case.corruption,
+            self.method.label,
+            key,
+            width,
+            height,
+            8 * len(case.file) / (width * height),
+            result.seconds,
+            None if result.seconds is None else peak,
+            result.evaluations,
+            self.measures(Comparison(pixels, case.clean, case.file)),
+        )
+        record = _rounded(record)
+        if self.settings.features and case.clean is not None:
+            self._keep_features(record, pixels, case.clean)
+        if keep:
+            self._keep_pictures(record, pixels, case)
+        return record
+
+    @cached_property
+    def _inception(self):  # noqa: ANN202 (PyTorch is loaded when it is needed)
+        from driftrec.evaluate.metrics.inception import Inception
+
+        return Inception(weights.find(weights.INCEPTION, self.settings.weights))
+
+    def _keep_features(self, record: Record, pixels: Pixels, clean: Pixels) -> None:
+        folder = self.settings.out / "features"
+        folder.mkdir(exist_ok=True)
+        for key, picture in ((record.key, pixels), (_clean_key(record), clean)):
+            if not (path := folder / f"{key}.npy").is_file():
+                np.save(path, np.concatenate([self._inception(as_batch(p)).numpy() for p in patches(picture)]))
+
+    def _keep_pictures(self, record: Record, pixels: Pixels, case: Case) -> None:
+        save(pixels, picture_path(self.settings.out, record))
+        if case.clean is not None:
+            save(case.clean, picture_path(self.settings.out, replace(record, method="clean")))
+
+
+def picture_path(out: Path, record: Record) -> Path:
+    """Where the restored picture of a record is kept, if it is."""
+    return out / "pictures" / record.corruption.replace(" ", "-") / record.picture / f"{record.method}.png"
+
+
+def save(pixels: Pixels, path: Path) -> None:
+    """Writes a PNG file, and the folders that lead to it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def _method_records(
+    work: Sequence[tuple[Task, bool]], method: Method, settings: Settings, known: dict[str, Record]
+) -> Iterator[Record]:
+    """The records of one method, in the order of the tasks; workers start only when there is something to measure."""
+    keys = [_key(task, method, settings) for task, _ in work]
+    to_do = [
+        (task, key, keep) for (task, keep), key in zip(work, keys, strict=True) if not _done(key, keep, known, settings)
+    ]
+    fresh = _measured(to_do, method, settings) if to_do else iter(())
+    pending = {key for _, key, _ in to_do}
+    for key in keys:
+        yield next(fresh) if key in pending else known[key]
+
+
+def _measured(to_do: Sequence[tuple[Task, str, bool]], method: Method, settings: Settings) -> Iterator[Record]:
+    if settings.workers == 1:
+        worker = Worker(method, settings)
+        yield from (worker(*item) for item in to_do)
+        return
+    context = multiprocessing.get_context("spawn")  # so that every worker's memory starts from nothing
+    with ProcessPoolExecutor(settings.workers, context, _prepare, (method, settings)) as pool:
+        yield from pool.map(_work, to_do)
+
+
+_worker: Worker | None = None
+
+
+def _prepare(method: Method, settings: Settings) -> None:
+    global _worker
+    _worker = Worker(method, settings)
+
+
+def _work(item: tuple[Task, str, bool]) -> Record:
+    if _worker is None:
+        raise RuntimeError("the worker was not prepared")
+    return _worker(*item)
+
+
+def _done(key: str, keep: bool, known: dict[str, Record], settings: Settings) -> bool:
+    if key not in known:
+        return False
+    if keep and not picture_path(settings.out, known[key]).is_file():
+        return False
+    return not settings.features or (settings.out / "features" / f"{key}.npy").is_file()
+
+
+def _key(task: Task, method: Method, settings: Settings) -> str:
+    source = hashlib.sha256(task.path.read_bytes()).hexdigest()
+    name = task.corruption.name if task.corruption else "as found"
+    fingerprint = method.fingerprint(Case(task.path.stem, name, b""))
+    codec = f"{Image.__version__} {features.version('libjpeg_turbo') or features.version('jpg')}"
+    parts = (
+        FORMAT,
+        task.path.stem,
+        source,
+        task.corruption,
+        task.gray,
+        fingerprint,
+        method.label,
+        settings.metrics,
+        codec,
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
+
+
+def _name(record: Record) -> tuple[str, str, str]:
+    return record.picture, record.corruption, record.method
+
+
+def _clean_key(record: Record) -> str:
+    return f"clean-{record.picture}-{record.corruption}"
+
+
+def _numbered(tasks: Sequence[Task]) -> list[tuple[int, Task]]:
+    """Each task with its picture's number."""
+    numbers: dict[Path, int] = {}
+    return [(numbers.setdefault(task.path, len(numbers)), task) for task in tasks]
+
+
+def _like(pixels: Pixels, clean: Pixels) -> Pixels:
+    """The picture with as many channels as the clean one: some programs write gray as colour."""
+    if pixels.ndim == 3 and clean.ndim == 2:
+        return np.rint(pixels.mean(axis=2)).astype(np.uint8)
+    if pixels.ndim == 2 and clean.ndim == 3:
+        return np.repeat(pixels[..., None], 3, axis=2)
+    return pixels
+
+
+def _limit_torch(settings: Settings) -> None:
+    """PyTorch takes all cores unless it is told otherwise."""
+    if settings.features or any(name.startswith(("lpips", "dists")) for name in settings.metrics):
+        import torch
+
+        torch.set_num_threads(settings.threads or 1)
+
+
+def _rounded(record: Record) -> Record:
+    """The record with numbers of six digits, as it is read again: a run that goes on gives the same tables."""
+
+    def digits(value: float | None) -> Any:  # noqa: ANN401 (None stays None)
+        return None if value is None else float(f"{value:.6g}")
+
+    return replace(
+        record,
+        bits_per_pixel=digits(record.bits_per_pixel),
+        seconds=digits(record.seconds),
+        megabytes=digits(record.megabytes),
+        metrics={name: digits(value) for name, value in record.metrics.items()},
+    )

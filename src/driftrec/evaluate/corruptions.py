@@ -1,0 +1,74 @@
+"""What the field's protocols do to clean pictures: one JPEG compression, or two on grids that do not agree."""
+
+import io
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from driftrec.evaluate.metrics.fidelity import Pixels, luma
+
+
+@dataclass(frozen=True)
+class Jpeg:
+    """Pillow's (libjpeg's) JPEG at `quality` 1 to 100, 4:2:0 chroma, one channel for gray pictures."""
+
+    quality: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise ValueError(f"JPEG qualities are 1 to 100, not {self.quality}")
+
+    @property
+    def name(self) -> str:
+        return f"q{self.quality}"
+
+    def __call__(self, clean: Pixels) -> tuple[bytes, Pixels]:
+        """(the file, the clean picture that it shows)."""
+        return encode(clean, self.quality), clean
+
+
+@dataclass(frozen=True)
+class DoubleJpeg:
+    """Two compressions, the second after `shift` rows and columns are cut off: FBCNN's protocol (arXiv 2109.14573).
+
+    The clean picture loses the same rows and columns.
+    """
+
+    first: int
+    second: int
+    shift: tuple[int, int] = (4, 4)
+
+    @property
+    def name(self) -> str:
+        return f"q{self.first}+q{self.second}"
+
+    def __call__(self, clean: Pixels) -> tuple[bytes, Pixels]:
+        top, left = self.shift
+        once = decode(encode(clean, self.first))
+        return encode(once[top:, left:], self.second), np.ascontiguousarray(clean[top:, left:])
+
+
+Corruption: TypeAlias = Jpeg | DoubleJpeg
+
+
+def encode(pixels: Pixels, quality: int) -> bytes:
+    """A JPEG file of uint8 (height, width, 3) or (height, width)."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    return file.getvalue()
+
+
+def decode(file: bytes) -> Pixels:
+    """uint8 (height, width, 3), or (height, width) for gray pictures.  Raises ValueError for what is no picture."""
+    try:
+        with Image.open(io.BytesIO(file)) as image:
+            return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
+    except OSError as error:
+        raise ValueError(f"not a picture, or damaged: {error}") from error
+
+
+def to_gray(pixels: Pixels) -> Pixels:
+    """The luma that gray benchmarks are made of: BT.601 in studio range, rounded (MATLAB's rgb2ycbcr)."""
+    return np.rint(luma(pixels)).astype(np.uint8)

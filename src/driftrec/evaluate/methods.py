@@ -1,0 +1,346 @@
+"""Restorers side by side: what each needs, how it is called, and what to do when it is missing.
+
+A method is a frozen value that can be sent to another process; `load` turns it into a function from a `Case` to a
+`Restoration`.  Methods are written as on the command line (`parse_method`):
+
+    plain                           the JPEG itself
+    decode                          driftrec without its network: expected values of the coefficients
+    faithful, natural               driftrec; natural:steps=3,seed=1,model=mine.onnx, faithful:consistent=off
+    average:samples=8               the mean of natural restorations with seeds 0 … 7
+    jpeg2png, jpegqs, knusperli, djpegli      programs on the PATH
+    spandrel:weights=fbcnn_color.pth          FBCNN, SwinIR, DRUNet and whatever else spandrel loads
+    folder:path=results             pictures that were restored elsewhere
+    command:run=tool {input} {output}         any other program
+"""
+
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from driftrec import __version__
+from driftrec.evaluate.corruptions import decode
+from driftrec.evaluate.metrics.fidelity import Pixels
+from driftrec.restorer import Consistency, Mode, Restorer
+from driftrec.runtime import DEFAULT_MODEL, find_model
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What a restorer gets: a JPEG file; `clean` is what it should be, None where nobody knows."""
+
+    picture: str
+    corruption: str
+    file: bytes
+    clean: Pixels | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Restoration:
+    """Pixels as they would be saved (uint8), seconds without reading and writing, network evaluations of the picture.
+
+    `megabytes` is the peak memory of a program of its own; None for what runs in this process.
+    """
+
+    pixels: Pixels
+    seconds: float | None = None
+    evaluations: int | None = None
+    megabytes: float | None = None
+
+
+Restore: TypeAlias = Callable[[Case], Restoration]
+
+
+@dataclass(frozen=True)
+class Method:
+    """Abstract: a restorer that can be named, recognised and loaded."""
+
+    @property
+    def label(self) -> str:
+        """Its name in tables."""
+        raise NotImplementedError
+
+    def fingerprint(self, case: Case) -> str:
+        """Changes whenever the method would give another result for the case."""
+        raise NotImplementedError
+
+    def load(self, threads: int | None) -> Restore:
+        """The working restorer on so many CPU threads.  Raises ValueError that says what to install when it cannot."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Plain(Method):
+    """The JPEG as any viewer shows it."""
+
+    @property
+    def label(self) -> str:
+        return "JPEG"
+
+    def fingerprint(self, case: Case) -> str:  # noqa: ARG002
+        return "plain"
+
+    def load(self, threads: int | None) -> Restore:  # noqa: ARG002
+        return lambda case: Restoration(decode(case.file))
+
+
+@dataclass(frozen=True)
+class Driftrec(Method):
+    """This package's restorer, with the options of `Restorer.restore`; `steps` 0 stands for the model's own number.
+
+    `model` is a bundled name or a file.  A regression network that was trained here is one whose restorations are
+    `faithful`.
+    """
+
+    mode: Mode
+    steps: int = 0
+    seed: int = 0
+    samples: int = 1
+    consistent: Consistency = "auto"
+    model: str = DEFAULT_MODEL
+
+    @property
+    def label(self) -> str:
+        words = [f"driftrec {self.mode}" if self.samples == 1 else f"driftrec average of {self.samples}"]
+        if self.steps:
+            words.append(f"{self.steps} steps")
+        if self.seed:
+            words.append(f"seed {self.seed}")
+        if self.consistent != "auto":
+            words.append(f"consistent {self.consistent}")
+        if self.model != DEFAULT_MODEL:
+            words.append(Path(self.model).stem)
+        return ", ".join(words)
+
+    def fingerprint(self, case: Case) -> str:  # noqa: ARG002
+        return f"{self} {__version__} {_hash_of(find_model(self.model))}"
+
+    def load(self, threads: int | None) -> Restore:
+        restorer = Restorer(self.model, threads=threads, device="cpu")
+
+        def restore(case: Case) -> Restoration:
+            result = restorer.restore(
+                case.file,
+                mode=self.mode,
+                steps=self.steps or None,
+                seed=self.seed,
+                samples=self.samples,
+                consistent=self.consistent,
+            )
+            return Restoration(np.asarray(result.picture.to_pil()), result.seconds, result.evaluations)
+
+        return restore
+
+
+@dataclass(frozen=True)
+class Program(Method):
+    """A command line with {input} and {output}; `suffix` is that of its output, `home` where to get it."""
+
+    name: str
+    run: str
+    suffix: str = ".png"
+    home: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.name
+
+    def fingerprint(self, case: Case) -> str:  # noqa: ARG002
+        return f"{self.run} {self.suffix} {_hash_of(self._executable())}"
+
+    def _executable(self) -> Path:
+        words = shlex.split(self.run)
+        found = shutil.which(words[0]) if words else None
+        if not found:
+            where = f" from {self.home}" if self.home else ""
+            raise ValueError(f"'{words[0] if words else self.name}' is not installed: get it{where}, and onto the PATH")
+        return Path(found)
+
+    def load(self, threads: int | None) -> Restore:
+        if "{input}" not in self.run or "{output}" not in self.run:
+            raise ValueError(f"the command '{self.run}' must contain {{input}} and {{output}}")
+        executable = self._executable()
+        environment = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
+
+        def restore(case: Case) -> Restoration:
+            with tempfile.TemporaryDirectory() as folder:
+                source, target = Path(folder) / "input.jpg", Path(folder) / f"output{self.suffix}"
+                source.write_bytes(case.file)
+                words = [
+                    w.replace("{input}", str(source)).replace("{output}", str(target)) for w in shlex.split(self.run)
+                ]
+                seconds, megabytes = _run([str(executable), *words[1:]], environment, Path(folder) / "errors")
+                if not target.is_file():
+                    raise ValueError(f"{self.name} wrote no {target.name} for {case.picture}, {case.corruption}")
+                return Restoration(decode(target.read_bytes()), seconds, None, megabytes)
+
+        return restore
+
+
+@dataclass(frozen=True)
+class Spandrel(Method):
+    """A network of other people that the package spandrel can load from `weights`."""
+
+    weights: str
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.name or Path(self.weights).stem
+
+    def fingerprint(self, case: Case) -> str:  # noqa: ARG002
+        return f"spandrel {_hash_of(Path(self.weights))}"
+
+    def load(self, threads: int | None) -> Restore:  # noqa: ARG002 (the process sets PyTorch's threads)
+        if not Path(self.weights).is_file():
+            raise ValueError(f"there is no weights file {self.weights}: download it from the authors of the network")
+        try:
+            import spandrel  # pyright: ignore[reportMissingImports]
+        except ModuleNotFoundError as error:
+            raise ValueError("networks of others need spandrel: pip install spandrel") from error
+        import torch
+
+        try:
+            model: Any = spandrel.ModelLoader(device="cpu").load_from_file(self.weights)
+        except Exception as error:  # of many classes, as it reads files of many kinds
+            raise ValueError(f"spandrel cannot load {self.weights}: {error}") from error
+
+        def restore(case: Case) -> Restoration:
+            pixels = decode(case.file)
+            if pixels.ndim == 3 and model.input_channels == 1:
+                raise ValueError(f"{self.weights} restores gray pictures only")
+            channels = np.broadcast_to(np.atleast_3d(pixels), (*pixels.shape[:2], model.input_channels))
+            y = torch.from_numpy(np.ascontiguousarray(channels.transpose(2, 0, 1))[None]).float() / 255
+            began = time.perf_counter()
+            with torch.no_grad():
+                x = model(y)
+            seconds = time.perf_counter() - began
+            restored = (x[0].clamp(0, 1) * 255).permute(1, 2, 0).numpy()
+            restored = restored.mean(axis=2) if pixels.ndim == 2 else restored
+            return Restoration(np.rint(restored).astype(np.uint8), seconds, 1)
+
+        return restore
+
+
+@dataclass(frozen=True)
+class Folder(Method):
+    """Pictures restored elsewhere: PATH/CORRUPTION/PICTURE.png, or PATH/PICTURE.png where there is one corruption."""
+
+    path: str
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.name or Path(self.path).name
+
+    def fingerprint(self, case: Case) -> str:
+        return f"folder {_hash_of(self._find(case))}"
+
+    def _find(self, case: Case) -> Path:
+        places = [Path(self.path) / case.corruption, Path(self.path)]
+        for place in places:
+            for suffix in (".png", ".tif", ".tiff", ".webp", ".bmp", ".jpg"):
+                if (found := place / (case.picture + suffix)).is_file():
+                    return found
+        raise ValueError(f"there is no {case.picture}.png in {places[0]} or {places[1]}: restore it first")
+
+    def load(self, threads: int | None) -> Restore:  # noqa: ARG002
+        if not Path(self.path).is_dir():
+            raise ValueError(f"there is no folder {self.path} with restored pictures")
+        return lambda case: Restoration(decode(self._find(case).read_bytes()))
+
+
+PROGRAMS = {
+    "jpeg2png": Program("jpeg2png", "jpeg2png {input} -o {output}", ".png", "https://github.com/victorvde/jpeg2png"),
+    "jpegqs": Program(
+        "jpeg-quantsmooth", "jpegqs -q 6 {input} {output}", ".jpg", "https://github.com/ilyakurdyukov/jpeg-quantsmooth"
+    ),
+    "knusperli": Program("knusperli", "knusperli {input} {output}", ".png", "https://github.com/google/knusperli"),
+    "djpegli": Program("djpegli", "djpegli {input} {output}", ".png", "https://github.com/google/jpegli"),
+}
+
+_DRIFTREC: dict[str, dict[str, Any]] = {
+    "decode": {"mode": "decode"},
+    "faithful": {"mode": "faithful"},
+    "natural": {"mode": "natural"},
+    "average": {"mode": "natural", "samples": 8},
+}
+
+
+def parse_method(text: str) -> Method:
+    """The method that `name` or `name:option=value,option=value` describes.
+
+    Raises ValueError, naming what there is, for unknown methods and options.
+    """
+    name, _, rest = text.partition(":")
+    if name == "command":
+        run = rest.removeprefix("run=")
+        return Program(shlex.split(run)[0] if run.strip() else "command", run)
+    options = dict(_option(part, text) for part in rest.split(",") if part)
+    if name == "plain":
+        return _made(Plain, options, text)
+    if name in _DRIFTREC:
+        return _made(Driftrec, _DRIFTREC[name] | options, text)
+    if name in PROGRAMS:
+        return _made(lambda: PROGRAMS[name], options, text)
+    if name in ("spandrel", "fbcnn", "swinir", "drunet"):
+        named = {} if name == "spandrel" else {"name": {"fbcnn": "FBCNN", "swinir": "SwinIR", "drunet": "DRUNet"}[name]}
+        return _made(Spandrel, named | options, text)
+    if name == "folder":
+        return _made(Folder, options, text)
+    names = ["plain", *_DRIFTREC, *PROGRAMS, "fbcnn", "swinir", "drunet", "spandrel", "folder", "command"]
+    raise ValueError(f"there is no method '{name}': choose from {', '.join(names)}")
+
+
+def _option(part: str, text: str) -> tuple[str, Any]:
+    key, equals, value = part.partition("=")
+    if not equals:
+        raise ValueError(f"'{part}' of the method '{text}' must read option=value")
+    return key, int(value) if value.isdecimal() else value
+
+
+def _made(kind: Callable[..., Method], options: dict[str, Any], text: str) -> Method:
+    known = {f.name for f in fields(kind)} if isinstance(kind, type) else set()  # pyright: ignore[reportArgumentType]
+    if unknown := set(options) - known:
+        there = f"it has {', '.join(sorted(known))}" if known else "it has none"
+        raise ValueError(f"the method '{text}' has no option {', '.join(sorted(unknown))}: {there}")
+    try:
+        return kind(**options)
+    except TypeError as error:
+        raise ValueError(f"the method '{text}' lacks an option: {error}") from error
+
+
+def _run(words: list[str], environment: dict[str, str], errors: Path) -> tuple[float, float | None]:
+    """(seconds, peak megabytes) of a program.  Raises ValueError with its last words when it fails."""
+    with errors.open("wb") as log:
+        began = time.perf_counter()
+        process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=log)
+        if hasattr(os, "wait4"):
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            megabytes = usage.ru_maxrss * (1e-6 if os.uname().sysname == "Darwin" else 1.024e-3)
+        else:
+            process.wait()
+            megabytes = None
+        seconds = time.perf_counter() - began
+    if process.returncode:
+        said = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise ValueError(
+            f"{Path(words[0]).name} failed with {process.returncode}: {said[-1] if said else 'no message'}"
+        )
+    return seconds, megabytes
+
+
+def _hash_of(path: Path) -> str:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,87 @@
+"""The field's protocols by name: which corruptions, whether in gray, and what is measured."""
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+from driftrec.evaluate.corruptions import Corruption, DoubleJpeg, Jpeg
+from driftrec.evaluate.measures import FIDELITY, STANDARD
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a benchmark is run.
+
+    Attributes:
+        title: what it is, for the head of a table.
+        corruptions: applied to every clean picture; none where the pictures are JPEGs without a clean version.
+        gray: whether colour pictures are turned into their luma first.
+        metrics: names of `driftrec.evaluate.measures.METRICS`.
+        published: which rows of `published.json` stand beside it, "" for none.
+        methods: compared unless others are named.
+        features: whether FID and KID are computed, of patches where pictures are few.
+    """
+
+    title: str
+    corruptions: tuple[Corruption, ...]
+    gray: bool = False
+    metrics: tuple[str, ...] = STANDARD
+    published: str = ""
+    methods: tuple[str, ...] = ("plain", "decode", "faithful", "natural")
+    features: bool = False
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    "live1-color": Protocol(
+        "LIVE1, colour, single JPEG",
+        tuple(Jpeg(q) for q in (5, 10, 20, 30, 40)),
+        published="live1-color",
+        methods=("plain", "decode", "faithful", "natural", "natural:steps=3", "average:samples=4"),
+    ),
+    "classic5": Protocol(
+        "Classic5, gray, single JPEG", tuple(Jpeg(q) for q in (10, 20, 30, 40)), gray=True, published="classic5"
+    ),
+    "double-jpeg": Protocol(
+        "Double JPEG in gray, the second grid shifted by (4, 4)",
+        tuple(DoubleJpeg(a, b) for a, b in product((10, 30, 50), repeat=2)),
+        gray=True,
+        metrics=(*FIDELITY, "bef_shifted"),
+        published="double-jpeg",
+        methods=("plain", "faithful"),
+    ),
+    "double-jpeg-color": Protocol(
+        "Double JPEG in colour, the second grid shifted by (4, 4)",
+        tuple(DoubleJpeg(a, b) for a, b in product((10, 30, 50), repeat=2)),
+        metrics=(*FIDELITY, "bef_shifted"),
+        methods=("plain", "faithful"),
+    ),
+    "high-quality": Protocol(
+        "High quality in colour: do no harm",
+        tuple(Jpeg(q) for q in (80, 90, 95, 100)),
+        metrics=FIDELITY,
+        published="high-quality",
+        methods=("plain", "decode", "faithful"),
+    ),
+    "wild": Protocol("JPEGs as found, without clean versions", (), metrics=("niqe", "bef", "bef_shifted", "cells")),
+    "imagenet-fid": Protocol(
+        "ImageNet 256×256, FID and KID of 10 000 pictures",
+        tuple(Jpeg(q) for q in (5, 10, 20)),
+        metrics=("psnr", "ssim", "lpips_alex", "colour_shift"),
+        published="imagenet-fid",
+        features=True,
+    ),
+}
+
+
+def find_protocol(name: str | None, qualities: tuple[int, ...] = ()) -> Protocol:
+    """The protocol of that name, or a plain one; `qualities` replace its corruptions by single JPEGs.
+
+    Raises ValueError for unknown names, and for qualities where the protocol's pictures are JPEGs already.
+    """
+    if name is not None and name not in PROTOCOLS:
+        raise ValueError(f"there is no protocol '{name}': choose from {', '.join(PROTOCOLS)}")
+    protocol = PROTOCOLS[name] if name else Protocol("Single JPEG", tuple(Jpeg(q) for q in (5, 10, 20, 30, 40)))
+    if not qualities:
+        return protocol
+    if not protocol.corruptions:
+        raise ValueError(f"the protocol '{name}' takes JPEGs as they are: leave --quality out")
+    return replace(protocol, corruptions=tuple(Jpeg(q) for q in qualities))

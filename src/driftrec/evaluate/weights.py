@@ -1,0 +1,163 @@
+"""Weights of metrics: found in a folder, in the cache, or at their official places, in this order.
+
+They belong to their authors and are not part of driftrec.  What is downloaded is checked against its hash, turned into
+a safetensors file without executing anything (no pickled code), and kept in the cache.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+
+TIMEOUT = 30
+"""Seconds without an answer after which a download is given up."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file at its official place; `sha256` is its hash, or the first digits that its authors publish."""
+
+    url: str
+    sha256: str
+    rename: Callable[[str], str | None] = lambda key: key
+    """Its tensors' names in the safetensors file; None leaves one out."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of one metric: the file's name, and the official files that it is made of."""
+
+    file: str
+    parts: tuple[Part, ...]
+
+
+def find(weights: Weights, folder: Path | None = None, cache: Path | None = None) -> Path:
+    """The path of a metric's weights, downloaded where need be.
+
+    Arguments: `folder`, looked into first; `cache`, where downloads are kept (default: `cache_folder()`).  Raises
+    ValueError, saying where to put the file by hand, when the official places do not give it.
+    """
+    cache = cache or cache_folder()
+    for place in (folder, cache):
+        if place and (place / weights.file).is_file():
+            return place / weights.file
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as scratch:
+            parts = [_download(part, Path(scratch) / str(i)) for i, part in enumerate(weights.parts)]
+            made = Path(scratch) / weights.file
+            _assemble(weights, parts, made)
+            made.replace(cache / weights.file)
+    except (OSError, URLError) as error:
+        raise ValueError(
+            f"{weights.file} is neither in {folder or cache} nor to be had from {weights.parts[0].url} ({error}): "
+            f"put it into {cache}, or name its folder with --weights"
+        ) from error
+    return cache / weights.file
+
+
+def cache_folder() -> Path:
+    """$DRIFTREC_CACHE, or driftrec in the user's cache folder."""
+    if chosen := os.environ.get("DRIFTREC_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "driftrec"
+
+
+def _download(part: Part, target: Path) -> Path:
+    """One file, checked.  Raises OSError when it cannot be had or is another one."""
+    digest = hashlib.sha256()
+    with urllib.request.urlopen(part.url, timeout=TIMEOUT) as source, target.open("wb") as file:
+        while block := source.read(1 << 20):
+            digest.update(block)
+            file.write(block)
+    if not digest.hexdigest().startswith(part.sha256):
+        raise OSError(f"{part.url} has the hash {digest.hexdigest()[:12]}…, not {part.sha256[:12]}…")
+    return target
+
+
+def _assemble(weights: Weights, parts: list[Path], target: Path) -> None:
+    """One safetensors file of all tensors; a single file of another kind is kept as it is."""
+    if not weights.file.endswith(".safetensors"):
+        shutil.copyfile(parts[0], target)
+        return
+    import torch
+    from safetensors.torch import save_file
+
+    tensors = {}
+    for part, path in zip(weights.parts, parts, strict=True):
+        for key, value in torch.load(path, map_location="cpu", weights_only=True).items():
+            if name := part.rename(key):
+                tensors[name] = value.contiguous()
+    save_file(tensors, target)
+
+
+def _trunk(key: str) -> str | None:
+    return key if key.startswith("features.") else None
+
+
+def _head(key: str) -> str | None:
+    """lin0.model.1.weight → lin0.weight."""
+    return re.sub(r"^(lin\d)\.model\.1\.", r"\1.", key)
+
+
+def _without_classifier(key: str) -> str | None:
+    return None if key.startswith(("fc.", "AuxLogits.")) else key
+
+
+_TORCH = "https://download.pytorch.org/models"
+_LPIPS = (
+    "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/"
+    "082bb24f84c091ea94de2867d34c4544f68e0963/lpips/weights/v0.1"
+)
+
+LPIPS_ALEX = Weights(
+    "lpips_alex_v0.1.safetensors",
+    (
+        Part(f"{_TORCH}/alexnet-owt-7be5be79.pth", "7be5be79", _trunk),
+        Part(f"{_LPIPS}/alex.pth", "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0", _head),
+    ),
+)
+LPIPS_SQUEEZE = Weights(
+    "lpips_squeeze_v0.1.safetensors",
+    (
+        Part(f"{_TORCH}/squeezenet1_1-b8a52dc0.pth", "b8a52dc0", _trunk),
+        Part(f"{_LPIPS}/squeeze.pth", "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76", _head),
+    ),
+)
+DISTS = Weights(
+    "dists.safetensors",
+    (
+        Part(f"{_TORCH}/vgg16-397923af.pth", "397923af", _trunk),
+        Part(
+            "https://raw.githubusercontent.com/dingkeyan93/DISTS/1267d8cb626c98706db3697422701c56a85ebf2e/"
+            "DISTS_pytorch/weights.pt",
+            "",  # its authors publish no hash; the commit in its address fixes the file
+        ),
+    ),
+)
+NIQE = Weights(
+    "niqe_pris_params.npz",
+    (
+        Part(
+            "https://raw.githubusercontent.com/XPixelGroup/BasicSR/8d56e3a045f9fb3e1d8872f92ee4a4f07f886b0a/"
+            "basicsr/metrics/niqe_pris_params.npz",
+            "2a7c182a68c9e7f1b2e2e5ec723279d6f65d912b6fcaf37eb2bf03d7367c4296",
+        ),
+    ),
+)
+INCEPTION = Weights(
+    "inception_fid.safetensors",
+    (
+        Part(
+            "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+            "6726825d",
+            _without_classifier,
+        ),
+    ),
+)

@@ -1,0 +1,53 @@
+"""Intervals and paired tests against exact enumeration, closed forms and simulation."""
+
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+
+from driftrec.evaluate.statistics import difference, mean_of
+
+
+def test_the_interval_is_that_of_the_bootstrap_distribution(rng: np.random.Generator) -> None:
+    # Of means of 400 values that distribution is nearly normal, with the deviation of the sample over its root.
+    values = rng.normal(3, 2, 400)
+    mean = mean_of(values.tolist())
+    half = 1.96 * values.std() / math.sqrt(values.size)
+    assert mean.value == pytest.approx(values.mean())
+    assert (mean.low, mean.high) == pytest.approx((mean.value - half, mean.value + half), abs=0.04 * half)
+    assert mean_of(values.tolist()) == mean
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says(rng: np.random.Generator) -> None:
+    covered = [m.low <= 1 <= m.high for m in (mean_of(rng.exponential(1, 60).tolist()) for _ in range(120))]
+    assert 0.86 <= np.mean(covered) <= 0.99  # 95 %, a little less for skewed values
+
+
+def test_one_value_and_infinite_values_have_no_interval() -> None:
+    assert mean_of([2.5]).low == mean_of([2.5]).high == 2.5
+    assert mean_of([1.0, math.inf]).value == math.inf
+    with pytest.raises(ValueError, match="no values"):
+        mean_of([])
+
+
+def test_the_sign_flip_test_is_exact_for_few_pictures(rng: np.random.Generator) -> None:
+    a, b = rng.normal(0.5, 1, 9), rng.normal(0, 1, 9)
+    d = a - b
+    means = [abs(np.mean(np.array(signs) * d)) for signs in product((-1, 1), repeat=9)]
+    expected = np.mean([m >= abs(d.mean()) - 1e-12 for m in means])
+    assert difference(a, b).p == pytest.approx(expected)
+    assert difference(a, b).mean.value == pytest.approx(d.mean())
+
+
+def test_equal_methods_are_rarely_told_apart(rng: np.random.Generator) -> None:
+    p = [difference(rng.normal(0, 1, 20), np.zeros(20)).p for _ in range(100)]
+    assert np.mean(np.array(p) < 0.1) < 0.2
+    assert difference(rng.normal(3, 1, 20), np.zeros(20)).p < 0.001
+
+
+def test_pictures_that_are_equal_count_as_no_difference() -> None:
+    same = difference([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
+    assert (same.mean.value, same.p) == (0, 1)
+    with pytest.raises(ValueError, match="paired"):
+        difference([1.0], [1.0, 2.0])
