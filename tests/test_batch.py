@@ -196,3 +196,11 @@ def test_a_full_disk_leaves_nothing(photos: Path) -> None:
     assert result.returncode == 1
     assert "0-restored.png cannot be written ([Errno 27] File too large)" in result.stderr.replace("\n", " ")
     assert files(photos / "photos") == ["0.jpg", "sub/1.jpg", "sub/bad.jpg"]
+
+
+def test_damaged_files_end_in_a_picture_or_in_one_sentence(tmp_path: Path) -> None:
+    script = Path(__file__).parents[1] / "benchmarks/files.py"
+    call = [sys.executable, str(script), "fuzz", "--count", "280", "--seed", "7", "--docs", str(tmp_path)]
+    result = subprocess.run(call, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "280 damaged files, seed 7" in (tmp_path / "files_fuzz.md").read_text(encoding="utf-8")
