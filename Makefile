@@ -40,6 +40,7 @@ benchmark: $(WORKSHOP)
 	$(BIN)/python benchmarks/results.py
 	$(BIN)/python benchmarks/speed.py --install --markdown docs/speed.md
 	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma traces
+	$(BIN)/python benchmarks/files.py kinds metadata fuzz
 	$(BIN)/python benchmarks/publish.py
 
 clean:

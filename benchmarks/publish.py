@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
-    for page in (ROOT / "README.md", ROOT / "docs/model-notes.md", ROOT / "docs/jpeg.md"):
+    for page in (ROOT / "README.md", ROOT / "docs/model-notes.md", ROOT / "docs/jpeg.md", ROOT / "docs/files.md"):
         publish(page)
 
 

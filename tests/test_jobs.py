@@ -46,7 +46,7 @@ def test_nothing_is_lost(photos: Path) -> None:
         plan(["photos/a.png"], Path("photos"))
     with pytest.raises(JobError, match="--overwrite"):
         plan(["photos/a.jpg"], Path("photos"))
-    assert plan(["photos/a.jpg"], Path("photos"), overwrite=True)[0].target == Path("photos/a.png")
+    assert plan(["photos/a.jpg"], Path("photos"), existing="replace")[0].target == Path("photos/a.png")
 
 
 @pytest.mark.usefixtures("photos")
@@ -58,3 +58,45 @@ def test_what_does_not_exist_is_named() -> None:
         plan(["empty"], None)
     with pytest.raises(JobError, match="choose another output"):
         plan(["photos/a.jpg"], Path("photos/b.JPG/x.png"))
+
+
+def test_folders_are_searched_with_their_subfolders_which_results_keep(photos: Path) -> None:
+    for place in ("trip/day 1/c.jpg", "trip/.thumbnails/c.jpg", "trip/.hidden.jpg"):
+        (photos / place).parent.mkdir(parents=True, exist_ok=True)
+        (photos / place).write_bytes(b"x")
+    targets = [str(job.target) for job in plan(["photos"], Path("out"), suffix=".webp")]
+    assert targets == ["out/a.webp", "out/b.webp", "out/trip/day 1/c.webp"]
+    assert plan(["photos"], None)[2].target == photos.parent / "photos-restored/trip/day 1/c.png"
+
+
+def test_circles_of_links_and_dead_links_are_no_pictures(photos: Path) -> None:
+    (photos / "again").symlink_to(photos, target_is_directory=True)
+    (photos / "dead.jpg").symlink_to(photos / "nowhere.jpg")
+    (photos / "loop.jpg").symlink_to(photos / "loop.jpg")
+    assert [job.source.name for job in plan(["photos"], Path("out"))] == ["a.jpg", "b.JPG"]
+    with pytest.raises(JobError, match=r"loop\.jpg does not exist"):
+        plan(["photos/loop.jpg"], Path("out"))
+
+
+def test_results_inside_the_folder_are_not_restored_again(photos: Path) -> None:
+    (photos / "out").mkdir()
+    (photos / "out/a.png").write_bytes(b"x")
+    jobs = plan(["photos"], Path("photos/out"), existing="skip")
+    assert [(job.source.name, job.done) for job in jobs] == [("a.jpg", True), ("b.JPG", False)]
+
+
+def test_results_that_exist_may_be_skipped_when_all_of_them_are_there(photos: Path) -> None:
+    (photos / "a-restored.png").write_bytes(b"x")
+    (job,) = plan(["photos/a.jpg"], None, existing="skip")
+    assert job.done
+    (job,) = plan(["photos/a.jpg"], None, existing="skip", besides=[".html"])
+    assert not job.done
+
+
+def test_clashes_in_one_folder_are_refused_and_in_two_are_none(photos: Path) -> None:
+    (photos / "sub").mkdir()
+    (photos / "sub/a.jpg").write_bytes(b"x")
+    assert len({job.target for job in plan(["photos"], Path("out"))}) == 3
+    (photos / "sub/a.png").write_bytes(b"x")
+    with pytest.raises(JobError, match=r"sub/a\.jpg and photos/sub/a\.png would both become"):
+        plan(["photos"], Path("out"))

@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from driftrec.picture import MAX_PIXELS, SAVE_EXTENSIONS, Picture, PictureError, open_picture, save_picture
 
-LOSSLESS = [extension for extension in SAVE_EXTENSIONS if not extension.startswith(".jp")]
+LOSSLESS = [extension for extension in SAVE_EXTENSIONS if not extension.startswith((".jp", ".avif"))]
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -100,6 +100,82 @@ def test_palette_becomes_colour_and_its_transparency_alpha():
     np.testing.assert_array_equal(clear.pixels, opaque.pixels)
 
 
+def deep_png(samples):
+    """A 16-bit PNG, its rows without a filter, made by hand from the specification."""
+    height, width, channels = samples.shape
+    rows = np.insert(samples.astype(">u2").view(np.uint8).reshape(height, -1), 0, 0, axis=1)
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows.tobytes())), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def deep_samples(path):
+    """What a 16-bit PNG or TIFF holds, read by hand: Paeth's filter undone, or the one strip of a TIFF."""
+    data = path.read_bytes()
+    if path.suffix == ".tif":
+        with Image.open(path) as image:
+            tags = {tag: image.tag_v2[tag] for tag in (256, 257, 258, 273, 277, 279, 338) if tag in image.tag_v2}
+        assert set(tags[258]) == {16}
+        strip = data[tags[273][0] :][: tags[279][0]]
+        return np.frombuffer(strip, "<u2").reshape(tags[257], tags[256], tags[277])
+    place, compressed = 8, b""
+    while place < len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        body = data[place + 8 : place + 8 + length]
+        assert zlib.crc32(kind + body) == struct.unpack_from(">I", data, place + 8 + length)[0]
+        if kind == b"IHDR":
+            width, height, depth, colour = struct.unpack_from(">IIBB", body)
+        compressed += body if kind == b"IDAT" else b""
+        place += length + 12
+    assert depth == 16
+    channels = {2: 3, 4: 2, 6: 4}[colour]
+    step, raw = 2 * channels, np.frombuffer(zlib.decompress(compressed), np.uint8).reshape(height, -1)
+    rows = np.zeros((height + 1, step + width * step), int)
+    for y, (kind, *values) in enumerate(raw.tolist(), start=1):
+        assert kind == 4
+        for x, value in enumerate(values, start=step):
+            a, b, c = rows[y, x - step], rows[y - 1, x], rows[y - 1, x - step]
+            rows[y, x] = (value + min((a, b, c), key=lambda v, p=a + b - c: abs(p - v))) % 256
+    return rows[1:, step:].astype(np.uint8).view(">u2").reshape(height, width, channels)
+
+
+@pytest.mark.parametrize(("channels", "extension"), [(2, ".png"), (3, ".png"), (4, ".png"), (3, ".tif"), (4, ".tif")])
+def test_all_sixteen_bits_of_colour_and_alpha_are_read_and_written(tmp_path, channels, extension):
+    samples = noise(70, 5, channels, dtype=np.uint16)
+    samples[:, 1:4] = samples[:, :1]  # flat parts, which the filter likes
+    picture = open_picture(deep_png(samples))
+    assert (picture.bit_depth, picture.gray) == (16, channels == 2)
+    pixels = samples[..., :1] if channels == 2 else samples[..., :3]
+    np.testing.assert_array_equal(picture.pixels, np.broadcast_to(pixels, picture.pixels.shape))
+
+    save_picture(picture.replace_pixels(picture.as_float()), tmp_path / f"out{extension}")
+    np.testing.assert_array_equal(deep_samples(tmp_path / f"out{extension}"), samples)
+    again = open_picture(tmp_path / f"out{extension}")
+    np.testing.assert_array_equal(again.pixels, picture.pixels)
+    if channels != 3:
+        np.testing.assert_array_equal(again.alpha, samples[..., -1])
+
+
+@pytest.mark.parametrize("extension", [".png", ".tif"])
+def test_sixteen_bits_hold_what_eight_would_round_away(tmp_path, extension):
+    fine = np.linspace(0.5, 0.51, 60, dtype=np.float32).reshape(4, 5, 3)
+    picture = Picture(np.zeros((4, 5, 3), np.uint8)).replace_pixels(fine)
+    save_picture(picture.with_bits(16), tmp_path / f"deep{extension}")
+    np.testing.assert_allclose(open_picture(tmp_path / f"deep{extension}").as_float(), fine, atol=0.51 / 65535)
+    save_picture(picture.with_bits(8), tmp_path / f"flat{extension}")
+    assert open_picture(tmp_path / f"flat{extension}").bit_depth == 8
+
+
+def test_avif_is_close_when_it_is_asked_for(tmp_path):
+    smooth = np.add.outer(np.arange(64), np.arange(48)).astype(np.uint8)[..., None].repeat(3, axis=2)
+    save_picture(Picture(smooth), tmp_path / "out.avif")
+    assert np.abs(open_picture(tmp_path / "out.avif").pixels.astype(int) - smooth).max() <= 3
+
+
 @pytest.mark.parametrize(("mode", "key"), [("L", 7), ("RGB", (7, 7, 7))])
 def test_transparent_colour_becomes_alpha(mode, key):
     image = Image.new(mode, (3, 2), 9 if mode == "L" else (9, 9, 9))
@@ -166,6 +242,8 @@ def test_first_picture_of_a_camera_file():
     picture = open_picture(encoded(first, "MPO", save_all=True, append_images=[second]))
     assert picture.source_format == "MPO"
     np.testing.assert_allclose(picture.pixels[4, 4], [255, 0, 0], atol=2)
+    assert picture.left_out == ("the other picture of this multi-picture file (gain map, depth or second view)",)
+    assert open_picture(encoded(first, "MPO", save_all=True)).left_out == ()
 
 
 # ---------------------------------------------------------------------------------------------------- the value
@@ -214,7 +292,7 @@ def test_replace_pixels_keeps_the_rest():
         ({"alpha": np.zeros((4, 5), np.uint8)}, "alpha"),
         ({"alpha": np.zeros((4, 4), np.float32)}, "alpha"),
         ({"bit_depth": 12}, "8 or 16"),
-        ({"bit_depth": 16}, "gray"),
+        ({"bit_depth": 16}, "uint8"),
         ({"orientation": 0}, "1 to 8"),
     ],
 )
@@ -265,6 +343,37 @@ def test_metadata_survives_in_every_format(tmp_path, extension):
     again = open_picture(tmp_path / f"out{extension}")
     assert again.orientation == 1
     assert again.icc_profile == SRGB
+
+
+IPTC = b"\x1c\x02\x78\x00\x05Words\x1c\x02\x74\x00\x03Me!"
+
+
+def with_iptc():
+    """A JPEG with a caption and a copyright, as Photoshop writes them."""
+    body = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(IPTC)) + IPTC + bytes(len(IPTC) % 2)
+    segment = b"\xff\xed" + struct.pack(">H", len(body) + 2) + body
+    data = encoded(Image.new("RGB", (16, 8)), "JPEG")
+    return data[:2] + segment + data[2:]
+
+
+@pytest.mark.parametrize("extension", [".png", ".tif", ".jpg"])
+def test_iptc_survives_where_the_format_knows_it(tmp_path, extension):
+    save_picture(open_picture(with_iptc()), tmp_path / f"out{extension}")
+    assert open_picture(tmp_path / f"out{extension}").iptc == IPTC
+    if extension == ".jpg":
+        with Image.open(tmp_path / "out.jpg") as saved:
+            assert saved.info["photoshop"][0x0404] == IPTC
+
+
+def test_stripping_leaves_the_colours_only(tmp_path):
+    data = encoded(Image.new("RGB", (16, 8)), "JPEG", exif=exif_with(6), icc_profile=SRGB, xmp=XMP)
+    save_picture(open_picture(data).stripped(), tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as saved:
+        saved.load()
+        assert saved.size == (8, 16)  # upright all the same
+        assert set(saved.info) == {"icc_profile"}
+    stripped = open_picture(with_iptc()).stripped()
+    assert (stripped.exif, stripped.xmp, stripped.iptc) == (None, None, None)
 
 
 def test_only_the_orientation_of_the_exif_block_changes():
@@ -333,7 +442,7 @@ def bad_files():
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "green", "blue")]
     many = {"save_all": True, "append_images": frames[1:]}
     jpeg, png = encoded(photo, "JPEG"), encoded(photo, "PNG")
-    too_large = f"has more than {MAX_PIXELS // 10**6} megapixels: cut it into parts first"
+    limit = MAX_PIXELS // 10**6
     return {
         "cut.jpg": (jpeg[: len(jpeg) // 2], "is damaged or cut short (image file is truncated"),
         "cut.png": (png[: len(png) // 2], "is damaged or cut short ("),
@@ -356,8 +465,11 @@ def bad_files():
             encoded(Image.new("I", (4, 4), -5), "TIFF"),
             "has samples outside 0 to 65535: convert it to 8 or 16 bits first",
         ),
-        "bomb.png": (png_header(50_000, 50_000), too_large),
-        "large.png": (png_header(MAX_PIXELS // 1000 + 1, 1000), too_large),
+        "bomb.png": (
+            png_header(50_000, 50_000),
+            f"has 2500 megapixels, more than {limit}: raise the limit, or cut it up",
+        ),
+        "large.png": (png_header(MAX_PIXELS // 1000 + 1000, 1000), f"has {limit + 1} megapixels, more than {limit}:"),
     }
 
 
@@ -382,6 +494,14 @@ def test_damage_of_any_kind_ends_in_a_picture_or_a_picture_error(file_format):
             damaged[place] = rng.integers(256)
         with contextlib.suppress(PictureError):  # and nothing else
             assert open_picture(bytes(damaged)).pixels.shape[2] == 3
+
+
+def test_the_limit_of_size_can_be_set():
+    assert open_picture(Image.new("L", (10, 10)), max_pixels=100).pixels.shape == (10, 10, 3)
+    with pytest.raises(PictureError, match=r"has 0\.00011 megapixels, more than 0\.0001:"):
+        open_picture(Image.new("L", (10, 11)), max_pixels=100)
+    with pytest.raises(PictureError, match="cut short"):  # the header passes, beyond Pillow's own limit, too
+        open_picture(png_header(20_000, 20_000), max_pixels=500_000_000)
 
 
 def test_large_but_allowed_pictures_raise_no_warning():
@@ -423,6 +543,7 @@ def test_other_objects_are_a_type_error():
 
 
 GRAY16 = Picture(np.zeros((4, 4, 3), np.uint16), gray=True, bit_depth=16)
+CLEAR16 = Picture(np.zeros((4, 4, 3), np.uint16), alpha=np.zeros((4, 4), np.uint16), gray=True, bit_depth=16)
 COLOUR = Picture(np.zeros((4, 4, 3), np.uint8))
 CLEAR = Picture(np.zeros((4, 4, 3), np.uint8), alpha=np.zeros((4, 4), np.uint8))
 LONG = Picture(np.zeros((1, 20_000, 3), np.uint8))
@@ -432,14 +553,15 @@ LONG = Picture(np.zeros((1, 20_000, 3), np.uint8))
     ("picture", "name", "words"),
     [
         (COLOUR, "out.gif", "has an extension that cannot be written: use one of " + ", ".join(SAVE_EXTENSIONS)),
-        (COLOUR, "out.avif", "has an extension that cannot be written: use one of .png"),
         (COLOUR, "out", "has an extension that cannot be written: use one of .png"),
         (COLOUR, "nowhere/out.png", "cannot be written: make the folder "),
         (COLOUR, "folder.png", "is a folder: give the name of a file"),
         (CLEAR, "out.jpg", "cannot be written: JPEG holds no transparency; use .png, .webp or .tif"),
         (GRAY16, "out.jpg", "cannot be written: its format holds 8 bits, not 16; use .png or .tif"),
+        (GRAY16, "out.avif", "cannot be written: its format holds 8 bits, not 16; use .png or .tif"),
         (GRAY16, "out.webp", "cannot be written: its format holds 8 bits, not 16; use .png or .tif"),
         (LONG, "out.webp", "cannot be written ("),
+        (CLEAR16, "out.tif", "cannot be written: few programs read gray TIFFs of 16 bits with alpha; use .png"),
     ],
 )
 def test_impossible_targets_are_refused(tmp_path, picture, name, words):
@@ -463,6 +585,12 @@ def test_a_failure_leaves_the_old_file_and_no_stray_one(tmp_path, monkeypatch, e
         save_picture(COLOUR, path)
     assert path.read_bytes() == b"the old picture"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_replaced(tmp_path):
+    (tmp_path / ".driftrec-out.png.part").write_bytes(b"half a picture")
+    save_picture(COLOUR, tmp_path / "out.png")
+    assert list(tmp_path.iterdir()) == [tmp_path / "out.png"]
 
 
 def test_saving_replaces_and_leaves_ordinary_permissions(tmp_path):

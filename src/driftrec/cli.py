@@ -5,7 +5,8 @@ needs PyTorch.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -50,6 +51,16 @@ class ConsistencyOption(StrEnum):
     auto = "auto"
     on = "on"
     off = "off"
+
+
+class FormatOption(StrEnum):
+    """File formats of results."""
+
+    png = "png"
+    webp = "webp"
+    tiff = "tiff"
+    avif = "avif"
+    jpeg = "jpeg"
 
 
 class DeviceOption(StrEnum):
@@ -134,18 +145,32 @@ def restore(
         DeviceOption, typer.Option(help="Where the network runs.  auto: the fastest that is installed.")
     ] = DeviceOption.auto,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.  Default: all cores.")] = None,
+    file_format: Annotated[
+        FormatOption | None,
+        typer.Option("--format", help="Kind of results.  Default: png, or what -o names.  avif and jpeg are lossy."),
+    ] = None,
+    bits: Annotated[int | None, typer.Option(help="Bits per sample, 8 or 16.  Default: the input's.")] = None,
+    strip: Annotated[bool, typer.Option("--strip", help="Leave EXIF, XMP and IPTC out; colour profiles stay.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist already.")] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave results that exist; so a stopped run goes on.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="One line of JSON for each picture: what became of it.")
+    ] = None,
+    max_megapixels: Annotated[float, typer.Option(min=0.001, help="Larger pictures are refused.")] = 178,
 ) -> None:
     """Restore pictures.  Results are PNG files unless -o names another kind; inputs are never changed."""
+    from driftrec.batch import run
     from driftrec.jobs import plan
     from driftrec.restorer import Restorer
 
     besides = [*(DEVIATIONS if uncertainty else ()), *([PAGE] if compare else ())]
     if samples is None:
         samples = 4 if uncertainty else 1
+    suffix = f".{file_format.value if file_format else 'png'}"
+    existing = "replace" if overwrite else "skip" if skip_existing else "refuse"
     try:
-        jobs = plan(inputs, output, overwrite=overwrite, besides=besides)
-        restorer = Restorer(model, threads=threads, device=device.value)
         if mode is ModeOption.faithful and steps not in (None, 1, 2, 4, 8):
             raise ValueError("--mode faithful takes --steps 1, 2, 4 or 8: so many views are averaged")
         if mode is ModeOption.decode and steps is not None:
@@ -154,37 +179,64 @@ def restore(
             raise ValueError("only --mode natural draws samples: leave --samples and --uncertainty out")
         if uncertainty and samples < 2:
             raise ValueError("--uncertainty compares samples: take --samples 2 or more")
-    except ValueError as error:
+        if overwrite and skip_existing:
+            raise ValueError("--overwrite and --skip-existing exclude each other: say one of them")
+        if bits not in (None, 8, 16):
+            raise ValueError(f"--bits is 8 or 16, not {bits}")
+        jobs = plan(inputs, output, existing=existing, besides=besides, suffix=suffix)
+        _check_formats(jobs, file_format, bits)
+        restorer = Restorer(model, threads=threads, device=device.value)
+        lines = report.open("w", encoding="utf-8") if report else None
+    except (ValueError, OSError) as error:
         _stop(error)
-    failures = 0
-    for number, job in enumerate(jobs, start=1):
+
+    number = 0
+
+    def work(job: "Job") -> "Restored":
         label = f"[{number}/{len(jobs)}] {job.source.name}" if len(jobs) > 1 else job.source.name
-        try:
-            job.target.parent.mkdir(parents=True, exist_ok=True)
-            with _bar(label) as advance:
-                restored = restorer.restore(
-                    job.source,
-                    mode=mode.value,
-                    steps=steps,
-                    seed=seed,
-                    samples=samples,
-                    consistent=consistent.value,
-                    strength=strength,
-                    force=force,
-                    progress=advance,
-                )
-                restored.save(job.target)
-                if uncertainty:
-                    _save_deviation(job, restored)
-                if compare:
-                    _save_page(job, restored)
-        except (ValueError, OSError, MemoryError) as error:
-            failures += 1
-            _complain(error)
-            continue
-        out.print(f"{job.source} → {job.target}  {restored.summary()}", highlight=False, markup=False, soft_wrap=True)
-    if failures:
-        _stop(f"{failures} of {len(jobs)} pictures could not be restored")
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        with _bar(label) as advance:
+            restored = restorer.restore(
+                job.source,
+                mode=mode.value,
+                steps=steps,
+                seed=seed,
+                samples=samples,
+                consistent=consistent.value,
+                strength=strength,
+                force=force,
+                max_pixels=round(max_megapixels * 1e6),
+                progress=advance,
+            )
+            restored = restored.prepared(bits=bits, strip=strip)
+            restored.save(job.target)
+            if uncertainty:
+                _save_deviation(job, restored)
+            if compare:
+                _save_page(job, restored)
+        return restored
+
+    counts: Counter[str] = Counter()
+    try:
+        for number, outcome in enumerate(run(jobs, work), start=1):  # noqa: B007 (`work` shows it)
+            counts[outcome.status] += 1
+            if lines:
+                print(outcome.as_json(), file=lines, flush=True)
+            if outcome.restored:
+                line = f"{outcome.job.source} → {outcome.job.target}  {outcome.restored.summary()}"
+                out.print(line, highlight=False, markup=False, soft_wrap=True)
+            elif outcome.error:
+                _complain(outcome.error)
+    except KeyboardInterrupt:
+        _complain(f"stopped after {counts.total()} of {len(jobs)} pictures: --skip-existing goes on from here")
+        sys.exit(130)
+    finally:
+        if lines:
+            lines.close()
+    if counts["skipped"]:
+        out.print(f"{counts['skipped']} of {len(jobs)} results were there already", highlight=False, markup=False)
+    if counts["failed"]:
+        _stop(f"{counts['failed']} of {len(jobs)} pictures could not be restored")
 
 
 @app.command()
@@ -297,6 +349,17 @@ app.command()(benchmark)
 def main() -> None:
     """Entry point of the `driftrec` program."""
     app()
+
+
+def _check_formats(jobs: "Sequence[Job]", file_format: FormatOption | None, bits: int | None) -> None:
+    """Refuses, before any work, names that contradict --format, and 16 bits where the format has 8."""
+    extensions = {"tiff": (".tif", ".tiff"), "jpeg": (".jpg", ".jpeg")}
+    for job in jobs:
+        suffix = job.target.suffix.lower()
+        if file_format and suffix not in extensions.get(file_format.value, (f".{file_format.value}",)):
+            raise ValueError(f"{job.target} is not a name for {file_format.value}: leave --format out, or change it")
+        if bits == 16 and suffix not in (".png", ".tif", ".tiff"):
+            raise ValueError(f"{job.target} cannot hold 16 bits: use .png or .tif")
 
 
 def _save_deviation(job: "Job", restored: "Restored") -> None:

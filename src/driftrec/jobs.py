@@ -1,9 +1,11 @@
 """Which file becomes which: inputs as typed on a command line become (source, target) pairs, checked before work."""
 
+import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from driftrec.picture import SAVE_EXTENSIONS
 
@@ -12,6 +14,9 @@ PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp",
 
 TAG = "-restored"
 
+Existing: TypeAlias = Literal["refuse", "replace", "skip"]
+"""What to do where results exist already."""
+
 
 class JobError(ValueError):
     """The inputs and outputs asked for do not fit together; nothing has been done yet."""
@@ -19,10 +24,11 @@ class JobError(ValueError):
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to restore, and where the result goes."""
+    """One picture to restore, and where the result goes; `done` where it is there already and stays."""
 
     source: Path
     target: Path
+    done: bool = False
 
     def beside(self, ending: str) -> Path:
         """A further result: photo-restored.html beside photo-restored.png for ".html"."""
@@ -30,28 +36,37 @@ class Job:
 
 
 def plan(
-    inputs: Sequence[str], output: Path | None, *, overwrite: bool = False, besides: Sequence[str] = ()
+    inputs: Sequence[str],
+    output: Path | None,
+    *,
+    existing: Existing = "refuse",
+    besides: Sequence[str] = (),
+    suffix: str = ".png",
 ) -> list[Job]:
     """The jobs for files, folders and glob patterns.
 
     Without `output`, photo.jpg becomes photo-restored.png beside it, and a folder's pictures go to a new folder
-    beside it.  `output` is a file for one picture, a folder (made when needed) for several or when it exists or
-    has no suffix.  `besides` are the endings of further results, see `Job.beside`.  Raises JobError for inputs that do
-    not exist, for two inputs with one output, for outputs that are also inputs, and for existing outputs unless
-    `overwrite`.
+    beside it, in the same subfolders.  `output` is a file for one picture, a folder (made when needed) for several or
+    when it exists or has no suffix.  `besides` are the endings of further results, see `Job.beside`; `suffix` is that
+    of results whose names are made here.  Raises JobError for inputs that do not exist, for two inputs with one
+    output, for outputs that are also inputs, and for existing outputs unless `existing` says what to do with them.
     """
-    sources = [(path, root) for text in inputs for path, root in expand(text)]
-    single = len(sources) == 1 and sources[0][1] is None
-    jobs = [Job(source, _target(source, root, output, single)) for source, root in dict(sources).items()]
-    _check(jobs, overwrite, besides)
-    return jobs
+    found = {path: root for text in inputs for path, root in expand(text)}
+    sources = {path: root for path, root in found.items() if not _made_here(path, root, output)}
+    single = len(sources) == 1 and next(iter(sources.values())) is None
+    jobs = [Job(source, _target(source, root, output, single, suffix)) for source, root in sources.items()]
+    _check(jobs)
+    return [_with_results(job, existing, besides) for job in jobs]
 
 
 def expand(text: str) -> Iterable[tuple[Path, Path | None]]:
-    """(picture, folder it was found in when a folder was given) for one argument."""
+    """(picture, folder it was found in when a folder was given) for one argument.
+
+    Folders are searched with all their subfolders, but for hidden ones and links to folders.
+    """
     path = Path(text)
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
+        found = sorted(_pictures_below(path))
         if not found:
             raise JobError(f"{text} holds no pictures: give a folder with {', '.join(sorted(PICTURE_SUFFIXES))} files")
         return [(p, path) for p in found]
@@ -64,17 +79,34 @@ def expand(text: str) -> Iterable[tuple[Path, Path | None]]:
     return pictures
 
 
-def _target(source: Path, root: Path | None, output: Path | None, single: bool) -> Path:
+def _pictures_below(folder: Path) -> Iterable[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(place) / name
+            if path.suffix.lower() in PICTURE_SUFFIXES and not name.startswith(".") and path.is_file():
+                yield path
+
+
+def _made_here(source: Path, root: Path | None, output: Path | None) -> bool:
+    """A picture in an output folder inside the folder that is searched: the result of an earlier run."""
+    if root is None or output is None or output.resolve() in (root.resolve(), *root.resolve().parents):
+        return False
+    return source.resolve().is_relative_to(output.resolve())
+
+
+def _target(source: Path, root: Path | None, output: Path | None, single: bool, suffix: str) -> Path:
+    if root is not None:
+        base = root.resolve().with_name(root.resolve().name + TAG) if output is None else output
+        return base / source.relative_to(root).with_suffix(suffix)
     if output is None:
-        if root is None:
-            return source.with_name(source.stem + TAG + ".png")
-        return root.resolve().with_name(root.resolve().name + TAG) / (source.stem + ".png")
+        return source.with_name(source.stem + TAG + suffix)
     if single and output.suffix and not output.is_dir():
         return output
-    return output / (source.stem + ".png")
+    return output / (source.stem + suffix)
 
 
-def _check(jobs: list[Job], overwrite: bool, besides: Sequence[str]) -> None:
+def _check(jobs: list[Job]) -> None:
     sources = {job.source.resolve() for job in jobs}
     taken: dict[Path, Path] = {}
     for job in jobs:
@@ -85,9 +117,15 @@ def _check(jobs: list[Job], overwrite: bool, besides: Sequence[str]) -> None:
             raise JobError(f"{job.target} is also an input: choose another output")
         if job.target.suffix.lower() not in SAVE_EXTENSIONS:
             raise JobError(f"{job.target} has an extension that cannot be written: use {', '.join(SAVE_EXTENSIONS)}")
-        if job.target.is_dir() or job.target.parent.is_file():
+        if job.target.is_dir() or any(parent.is_file() for parent in job.target.parents):
             raise JobError(f"{job.target} cannot be written: choose another output")
-        for result in (job.target, *map(job.beside, besides)):
-            if result.exists() and not overwrite:
-                raise JobError(f"{result} exists: choose another output, or say --overwrite")
         taken[target] = job.source
+
+
+def _with_results(job: Job, existing: Existing, besides: Sequence[str]) -> Job:
+    """The job, done where it may be skipped."""
+    results = [job.target, *map(job.beside, besides)]
+    there = [result for result in results if result.exists()]
+    if there and existing == "refuse":
+        raise JobError(f"{there[0]} exists: choose another output, or say --overwrite or --skip-existing")
+    return replace(job, done=existing == "skip" and len(there) == len(results))

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
@@ -13,7 +13,7 @@ from PIL import Image
 
 from driftrec.jpeg import Cells, JpegError, Report, Verdict, decode, examine
 from driftrec.moments import Moments
-from driftrec.picture import Picture, Source, open_picture, save_picture
+from driftrec.picture import MAX_PIXELS, Picture, Source, open_picture, save_picture
 from driftrec.runtime import DEFAULT_MODEL, Network
 from driftrec.samplers import seeded_noise
 from driftrec.symmetry import VIEWS, averaged
@@ -61,7 +61,13 @@ class Restored:
             "leave": "left as it is",
         }[self.verdict]
         consistent = "" if self.consistent is None else f", consistent: {100 * self.consistent:.1f} % of coefficients"
-        return f"{width}×{height}  {work}, {self.seconds:.1f} s{consistent}  ({self.note})"
+        notes = "; ".join([self.note, *(f"left out: {what}" for what in self.picture.left_out)])
+        return f"{width}×{height}  {work}, {self.seconds:.1f} s{consistent}  ({notes})"
+
+    def prepared(self, *, bits: int | None = None, strip: bool = False) -> "Restored":
+        """The same, to be saved at 8 or 16 `bits` per sample (default: the input's); `strip` leaves metadata out."""
+        picture = self.picture if bits is None else self.picture.with_bits(bits)
+        return replace(self, picture=picture.stripped() if strip else picture)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the picture, losslessly unless the name ends in .jpg; see `driftrec.picture.save_picture`."""
@@ -98,6 +104,7 @@ class Restorer:
         consistent: Consistency = "auto",
         strength: float = 1.0,
         force: bool = False,
+        max_pixels: int = MAX_PIXELS,
         progress: Progress | None = None,
     ) -> Restored:
         """Restores one picture.
@@ -119,6 +126,7 @@ class Restorer:
                 file had been a JPEG before; "off" leaves the estimate free.
             strength: 0 gives the input, 1 the restoration, what is between blends them.
             force: restore also what looks clean or nearly lossless, with all the network's weight.
+            max_pixels: larger pictures are refused before they are decoded.
             progress: called with (done, total) as the work goes on.
 
         Raises PictureError (a ValueError) for what is not a picture, ValueError for options out of range, JpegError
@@ -131,7 +139,7 @@ class Restorer:
             raise ValueError(f"consistent must be 'auto', 'on' or 'off', not {consistent!r}")
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must lie between 0 and 1, got {strength}")
-        picture, data = _open(source)
+        picture, data = _open(source, max_pixels)
         label = os.fspath(source) if isinstance(source, str | os.PathLike) else "the picture given"
         start = time.perf_counter()
         report = examine(picture.pixels, data, history=mode != "decode")
@@ -274,13 +282,13 @@ def inspect(source: Source | Picture) -> Report:
     return examine(picture.pixels, data)
 
 
-def _open(source: Source | Picture) -> tuple[Picture, bytes | None]:
+def _open(source: Source | Picture, max_pixels: int = MAX_PIXELS) -> tuple[Picture, bytes | None]:
     """(the picture, the bytes of its file where the source holds them)."""
     if isinstance(source, Picture):
         return source, None
     if isinstance(source, Image.Image):
-        return open_picture(source), None
-    picture = open_picture(source)
+        return open_picture(source, max_pixels=max_pixels), None
+    picture = open_picture(source, max_pixels=max_pixels)
     if isinstance(source, bytes):
         return picture, source
     if isinstance(source, str | os.PathLike):

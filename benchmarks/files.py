@@ -1,0 +1,357 @@
+"""Files as people have them: which kinds are restored, what survives in which format, and what damage does.
+
+    python benchmarks/files.py kinds metadata fuzz       # all tables of docs/files.md, some minutes
+
+kinds makes one file of each kind and restores it with the shipped model.  metadata compares tags before and after with
+exiftool, an independent reader.  fuzz damages real JPEGs in thousands of seeded ways, and opens, inspects, restores
+(without the network, which sees pixels only) and saves each of them, in a process whose memory is watched.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import PIL
+from PIL import Image, ImageCms
+
+import driftrec
+from driftrec.picture import Picture, PictureError, save_picture
+
+ROOT = Path(__file__).parents[1]
+PHOTO = ROOT / "examples/casa-mila.jpg"
+IPTC = b"\x1c\x02\x78\x00\x07Caption\x1c\x02\x74\x00\x06Rights"
+VERDICTS = {"restore": "restored", "decode": "decoded", "leave": "left as it is"}
+SECONDS = 10
+"""A damaged file that takes longer counts as hanging."""
+
+
+def main() -> None:
+    options = read_options()
+    pages = {"kinds": kinds_page, "metadata": metadata_page, "fuzz": lambda: fuzz_page(options.count, options.seed)}
+    for what in options.what:
+        page = pages[what]()
+        print(page)
+        (options.docs / f"files_{what}.md").write_text(page, encoding="utf-8")
+
+
+# ------------------------------------------------------------------------------------------------------ kinds
+
+
+def kinds_page() -> str:
+    """A table: kind of file, and what became of it, in the program's own words."""
+    restorer = driftrec.Restorer(threads=2)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, kind, content in kinds():
+            path = Path(folder) / name
+            path.write_bytes(content)
+            try:
+                result = restorer.restore(path, mode="faithful")
+                target = path.with_suffix(".out.png")
+                result.save(target)
+                with Image.open(target) as image:
+                    outcome = f"{VERDICTS[result.verdict]} → {image.mode}, {image.width}×{image.height}"
+                words = "; ".join([result.note, *result.picture.left_out])
+            except PictureError as error:
+                outcome, words = "refused", str(error).replace(f"{path} ", "").replace(str(path), name)
+            rows.append(f"| {kind} | {outcome} | {words} |")
+    return "\n".join(["| file | outcome | in the program's words |", "| --- | --- | --- |", *rows]) + "\n"
+
+
+def kinds() -> Iterator[tuple[str, str, bytes]]:
+    """(name, kind, content), all made from the middle of one photo."""
+    photo = middle(160, 128)
+    gray = photo.convert("L")
+    alpha = photo.copy()
+    alpha.putalpha(gray)
+    deep = np.asarray(photo).astype(np.uint16) * 257
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    jpeg = encoded(photo, "JPEG", quality=20)
+
+    def two(file_format: str) -> bytes:
+        """A file of two pictures."""
+        return encoded(photo, file_format, save_all=True, append_images=[photo.rotate(180)])
+
+    for sampling in ("4:4:4", "4:2:2", "4:2:0"):
+        yield "a.jpg", f"JPEG {sampling}", encoded(photo, "JPEG", quality=20, subsampling=sampling)
+    yield "a.jpg", "JPEG, progressive", encoded(photo, "JPEG", quality=20, progressive=True)
+    yield "a.jpg", "JPEG, with restart markers", encoded(photo, "JPEG", quality=20, restart_marker_rows=1)
+    yield "a.jpg", "JPEG, gray", encoded(gray, "JPEG", quality=20)
+    yield "a.jpg", "JPEG, CMYK", encoded(photo.convert("CMYK"), "JPEG", quality=20)
+    yield "a.jpg", "JPEG, turned by EXIF", encoded(photo, "JPEG", quality=20, exif=turned)
+    yield "a.jpg", "JPEG, Display-P3 or another profile", encoded(photo, "JPEG", quality=20, icc_profile=profile())
+    yield "a.jpg", "JPEG, quality 98", encoded(photo, "JPEG", quality=98)
+    yield "a.jpg", "JPEG, saved twice", encoded(Image.open(BytesIO(jpeg)).crop((4, 4, 160, 128)), "JPEG", quality=60)
+    yield "a.jpg", "JPEG of several pictures (MPO: gain map, depth, second view)", two("MPO")
+    yield "a.png", "PNG", encoded(photo, "PNG")
+    yield "a.png", "PNG of a decoded JPEG", encoded(Image.open(BytesIO(jpeg)), "PNG")
+    yield "a.png", "PNG with alpha", encoded(alpha, "PNG")
+    yield "a.png", "PNG with a palette", encoded(photo.quantize(32), "PNG")
+    yield "a.png", "PNG, 16 bits, gray", encoded(Image.fromarray(deep[..., 0]), "PNG")
+    yield "a.png", "PNG, 16 bits, colour", deep_file(deep, ".png")
+    yield "a.tif", "TIFF, 16 bits, colour", deep_file(deep, ".tif")
+    yield "a.tif", "TIFF", encoded(photo, "TIFF")
+    yield "a.webp", "WebP", encoded(photo, "WEBP", quality=20)
+    yield "a.avif", "AVIF", encoded(photo, "AVIF", quality=20)
+    yield "a.bmp", "BMP", encoded(photo, "BMP")
+    yield "a.png", "1×1 pixel", encoded(photo.crop((0, 0, 1, 1)), "PNG")
+    yield "a.gif", "animation", two("GIF")
+    yield "a.tif", "TIFF of several pages", two("TIFF")
+    yield "a.jpg", "JPEG, cut short", jpeg[: len(jpeg) // 2]
+    yield "a.jpg", "empty file", b""
+    yield "a.jpg", "text with the name of a JPEG", b"Dear diary"
+    yield "a.jpg", "PNG with the name of a JPEG", encoded(photo, "PNG")
+    yield "a.jpg", "a JPEG that says it is 65 500 × 65 500", jpeg.replace(b"\x00\x80\x00\xa0", b"\xff\xdc\xff\xdc", 1)
+
+
+def middle(width: int, height: int) -> Image.Image:
+    """The middle of the photo, shrunk, so that nothing shows that it had been a JPEG."""
+    with Image.open(PHOTO) as file:
+        photo = file.reduce(3)
+        left, top = (photo.width - width) // 2, (photo.height - height) // 2
+        return photo.crop((left, top, left + width, top + height)).convert("RGB")
+
+
+def encoded(image: Image.Image, file_format: str, **options: object) -> bytes:
+    stream = BytesIO()
+    image.copy().save(stream, file_format, **options)  # saving leaves its settings behind in the image
+    return stream.getvalue()
+
+
+def deep_file(samples: np.ndarray, extension: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        save_picture(Picture(samples, bit_depth=16), Path(folder) / f"a{extension}")
+        return (Path(folder) / f"a{extension}").read_bytes()
+
+
+def profile() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+# --------------------------------------------------------------------------------------------------- metadata
+
+
+TAGS = {
+    "EXIF:Make": "EXIF: camera",
+    "EXIF:DateTimeOriginal": "EXIF: time of the picture",
+    "EXIF:GPSLatitude": "EXIF: place",
+    "EXIF:MakerNoteUnknownText": "EXIF: maker's note",
+    "XMP:Creator": "XMP: creator",
+    "IPTC:Caption-Abstract": "IPTC: caption",
+    "ICC_Profile:ProfileDescription": "ICC profile",
+}
+
+
+def metadata_page() -> str:
+    """A table: which tags exiftool finds in the result, in every format."""
+    if not shutil.which("exiftool"):
+        raise SystemExit("metadata needs exiftool: apt install libimage-exiftool-perl")
+    formats = (".png", ".tif", ".webp", ".avif", ".jpg")
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "source.jpg"
+        source.write_bytes(with_metadata())
+        before = tags_of(source)
+        restored = driftrec.restore(source, mode="decode")
+        after = {}
+        for extension in formats:
+            restored.save(Path(folder) / f"out{extension}")
+            after[extension] = tags_of(Path(folder) / f"out{extension}")
+    lines = [f"| tag | {' | '.join(formats)} |", f"| --- |{' --- |' * len(formats)}"]
+    for tag, name in TAGS.items():
+        cells = ["kept" if after[e].get(tag) == before[tag] else "changed" if tag in after[e] else "–" for e in formats]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    turned = [str(after[e].get("EXIF:Orientation", "none")) for e in formats]
+    lines.append(f"| EXIF: orientation, {before['EXIF:Orientation']} before | {' | '.join(turned)} |")
+    version = subprocess.run(["exiftool", "-ver"], capture_output=True, text=True, check=True).stdout.strip()
+    return (
+        "\n".join(lines)
+        + f"\n\nRead with exiftool {version} before and after `driftrec restore`; Pillow {PIL.__version__}.\n"
+    )
+
+
+def with_metadata() -> bytes:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Maker", 6
+    exif.get_ifd(0x8769).update({0x9003: "2020:01:02 03:04:05", 0x927C: b"a maker's note"})
+    exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 51.0, 29.6), 3: "E", 4: (2.0, 17.0, 40.2)})
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:creator><rdf:Seq><rdf:li>'
+        b"Someone</rdf:li></rdf:Seq></dc:creator></rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
+    body = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + len(IPTC).to_bytes(4, "big") + IPTC + bytes(len(IPTC) % 2)
+    segment = b"\xff\xed" + (len(body) + 2).to_bytes(2, "big") + body
+    data = encoded(middle(96, 64), "JPEG", quality=30, exif=exif, xmp=xmp, icc_profile=profile())
+    return data[:2] + segment + data[2:]
+
+
+def tags_of(path: Path) -> dict[str, object]:
+    text = subprocess.run(["exiftool", "-j", "-G0", "-a", "-U", str(path)], capture_output=True, text=True, check=True)
+    return json.loads(text.stdout)[0]
+
+
+# ------------------------------------------------------------------------------------------------------ fuzz
+
+
+Damage = Callable[[bytearray, np.random.Generator], bytes]
+
+
+def cut(data: bytearray, rng: np.random.Generator) -> bytes:
+    return bytes(data[: rng.integers(len(data))])
+
+
+def flip(data: bytearray, rng: np.random.Generator) -> bytes:
+    for place in rng.integers(0, len(data), rng.integers(1, 20)):
+        data[place] ^= 1 << int(rng.integers(8))
+    return bytes(data)
+
+
+def flip_header(data: bytearray, rng: np.random.Generator) -> bytes:
+    for place in rng.integers(2, min(len(data), 700), rng.integers(1, 6)):
+        data[place] = int(rng.integers(256))
+    return bytes(data)
+
+
+def lose(data: bytearray, rng: np.random.Generator) -> bytes:
+    start = int(rng.integers(len(data)))
+    del data[start : start + int(rng.integers(1, 400))]
+    return bytes(data)
+
+
+def repeat(data: bytearray, rng: np.random.Generator) -> bytes:
+    start, length = int(rng.integers(len(data))), int(rng.integers(1, 400))
+    data[start:start] = data[start : start + length]
+    return bytes(data)
+
+
+def zero(data: bytearray, rng: np.random.Generator) -> bytes:
+    start, length = int(rng.integers(2, len(data))), int(rng.integers(1, 400))
+    data[start : start + length] = bytes(len(data[start : start + length]))
+    return bytes(data)
+
+
+def mark(data: bytearray, rng: np.random.Generator) -> bytes:
+    """Markers where none belong: new frames, tables, restarts, ends."""
+    for place in rng.integers(2, len(data) - 1, 3):
+        data[place : place + 2] = bytes([0xFF, int(rng.integers(0xC0, 0xFF))])
+    return bytes(data)
+
+
+DAMAGES: dict[str, Damage] = {
+    "cut short": cut,
+    "bits flipped": flip,
+    "bytes of the header changed": flip_header,
+    "a piece lost": lose,
+    "a piece repeated": repeat,
+    "a piece zeroed": zero,
+    "markers scattered": mark,
+}
+
+
+def fuzz_page(count: int, seed: int) -> str:
+    """A table: each kind of damage, and how often it ended in which way; fails when one ended in neither way."""
+    began = time.perf_counter()
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        counts, megabytes, longest = pool.apply(fuzz, (count, seed))
+    lines = ["| damage | restored | refused | anything else |", "| --- | ---: | ---: | ---: |"]
+    for name in DAMAGES:
+        ends = [counts[name, end] for end in ("restored", "refused", "else")]
+        lines.append(f"| {name} | {' | '.join(map(str, ends))} |")
+    total = sum(counts.values())
+    minutes = (time.perf_counter() - began) / 60
+    note = (
+        f"{total} damaged files, seed {seed}; memory grew by {megabytes:.0f} MB, the slowest took {longest:.1f} s, "
+        f"all of them {minutes:.1f} minutes. Refused: one sentence that names the file; anything else would be an "
+        "error of another kind, or more than ten seconds."
+    )
+    page = "\n".join(lines) + f"\n\n{note}\n"
+    if wrong := sum(n for (_, end), n in counts.items() if end == "else"):
+        raise SystemExit(f"{page}\n{wrong} files ended in neither way")
+    return page
+
+
+def fuzz(count: int, seed: int) -> tuple[Counter[tuple[str, str]], float, float]:
+    """((damage, end) -> files, growth of memory in MB, longest seconds)."""
+    restorer = driftrec.Restorer(threads=1)
+    sources = seeds()
+    rng = np.random.default_rng(seed)
+    counts: Counter[tuple[str, str]] = Counter()
+    signal.signal(signal.SIGALRM, _too_long)
+    before, longest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(count):
+            name = list(DAMAGES)[number % len(DAMAGES)]
+            data = DAMAGES[name](bytearray(sources[number % len(sources)]), rng)
+            source = Path(folder) / "damaged.jpg"
+            source.write_bytes(data)
+            began = time.perf_counter()
+            end = _end(restorer, source, Path(folder) / "out.png")
+            longest = max(longest, time.perf_counter() - began)
+            if source.read_bytes() != data:
+                end = "else"
+            counts[name, end] += 1
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return counts, grown * 1.024e-3, longest
+
+
+def seeds() -> list[bytes]:
+    """Real JPEGs of many makes, small ones so that thousands are quick."""
+    photo = middle(96, 80)
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Maker", 6
+    return [
+        encoded(photo, "JPEG", quality=30),
+        encoded(photo, "JPEG", quality=75, subsampling="4:4:4", exif=exif, icc_profile=profile()),
+        encoded(photo, "JPEG", quality=50, progressive=True),
+        encoded(photo, "JPEG", quality=50, optimize=True, subsampling="4:2:2"),
+        encoded(photo, "JPEG", quality=20, restart_marker_rows=1),
+        encoded(photo.convert("L"), "JPEG", quality=40),
+        encoded(photo.convert("CMYK"), "JPEG", quality=40),
+        encoded(photo, "MPO", save_all=True, append_images=[photo]),
+        with_metadata(),
+    ]
+
+
+def _end(restorer: driftrec.Restorer, source: Path, target: Path) -> str:
+    signal.alarm(SECONDS)
+    try:
+        driftrec.inspect(source).facts()
+        restorer.restore(source, mode="decode").save(target)
+    except PictureError as error:
+        return "refused" if "\n" not in str(error) and str(source) in str(error) else "else"
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return "else"
+    finally:
+        signal.alarm(0)
+    return "restored"
+
+
+def _too_long(*_: object) -> None:
+    raise TimeoutError(f"more than {SECONDS} s")
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="+", choices=["kinds", "metadata", "fuzz"])
+    parser.add_argument("--count", type=int, default=7000, help="damaged files")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="folder of the tables")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

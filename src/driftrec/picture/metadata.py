@@ -1,0 +1,149 @@
+"""EXIF, XMP and IPTC: read from any file, made true of the restored picture, and written into any other."""
+
+import contextlib
+import re
+import struct
+from typing import Any
+
+from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
+
+from driftrec.picture.quiet import quiet
+from driftrec.picture.value import Picture
+
+_ORIENTATION = int(ExifTags.Base.Orientation)
+_SHORT = 3  # TIFF's number for a 16-bit integer
+_IPTC_RESOURCE = 0x0404  # Photoshop's number for IPTC records
+_IPTC_TAG = 33723
+_PNG_IPTC = "Raw profile type iptc"
+
+# In a TIFF, EXIF shares one directory with the layout of the pixels; these tags describe the picture, not the file.
+_DESCRIPTIVE = (
+    ExifTags.Base.ImageDescription,
+    ExifTags.Base.Make,
+    ExifTags.Base.Model,
+    ExifTags.Base.XResolution,
+    ExifTags.Base.YResolution,
+    ExifTags.Base.ResolutionUnit,
+    ExifTags.Base.Software,
+    ExifTags.Base.DateTime,
+    ExifTags.Base.Artist,
+    ExifTags.Base.Copyright,
+)
+
+
+def read_orientation(image: Image.Image) -> int:
+    """Return the orientation, 1 to 8, that EXIF or XMP ask for; 1 where they are absent or broken."""
+    with contextlib.suppress(Exception):  # broken metadata must not cost the picture
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        if orientation in range(1, 9):
+            return int(orientation)
+    return 1
+
+
+def read_exif(image: Image.Image) -> bytes | None:
+    """Return the EXIF block as the file has it, or one made from the descriptive tags of a TIFF."""
+    if isinstance(block := image.info.get("exif"), bytes):
+        return block.removeprefix(b"Exif\x00\x00")
+    with contextlib.suppress(Exception):  # as above
+        if len(tags := _descriptive(image.getexif())):
+            return tags.tobytes().removeprefix(b"Exif\x00\x00")
+    return None
+
+
+def _descriptive(tags: Image.Exif) -> Image.Exif:
+    """Return the tags that describe the picture, with those of the camera and of the place."""
+    kept = Image.Exif()
+    kept.update({int(tag): tags[tag] for tag in _DESCRIPTIVE if tag in tags})
+    for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        if described := tags.get_ifd(ifd):
+            kept[int(ifd)] = described
+    return kept
+
+
+def read_iptc(image: Image.Image) -> bytes | None:
+    """Return the IPTC records (IIM) of a JPEG, PNG or TIFF."""
+    with contextlib.suppress(Exception):  # broken metadata must not cost the picture
+        if isinstance(resources := image.info.get("photoshop"), dict):
+            return resources.get(_IPTC_RESOURCE)
+        if isinstance(text := image.info.get(_PNG_IPTC), str):
+            return bytes.fromhex("".join(text.split()[2:]))
+        if image.format == "TIFF":
+            records = image.getexif().get(_IPTC_TAG)
+            return records if isinstance(records, bytes) else None
+    return None
+
+
+def upright_exif(block: bytes | None) -> bytes | None:
+    """Return the EXIF block with orientation 1, every other byte as it was; None if it cannot be parsed.
+
+    The tag is overwritten where it stands: writing the block anew would move what makers' notes point at.
+    """
+    if block is None or block[:2] not in (b"II", b"MM"):
+        return None
+    order, patched = "<" if block[:2] == b"II" else ">", bytearray(block)
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", block, 4)
+        (count,) = struct.unpack_from(f"{order}H", block, directory)
+        for entry in range(directory + 2, directory + 2 + 12 * count, 12):
+            if struct.unpack_from(f"{order}H", block, entry) == (_ORIENTATION,):
+                struct.pack_into(f"{order}HIHH", patched, entry + 2, _SHORT, 1, 1, 0)
+    except struct.error:
+        return None
+    return bytes(patched)
+
+
+def upright_xmp(packet: bytes) -> bytes:
+    """Return the XMP packet with orientation 1."""
+    return re.sub(rb'(tiff:Orientation(?:="|>))[2-8]', rb"\g<1>1", packet)
+
+
+def metadata_options(picture: Picture, file_format: str) -> dict[str, Any]:
+    """Return the metadata of the picture as the options of Pillow's encoder of that format."""
+    options: dict[str, Any] = {}
+    if picture.icc_profile and not (picture.gray and file_format == "WEBP"):  # WebP has no gray for it to describe
+        options["icc_profile"] = picture.icc_profile
+    if file_format == "TIFF":
+        return options | {"exif": _tiff_tags(picture)}
+    if picture.exif:
+        options["exif"] = (b"Exif\x00\x00" if file_format == "JPEG" else b"") + picture.exif
+    if file_format == "PNG":
+        options["pnginfo"] = _png_texts(picture)
+        return options
+    if picture.xmp:
+        options["xmp"] = picture.xmp
+    if picture.iptc and file_format == "JPEG":
+        options["extra"] = _photoshop_segment(picture.iptc)
+    return options
+
+
+def _png_texts(picture: Picture) -> PngInfo:
+    """Return XMP and IPTC as PNG's text chunks, where exiftool and ImageMagick look for them."""
+    texts = PngInfo()
+    if picture.xmp:
+        texts.add_itxt("XML:com.adobe.xmp", picture.xmp.decode("utf-8", "replace"))
+    if picture.iptc:
+        digits = picture.iptc.hex()
+        lines = "\n".join(digits[i : i + 72] for i in range(0, len(digits), 72))
+        texts.add_text(_PNG_IPTC, f"\niptc\n{len(picture.iptc):8}\n{lines}\n", zip=True)
+    return texts
+
+
+def _photoshop_segment(iptc: bytes) -> bytes:
+    """Return the APP13 segment of a JPEG that holds IPTC records, or nothing where they do not fit into one."""
+    padded = iptc + bytes(len(iptc) % 2)
+    body = b"Photoshop 3.0\x008BIM" + struct.pack(">HHI", _IPTC_RESOURCE, 0, len(iptc)) + padded
+    return b"\xff\xed" + struct.pack(">H", len(body) + 2) + body if len(body) <= 65_533 else b""
+
+
+def _tiff_tags(picture: Picture) -> bytes:
+    """Return EXIF, XMP and IPTC as one block, for they share the directory of a TIFF."""
+    tags = Image.Exif()
+    with quiet():
+        tags.load(picture.exif or b"")
+        tags = _descriptive(tags)
+    if picture.xmp:
+        tags[int(ExifTags.Base.XMLPacket)] = picture.xmp
+    if picture.iptc:
+        tags[_IPTC_TAG] = picture.iptc
+    return tags.tobytes()

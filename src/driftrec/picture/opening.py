@@ -1,0 +1,178 @@
+"""Opening: any file of the world becomes a picture, or one sentence."""
+
+import contextlib
+import os
+from io import BytesIO
+from pathlib import Path
+from typing import IO, TypeAlias
+
+import numpy as np
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from driftrec.picture.deep import read_deep
+from driftrec.picture.metadata import read_exif, read_iptc, read_orientation, upright_exif, upright_xmp
+from driftrec.picture.quiet import quiet
+from driftrec.picture.value import Picture, PictureError
+
+Source: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image
+"""What ``open_picture`` takes: a path, the bytes of a file, a binary file object, or a Pillow image."""
+
+MAX_PIXELS = 178_000_000
+"""The largest picture that is opened unless more is asked for; restoring it takes some 15 GB of memory."""
+
+_DEEP_GRAY = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
+_GRAY = frozenset({"1", "L", "LA", "La"}) | _DEEP_GRAY
+_COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"})
+
+
+def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Open a picture of any format and mode that Pillow reads, its pixels in file order.
+
+    Palettes become RGB, CMYK becomes sRGB through its profile, transparent colours become alpha; 16 bits per sample
+    stay.  Of a camera's multi-picture JPEG (MPO) the first picture is taken, and the others (gain maps, depths, second
+    views) are named in ``Picture.left_out``.  TIFF is turned upright by Pillow's own decoder.
+
+    Arguments:
+        source: a path, the bytes of a file, a binary file object or a Pillow image (neither is closed).
+        max_pixels: larger pictures are refused before they are decoded.
+
+    Raises:
+        PictureError: the file is missing, a folder, unreadable, not a picture, damaged, cut short, empty, of a
+            mode that RGB cannot hold, animated or of several pages, or larger than `max_pixels`.
+        TypeError: the source is none of the above.
+    """
+    label = _label(source)
+    with quiet():
+        try:
+            with _header(source, label) as image:
+                return _decode(image, label, max_pixels)
+        except (PictureError, MemoryError):
+            raise
+        except PermissionError as error:
+            raise PictureError(f"{label} may not be read: ask its owner for permission") from error
+        except UnidentifiedImageError as error:
+            raise PictureError(f"{label} is not a picture: give a JPEG, PNG, WebP, TIFF or AVIF file") from error
+        except Exception as error:  # decoders answer damaged files with errors of every class
+            raise PictureError(f"{label} is damaged or cut short ({error}): get a whole copy of it") from error
+
+
+def _label(source: Source) -> str:
+    """Return what error messages call the source."""
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    if not isinstance(source, bytes | Image.Image) and not hasattr(source, "read"):
+        raise TypeError(f"a picture is a path, bytes, a file or a Pillow image, not {type(source).__name__}")
+    return str(getattr(source, "filename", "") or getattr(source, "name", "") or "the picture given")
+
+
+def _header(source: Source, label: str) -> contextlib.AbstractContextManager[Image.Image]:
+    """Return the source as a Pillow image whose pixels are not decoded yet."""
+    if isinstance(source, Image.Image):
+        return contextlib.nullcontext(source)
+    if isinstance(source, bytes):
+        return Image.open(BytesIO(source))
+    if not isinstance(source, str | os.PathLike):
+        return Image.open(source)
+    path = Path(source)
+    if path.is_dir():
+        raise PictureError(f"{label} is a folder: give the pictures in it one by one")
+    if not path.exists():
+        raise PictureError(f"{label} does not exist: check the name and the folder")
+    return Image.open(path)
+
+
+def _decode(image: Image.Image, label: str, max_pixels: int) -> Picture:
+    """Decode an opened Pillow image."""
+    _refuse(image, label, max_pixels)
+    deep = read_deep(image)  # before Pillow halves the samples
+    image.load()  # before the metadata: some formats keep theirs behind the pixels
+    pixels, alpha = _samples(image, label) if deep is None else _split(deep)
+    xmp = image.info.get("xmp")
+    return Picture(
+        pixels=pixels,
+        alpha=alpha,
+        gray=image.mode in _GRAY if deep is None else deep.shape[2] == 2,
+        bit_depth=16 if pixels.dtype == np.uint16 else 8,
+        orientation=read_orientation(image),
+        exif=upright_exif(read_exif(image)),
+        icc_profile=None if image.mode == "CMYK" else image.info.get("icc_profile") or None,
+        xmp=upright_xmp(xmp) if isinstance(xmp, bytes) else None,
+        iptc=read_iptc(image),
+        source_format=image.format,
+        left_out=_left_out(image),
+    )
+
+
+def _left_out(image: Image.Image) -> tuple[str, ...]:
+    """What the file holds beside the picture, in words."""
+    if image.format == "MPO" and (frames := getattr(image, "n_frames", 1)) > 1:
+        others = "other picture" if frames == 2 else f"{frames - 1} other pictures"
+        return (f"the {others} of this multi-picture file (gain map, depth or second view)",)
+    return ()
+
+
+def _refuse(image: Image.Image, label: str, max_pixels: int) -> None:
+    """Raise PictureError for what the header already shows to be out of reach."""
+    width, height = image.size
+    if 0 in image.size:
+        raise PictureError(f"{label} is {width} × {height} pixels: give a picture that is not empty")
+    if width * height > max_pixels:
+        size, limit = (f"{n / 1e6:.0f}" if n > 1e7 else f"{n / 1e6:.3g}" for n in (width * height, max_pixels))
+        raise PictureError(f"{label} has {size} megapixels, more than {limit}: raise the limit, or cut it up")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":
+        raise PictureError(f"{label} holds {frames} frames or pages: save the one to restore as a file of its own")
+    if image.mode not in _GRAY | _COLOUR:
+        raise PictureError(f"{label} has pixels of the kind {image.mode}: convert it to 8-bit RGB first")
+
+
+def _samples(image: Image.Image, label: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return pixels (H, W, 3), uint8 or uint16, and alpha (H, W) uint8 or None."""
+    if image.mode in _DEEP_GRAY:
+        return _three_channels(_deep_gray(image, label)), None
+    if image.mode == "CMYK":
+        image = _cmyk_to_srgb(image)
+    gray, transparent = image.mode in _GRAY, image.has_transparency_data
+    mode = ("L" if gray else "RGB") + ("A" if transparent else "")
+    samples = np.asarray(image if image.mode == mode else image.convert(mode))
+    if not transparent:
+        return (_three_channels(samples) if gray else samples), None
+    return _split(samples)
+
+
+def _split(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return (pixels (H, W, 3), alpha (H, W) or None) of samples (H, W, 2 to 4)."""
+    if samples.shape[2] == 3:
+        return samples, None
+    pixels, alpha = samples[..., :-1], samples[..., -1]
+    return (_three_channels(pixels[..., 0]) if pixels.shape[2] == 1 else pixels), alpha
+
+
+def _three_channels(gray: np.ndarray) -> np.ndarray:
+    """Return (H, W) as (H, W, 3) without a copy."""
+    return np.broadcast_to(gray[..., None], (*gray.shape, 3))
+
+
+def _deep_gray(image: Image.Image, label: str) -> np.ndarray:
+    """Return the samples (H, W) of a 16-bit or integer image as uint16."""
+    samples = np.asarray(image)
+    if samples.min() < 0 or samples.max() > 65535:
+        raise PictureError(f"{label} has samples outside 0 to 65535: convert it to 8 or 16 bits first")
+    return samples.astype(np.uint16)
+
+
+def _cmyk_to_srgb(image: Image.Image) -> Image.Image:
+    """Return a CMYK image as RGB, through its ICC profile where it has one that works."""
+    if profile := image.info.get("icc_profile"):
+        with contextlib.suppress(ImageCms.PyCMSError, OSError):
+            converted = ImageCms.profileToProfile(
+                image,
+                ImageCms.ImageCmsProfile(BytesIO(profile)),
+                ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")),
+                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                outputMode="RGB",
+                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            )
+            if converted is not None:
+                return converted
+    return image.convert("RGB")

@@ -1,0 +1,107 @@
+"""Saving: which format holds what, and files that are whole or not there."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from driftrec.picture.deep import write_png, write_tiff
+from driftrec.picture.metadata import metadata_options
+from driftrec.picture.value import Picture, PictureError
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """A file format that pictures are saved in, and what it can hold."""
+
+    file_format: str
+    options: dict[str, Any]
+    alpha: bool = True
+    deep: bool = True  # 16 bits per sample
+
+
+_PNG = _Encoder("PNG", {})
+_TIFF = _Encoder("TIFF", {"compression": "raw"})  # Pillow's compressed TIFF cannot hold the EXIF directory
+_WEBP = _Encoder("WEBP", {"lossless": True, "exact": True}, deep=False)
+_JPEG = _Encoder("JPEG", {"quality": 95, "subsampling": "4:4:4"}, alpha=False, deep=False)
+
+_AVIF = _Encoder("AVIF", {"quality": 95, "subsampling": "4:4:4"}, deep=False)  # off by some levels even at 100
+
+_ENCODERS = {
+    ".png": _PNG,
+    ".webp": _WEBP,
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".avif": _AVIF,
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+}
+
+SAVE_EXTENSIONS = tuple(_ENCODERS)
+"""The extensions that ``save_picture`` knows; all are lossless but .avif, .jpg and .jpeg."""
+
+
+def save_picture(picture: Picture, path: str | os.PathLike[str]) -> None:
+    """Save a picture upright, in the format that the extension names, with all its metadata.
+
+    .png, .webp, .tif and .tiff are lossless; .avif, .jpg and .jpeg are written at quality 95 without chroma
+    subsampling.  A gray picture stays gray (WebP and AVIF hold it as three equal channels).  IPTC records, of which
+    WebP and AVIF know nothing, are left out there.  The file is written
+    under a temporary name in the same folder and then renamed: whatever fails, an older file stays as it was.
+
+    Raises:
+        PictureError: the extension is unknown, the folder missing, the path a folder, the file not writable, or
+            the format cannot hold the picture (alpha in JPEG, 16 bits in JPEG, WebP or AVIF, too many pixels).
+    """
+    target = Path(path)
+    encoder = _encoder(picture, target)
+    options = encoder.options | metadata_options(picture, encoder.file_format)
+    try:
+        with written_whole(target) as stream:
+            if picture.bit_depth == 16 and not (picture.gray and picture.alpha is None):
+                write = write_tiff if encoder is _TIFF else write_png
+                write(picture.samples(), stream, options)
+            else:
+                picture.to_pil().save(stream, encoder.file_format, **options)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise PictureError(f"{target} cannot be written ({error}): try another folder or .png") from error
+
+
+def _encoder(picture: Picture, target: Path) -> _Encoder:
+    """Return the encoder that the extension names, once it is sure that it can do its work."""
+    encoder = _ENCODERS.get(target.suffix.lower())
+    if encoder is None:
+        known = ", ".join(SAVE_EXTENSIONS)
+        raise PictureError(f"{target} has an extension that cannot be written: use one of {known}")
+    if not target.parent.is_dir():
+        raise PictureError(f"{target} cannot be written: make the folder {target.parent} first")
+    if target.is_dir():
+        raise PictureError(f"{target} is a folder: give the name of a file")
+    if picture.alpha is not None and not encoder.alpha:
+        raise PictureError(f"{target} cannot be written: JPEG holds no transparency; use .png, .webp or .tif")
+    if picture.bit_depth == 16 and not encoder.deep:
+        raise PictureError(f"{target} cannot be written: its format holds 8 bits, not 16; use .png or .tif")
+    if picture.bit_depth == 16 and encoder is _TIFF and picture.gray and picture.alpha is not None:
+        raise PictureError(f"{target} cannot be written: few programs read gray TIFFs of 16 bits with alpha; use .png")
+    return encoder
+
+
+@contextlib.contextmanager
+def written_whole(target: Path) -> Iterator[IO[bytes]]:
+    """Give a stream whose content becomes the target at the end, or vanishes if anything fails.
+
+    What a killed process left of the same target is replaced.
+    """
+    part = target.with_name(f".driftrec-{target.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        with part.open("x+b") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

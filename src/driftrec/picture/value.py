@@ -1,0 +1,143 @@
+"""The value: pixels, and all that must survive their restoration."""
+
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+from PIL import Image
+
+
+class PictureError(ValueError):
+    """A picture cannot be opened or saved; the message says what, which file, and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture and all that must survive its restoration.  Pixels are in file order, *not* turned upright.
+
+    Arguments:
+        pixels: RGB, (H, W, 3): uint8 in [0, 255], uint16 in [0, 65535] or float32 in [0, 1], all read-only by
+            convention.  The three channels of a gray picture are equal (and one array in memory when opened).
+        alpha: opacity, (H, W), uint8 in [0, 255] or uint16 in [0, 65535], or None.
+        gray: the file held one channel, and the saved one will.
+        bit_depth: bits per sample when saved, 8 or 16.
+        orientation: EXIF orientation, 1 to 8, that ``to_pil`` and ``save_picture`` apply.
+        exif: EXIF block (a TIFF header and its directories), its orientation set to 1, or None.
+        icc_profile: the ICC profile that the pixels are in, or None for sRGB.
+        xmp: XMP packet, its orientation set to 1, or None.
+        iptc: IPTC records (IIM), or None.
+        source_format: Pillow's name of the file's format ("JPEG", "MPO", "PNG", …), None if made in memory.
+        left_out: what the file holds and this value does not, in words for people.
+
+    Raises:
+        ValueError: arrays of other shapes or types, or options outside the ranges above.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None = None
+    gray: bool = False
+    bit_depth: int = 8
+    orientation: int = 1
+    exif: bytes | None = field(default=None, repr=False)
+    icc_profile: bytes | None = field(default=None, repr=False)
+    xmp: bytes | None = field(default=None, repr=False)
+    iptc: bytes | None = field(default=None, repr=False)
+    source_format: str | None = None
+    left_out: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        shape, dtype = self.pixels.shape, self.pixels.dtype
+        if len(shape) != 3 or shape[2] != 3 or 0 in shape:
+            raise ValueError(f"pixels must have the shape (H, W, 3), none of them 0, not {shape}")
+        if self.bit_depth not in _SAMPLE_TYPE:
+            raise ValueError(f"bit_depth must be 8 or 16, not {self.bit_depth}")
+        if dtype not in (_SAMPLE_TYPE[self.bit_depth], np.float32):
+            raise ValueError(f"pixels of bit depth {self.bit_depth} cannot be {dtype}; use float32 in [0, 1]")
+        if dtype == np.float32 and not np.isfinite(self.pixels).all():
+            raise ValueError("pixels must be finite")
+        if self.alpha is not None and (self.alpha.shape != shape[:2] or self.alpha.dtype not in (np.uint8, np.uint16)):
+            raise ValueError(f"alpha must be uint8 or uint16 of shape {shape[:2]}")
+        if self.orientation not in range(1, 9):
+            raise ValueError(f"orientation must be 1 to 8, not {self.orientation}")
+
+    def as_float(self) -> np.ndarray:
+        """Return the pixels as a float32 array (H, W, 3) in [0, 1], in file order."""
+        return _as_float(self.pixels)
+
+    def replace_pixels(self, restored: np.ndarray) -> Self:
+        """Return the same picture with other pixels: alpha, orientation and metadata stay.
+
+        Arguments:
+            restored: float32, (H, W, 3) in [0, 1], in file order; what lies outside is clipped at saving.
+
+        Raises:
+            ValueError: the shape differs from that of ``pixels``, or the values are not finite float32.
+        """
+        if restored.shape != self.pixels.shape:
+            raise ValueError(f"restored pixels have the shape {restored.shape}, not {self.pixels.shape}")
+        return replace(self, pixels=restored)
+
+    def with_bits(self, bit_depth: int) -> Self:
+        """Return the same picture, to be saved at 8 or 16 bits per sample."""
+        return self if bit_depth == self.bit_depth else replace(self, pixels=self.as_float(), bit_depth=bit_depth)
+
+    def stripped(self) -> Self:
+        """Return the same picture without EXIF, XMP and IPTC.  The ICC profile stays: it says what the colours are."""
+        return replace(self, exif=None, xmp=None, iptc=None)
+
+    def samples(self) -> np.ndarray:
+        """Return the upright samples as they are saved: (H, W), or (H, W, 2 to 4) with colour or alpha.
+
+        They are uint8 or uint16, by ``bit_depth``; floats are rounded to the nearest level.  Gray is the mean of the
+        channels: they are three estimates of the same number, and the mean is the best of them.
+        """
+        samples = self.pixels
+        if self.gray:
+            samples = samples.mean(axis=2) if samples.dtype == np.float32 else samples[..., 0]
+        samples = _round_to(self.bit_depth, samples)
+        if self.alpha is not None:
+            samples = np.dstack([samples, _round_to(self.bit_depth, self.alpha)])
+        return _upright(samples, self.orientation)
+
+    def to_pil(self) -> Image.Image:
+        """Return the picture upright, in mode L, LA, RGB, RGBA or I;16, without metadata.
+
+        16 bits stay only in gray without alpha: Pillow has no other image of them, so the rest becomes 8-bit.
+        """
+        if self.bit_depth == 16 and (self.alpha is not None or not self.gray):
+            return self.with_bits(8).to_pil()
+        return Image.fromarray(self.samples())
+
+
+_SAMPLE_TYPE = {8: np.uint8, 16: np.uint16}
+
+
+def _as_float(samples: np.ndarray) -> np.ndarray:
+    """Return samples as float32 in [0, 1]."""
+    if samples.dtype == np.float32:
+        return samples
+    return np.divide(samples, np.iinfo(samples.dtype).max, dtype=np.float32, order="C")
+
+
+def _round_to(bit_depth: int, samples: np.ndarray) -> np.ndarray:
+    """Return the samples as integers of that depth, floats and other depths rounded to the nearest level."""
+    if samples.dtype == _SAMPLE_TYPE[bit_depth]:
+        return samples
+    top = 2**bit_depth - 1
+    levels = _as_float(samples) * np.float32(top)
+    np.rint(levels, out=levels)
+    np.clip(levels, 0, top, out=levels)
+    return levels.astype(_SAMPLE_TYPE[bit_depth])
+
+
+def _upright(samples: np.ndarray, orientation: int) -> np.ndarray:
+    """Return a view of the array (H, W, …) as the EXIF orientation wants it seen.
+
+    The eight orientations are the symmetries of the square: 5 to 8 exchange rows and columns, and then the rows,
+    the columns, both or none of them are reversed.
+    """
+    if orientation >= 5:
+        samples = samples.swapaxes(0, 1)
+    rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
+    columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
+    return samples[rows, columns]
