@@ -6,7 +6,8 @@ from the file, d = √E[(x̂0 − y)²], and the noise-to-scale ratio to start f
 
     s = min(d²/level, s(start)).                                                                   (E15)
 
-A file that lost next to nothing starts below the grid's end, and keeps its faithful estimate.
+A file that lost next to nothing starts below the grid's end, and keeps its faithful estimate.  At the end the sample
+gets the low band of the faithful estimate (`driftrec.low_band`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from driftrec.grids import uniform_log_snr
+from driftrec.low_band import with_low_band
 from driftrec.process import OUVE, PaperProcess, process_from_card
 from driftrec.samplers import multistep
 from driftrec.types import Array, Denoise, Noise
@@ -69,14 +71,16 @@ class Plan:
         noise: Noise,
         evaluations: int | None = None,
     ) -> Iterator[Array]:
-        """Yields the faithful estimate and those of every step; the last one is the restoration.
+        """Yields the faithful estimate and those of every step; the last one, after (E16), is the restoration.
 
         Arguments: `denoise`, `y`, `noise` as for `driftrec.samplers.multistep`; `faithful`, E[x0 | y] of y's shape;
         `change` and `evaluations` as for `times`.
         """
         yield faithful
         if times := self.times(change, evaluations):
-            yield from multistep(denoise, y, self.process, times, noise=noise, mean=faithful, eta=self.eta)
+            estimates = multistep(denoise, y, self.process, times, noise=noise, mean=faithful, eta=self.eta)
+            for number, x0 in enumerate(estimates, start=1):
+                yield with_low_band(x0, faithful) if number == len(times) else x0
 
     def card(self) -> dict[str, Any]:
         """The plan as values for JSON; `plan_from_card` is the way back."""

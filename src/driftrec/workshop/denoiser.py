@@ -4,8 +4,8 @@ In the coordinates (r/k, s) of the theory, r = x − y and s = σ/k, the noisy r
 the process.  With S² = E[(x0 − y)²] the denoiser of the residual is (EDM, Karras et al. 2022, table 1, applied to
 the residual)
 
-    x̂0 − y = c_skip r/k + c_out F(c_in r/k, c_noise, y)                                            (E16)
-    c_skip = S²/(S² + s²),  c_out = s S/√(S² + s²),  c_in = 1/√(S² + s²),  c_noise = ¼ ln s        (E17)
+    x̂0 − y = c_skip r/k + c_out F(c_in r/k, c_noise, y)                                            (E17)
+    c_skip = S²/(S² + s²),  c_out = s S/√(S² + s²),  c_in = 1/√(S² + s²),  c_noise = ¼ ln s        (E18)
 
 As s → ∞: c_skip, c_in → 0 and c_out → S, so x̂0 − y = S F(0, ·, y) is plain L2 regression of the residual.  Such samples
 see a residual input of exact zeros, never noise.
@@ -45,7 +45,7 @@ class Denoiser(nn.Module):
 def loss(x0: Tensor, y: Tensor, estimate: Tensor, ratio: Tensor, floor: float) -> Tensor:
     """The denoising loss of each image, relative to what could be expected: (batch,).
 
-        loss_i = E‖x̂0 − x0‖² (1/S_i² + 1/s²)                                                       (E18)
+        loss_i = E‖x̂0 − x0‖² (1/S_i² + 1/s²)                                                       (E19)
 
     The squared error is divided by c_out² = s² S_i²/(s² + S_i²), with S_i² the image's own mean squared
     residual plus `floor`², instead of one S² for all.  At s = ∞ this is the squared error relative to the
