@@ -58,5 +58,5 @@ $(TOOL): $(VENV)/.pip pyproject.toml constraints.txt
 
 # The workshop contains the tool: its set-up stamps both.
 $(WORKSHOP): $(VENV)/.pip pyproject.toml constraints.txt
-	$(PIP) -e ".[train,evaluate,hub]" --group test --group lint
+	$(PIP) -e ".[train,evaluate,hub,web]" --group test --group lint
 	@touch $(TOOL) $@
