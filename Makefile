@@ -41,6 +41,7 @@ benchmark: $(WORKSHOP)
 	$(BIN)/python benchmarks/speed.py --install --markdown docs/speed.md
 	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma traces
 	$(BIN)/python benchmarks/files.py kinds metadata fuzz
+	$(BIN)/python benchmarks/serve.py load uploads
 	$(BIN)/python benchmarks/publish.py
 
 clean:

@@ -8,8 +8,14 @@ ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
-    for page in (ROOT / "README.md", ROOT / "docs/model-notes.md", ROOT / "docs/jpeg.md", ROOT / "docs/files.md"):
-        publish(page)
+    for page in (
+        ROOT / "README.md",
+        ROOT / "docs/model-notes.md",
+        ROOT / "docs/jpeg.md",
+        ROOT / "docs/files.md",
+        ROOT / "docs/serve.md",
+    ):
+        publish(ROOT / page)
 
 
 def publish(page: Path) -> None:
