@@ -41,6 +41,7 @@ benchmark: $(WORKSHOP)
 	$(BIN)/python benchmarks/speed.py --install --markdown docs/speed.md
 	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma traces
 	$(BIN)/python benchmarks/files.py kinds metadata fuzz
+	$(BIN)/python benchmarks/serve.py load uploads
 	$(BIN)/python benchmarks/publish.py
 
 clean:
@@ -58,5 +59,5 @@ $(TOOL): $(VENV)/.pip pyproject.toml constraints.txt
 
 # The workshop contains the tool: its set-up stamps both.
 $(WORKSHOP): $(VENV)/.pip pyproject.toml constraints.txt
-	$(PIP) -e ".[train,evaluate,hub]" --group test --group lint
+	$(PIP) -e ".[train,evaluate,hub,web]" --group test --group lint
 	@touch $(TOOL) $@

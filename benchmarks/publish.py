@@ -8,8 +8,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
-    for page in (ROOT / "README.md", ROOT / "docs/model-notes.md", ROOT / "docs/jpeg.md", ROOT / "docs/files.md"):
-        publish(page)
+    for page in ("README.md", "docs/model-notes.md", "docs/jpeg.md", "docs/files.md", "docs/serve.md"):
+        publish(ROOT / page)
 
 
 def publish(page: Path) -> None:

@@ -342,6 +342,46 @@ def export(
         out.print(f"{output}  {output.stat().st_size / 1e6:.1f} MB  differs from PyTorch by at most {difference:.1e}")
 
 
+@app.command()
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on.  Others than this machine can only ask elsewhere.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8000,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+    model: Annotated[str, typer.Option(metavar="NAME|FILE|ID", help="As for 'restore'.")] = "small",
+    device: Annotated[DeviceOption, typer.Option(help="As for 'restore'.")] = DeviceOption.auto,
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.  Default: all cores.")] = None,
+    max_megapixels: Annotated[float, typer.Option(min=0.001, help="Larger pictures are refused.")] = 50,
+    max_megabytes: Annotated[float, typer.Option(min=0.001, help="Larger files are refused.")] = 64,
+    time_limit: Annotated[float, typer.Option(metavar="SECONDS", min=1, help="Longest work on one picture.")] = 600,
+    queue: Annotated[int, typer.Option(min=1, help="Most pictures that wait.")] = 64,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A name besides localhost under which it may be asked.")
+    ] = None,
+) -> None:
+    """Open a page on which pictures are dropped and restored, step by step."""
+    import webbrowser
+
+    try:
+        from driftrec.web.api import Limits, application, run
+    except ModuleNotFoundError as error:
+        _stop(f"this command needs {error.name}: pip install 'driftrec[web]'")
+    from driftrec.restorer import Restorer
+
+    def ready(address: str) -> None:
+        out.print(f"driftrec listens on {address}  (Ctrl-C ends it)", highlight=False, markup=False, soft_wrap=True)
+        if browser:
+            webbrowser.open(address)
+
+    limits = Limits(round(max_megabytes * 1e6), round(max_megapixels * 1e6), time_limit, waiting=queue)
+    try:
+        restorer = Restorer(model, threads=threads, device=device.value)
+        run(application(restorer, limits, tuple(allow_host or ())), host, port, ready)
+    except (ValueError, OSError) as error:
+        _stop(error)
+
+
 app.command()(evaluate)
 app.command()(benchmark)
 

@@ -26,6 +26,9 @@ Consistency: TypeAlias = Literal["auto", "on", "off"]
 Progress: TypeAlias = Callable[[int, int], None]
 """(tiles done, tiles in all), called after every tile of every evaluation."""
 
+Preview: TypeAlias = Callable[[np.ndarray], None]
+"""Called with every estimate of the network, float32 (height, width, 3) in [0, 1], in file order."""
+
 
 @dataclass(frozen=True)
 class Restored:
@@ -106,6 +109,7 @@ class Restorer:
         force: bool = False,
         max_pixels: int = MAX_PIXELS,
         progress: Progress | None = None,
+        preview: Preview | None = None,
     ) -> Restored:
         """Restores one picture.
 
@@ -128,6 +132,7 @@ class Restorer:
             force: restore also what looks clean or nearly lossless, with all the network's weight.
             max_pixels: larger pictures are refused before they are decoded.
             progress: called with (done, total) as the work goes on.
+            preview: called with the pixels of every estimate, the faithful one first, before the file has its say.
 
         Raises PictureError (a ValueError) for what is not a picture, ValueError for options out of range, JpegError
         (a ValueError) for "on" where the file's coefficients cannot be read or compared.
@@ -147,7 +152,7 @@ class Restorer:
         y = picture.as_float()
         seeds = range(seed, seed + samples)
         x0, taken, verdict, note, deviation = self._estimate(
-            y, report, cells, mode, evaluations, seeds, force, progress
+            y, report, cells, mode, evaluations, seeds, force, progress, preview
         )
         x0 = _blend(y, x0, strength)
         if deviation is not None:
@@ -163,7 +168,7 @@ class Restorer:
 
         What the network says of them: there is no file to ask, and no look at whether they need it.
         """
-        return self._network(Picture(pixels).as_float(), mode, self._evaluations(mode, steps), [seed], None)[0]
+        return self._network(Picture(pixels).as_float(), mode, self._evaluations(mode, steps), [seed])[0]
 
     def _estimate(
         self,
@@ -175,6 +180,7 @@ class Restorer:
         seeds: Sequence[int],
         force: bool,
         progress: Progress | None,
+        preview: Preview | None,
     ) -> tuple[np.ndarray, int, Verdict, str, np.ndarray | None]:
         """The report's plan, carried out: (pixels (H, W, 3), network evaluations, what was done, note, deviation)."""
         plan = report.plan
@@ -184,7 +190,7 @@ class Restorer:
             base, verdict = decode(report.file), "decode"
         x0, taken, deviation = base, 0, None
         if trust > 0:
-            x0, taken, deviation = self._network(y, mode, evaluations, seeds, progress)
+            x0, taken, deviation = self._network(y, mode, evaluations, seeds, progress, preview)
             x0, verdict = _blend(base, x0, trust), "restore"
             if deviation is not None:
                 deviation *= np.float32(trust)
@@ -194,7 +200,13 @@ class Restorer:
         return x0, taken, verdict, note, deviation
 
     def _network(
-        self, pixels: np.ndarray, mode: Mode, evaluations: int, seeds: Sequence[int], progress: Progress | None
+        self,
+        pixels: np.ndarray,
+        mode: Mode,
+        evaluations: int,
+        seeds: Sequence[int],
+        progress: Progress | None = None,
+        preview: Preview | None = None,
     ) -> tuple[np.ndarray, int, np.ndarray | None]:
         """(the network's restoration of pixels (H, W, 3), evaluations it took, deviation of several samples).
 
@@ -206,13 +218,16 @@ class Restorer:
         most = views + len(seeds) * (evaluations - views)
         on_tile = _counter(progress, most * self.tiling.count(*y.shape[-2:])) if progress else None
         regression = tiled(self.network.regression(), self.tiling, on_tile)
+        show = None if preview is None else lambda x0: preview(_pixels(x0, height, width))
         faithful = averaged(lambda view: regression(view, view, 1.0), y, views)
+        if show:
+            show(faithful)
         if evaluations == views:
             return _pixels(faithful, height, width), views, None
         change, taken = _rms_difference(faithful, y), 1
         samples = Moments()
         for seed in seeds:
-            x0, more = self._sample(y, faithful, change, evaluations, seed, on_tile)
+            x0, more = self._sample(y, faithful, change, evaluations, seed, on_tile, show)
             samples.add(_pixels(x0, height, width))
             taken += more
         return samples.mean, taken, samples.deviation() if len(seeds) > 1 else None
@@ -225,12 +240,15 @@ class Restorer:
         most: int,
         seed: int,
         on_tile: Callable[[], None] | None,
+        show: Callable[[np.ndarray], None] | None,
     ) -> tuple[np.ndarray, int]:
         """(natural restoration, evaluations it took beside the faithful one)."""
         plan = self.network.card.plan
         denoise = tiled(self.network.denoiser(plan.process), self.tiling, on_tile)
         x0, evaluations = faithful, 0
-        for x0 in plan.sample(denoise, y, faithful, change, noise=seeded_noise([seed]), evaluations=most):  # noqa: B007
+        for x0 in plan.sample(denoise, y, faithful, change, noise=seeded_noise([seed]), evaluations=most):
+            if show and evaluations:
+                show(x0)
             evaluations += 1
         return x0, evaluations - 1
 

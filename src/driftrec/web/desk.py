@@ -1,0 +1,170 @@
+"""The desk: jobs of many clients wait in one bounded queue, served fairly by one worker.
+
+The worker takes one job of each client in turn: somebody with one picture does not wait for somebody with twenty.
+"""
+
+import secrets
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+State: TypeAlias = Literal["waiting", "running", "done", "failed", "cancelled"]
+OVER = frozenset({"done", "failed", "cancelled"})
+
+
+class DeskError(RuntimeError):
+    """A job cannot be taken: the queue, or this client's share of it, is full."""
+
+
+class Cancelled(Exception):
+    """Raised inside a job's work when nobody waits for it any more."""
+
+
+class OutOfTime(ValueError):
+    """Raised inside a job's work when it has taken longer than a job may."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One picture to restore: `options` and the upload in `folder` go in, files of the folder and `facts` come out."""
+
+    client: str
+    options: dict[str, Any]
+    folder: Path
+    identifier: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    state: State = "waiting"
+    error: str = ""
+    done: int = 0
+    total: int = 0
+    previews: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+    created: float = field(default_factory=time.monotonic)
+    started: float | None = None
+    ended: float | None = None
+
+    def check(self, limit: float) -> None:
+        """Called from time to time by the work.  Raises Cancelled, or OutOfTime after `limit` seconds of it."""
+        if self.state == "cancelled":
+            raise Cancelled
+        if self.started is not None and time.monotonic() - self.started > limit:
+            raise OutOfTime(f"this takes longer than {limit:.0f} s: take fewer steps or samples, or a smaller picture")
+
+
+class Desk:
+    """Takes jobs, works on them one after the other, and forgets them some time after their end.
+
+    Arguments:
+        work: does a job; what it raises of ValueError, OSError and MemoryError is the job's error.
+        waiting: most jobs that wait, of all clients; `share`, of one client.
+        kept: seconds after which an ended job is forgotten.
+        discard: called once for every job that is forgotten, to delete its files.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Job], None],
+        *,
+        waiting: int = 64,
+        share: int = 16,
+        kept: float = 900,
+        discard: Callable[[Job], None] = lambda _: None,
+    ) -> None:
+        self.work, self.waiting, self.share, self.kept, self.discard = work, waiting, share, kept, discard
+        self.jobs: dict[str, Job] = {}
+        self._queues: OrderedDict[str, deque[Job]] = OrderedDict()
+        self._changed = threading.Condition()
+        self._open = True
+        self._thread = threading.Thread(target=self._serve, name="driftrec-desk", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Puts a job at the end of its client's queue.  Raises DeskError when there is no room."""
+        with self._changed:
+            self._forget()
+            own = self._queues.get(job.client, deque())
+            if sum(map(len, self._queues.values())) >= self.waiting:
+                raise DeskError("too many pictures wait: try again in a minute")
+            if len(own) >= self.share:
+                raise DeskError(f"{self.share} of your pictures wait already: let some of them finish")
+            self._queues.setdefault(job.client, own).append(job)
+            self.jobs[job.identifier] = job
+            self._changed.notify_all()
+
+    def position(self, job: Job) -> int:
+        """How many jobs are served before this one; 0 where it is running or over."""
+        with self._changed:
+            rounds = [list(queue) for queue in self._queues.values()]
+            order = [q[i] for i in range(max(map(len, rounds), default=0)) for q in rounds if i < len(q)]
+            running = any(other.state == "running" for other in self.jobs.values())
+            return order.index(job) + running if job in order else 0
+
+    def cancel(self, job: Job) -> None:
+        """Stops a job, waiting or running, and forgets it."""
+        with self._changed:
+            if job.client in self._queues and job in self._queues[job.client]:
+                self._take_out(job)
+            running = job.state == "running"
+            if job.state not in OVER:
+                job.state = "cancelled"
+            self.jobs.pop(job.identifier, None)
+        if not running:  # else the worker discards it
+            self.discard(job)
+
+    def close(self) -> None:
+        """Cancels everything and ends the worker."""
+        for job in list(self.jobs.values()):
+            self.cancel(job)
+        with self._changed:
+            self._open = False
+            self._changed.notify_all()
+        self._thread.join(timeout=30)
+
+    def _take_out(self, job: Job) -> None:
+        self._queues[job.client].remove(job)
+        if not self._queues[job.client]:
+            del self._queues[job.client]
+
+    def _next(self) -> Job | None:
+        """The next job in turn; None when the desk closes."""
+        with self._changed:
+            while self._open and not self._queues:
+                self._changed.wait(timeout=60)
+                self._forget()
+            if not self._open:
+                return None
+            client, queue = next(iter(self._queues.items()))
+            job = queue.popleft()
+            self._queues.move_to_end(client)
+            if not queue:
+                del self._queues[client]
+            job.state, job.started = "running", time.monotonic()
+            return job
+
+    def _serve(self) -> None:
+        while job := self._next():
+            try:
+                self.work(job)
+                outcome, error = "done", ""
+            except Cancelled:
+                outcome, error = "cancelled", ""
+            except MemoryError:
+                outcome, error = "failed", "this picture needs more memory than there is: take a smaller one"
+            except (ValueError, OSError) as problem:
+                outcome, error = "failed", str(problem)
+            with self._changed:
+                if job.state == "cancelled":
+                    outcome = "cancelled"
+                job.state, job.error, job.ended = outcome, error, time.monotonic()
+            if outcome == "cancelled":
+                self.discard(job)
+
+    def _forget(self) -> None:
+        """Drops jobs that ended long ago."""
+        old = [j for j in self.jobs.values() if j.ended is not None and time.monotonic() - j.ended > self.kept]
+        for job in old:
+            del self.jobs[job.identifier]
+            self.discard(job)

@@ -1,0 +1,86 @@
+"""What the desk's worker does with a job: an upload becomes a restored picture, previews, and facts about both."""
+
+import time
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from driftrec.picture import Picture, open_picture, save_picture
+from driftrec.restorer import Restorer, inspect
+from driftrec.uncertainty import deviation_map
+from driftrec.web.desk import Job
+
+PREVIEW_SIDE = 1600
+"""Longest side of previews, in pixels."""
+
+UPLOAD, BEFORE, AFTER, PREVIEW, DEVIATION = "upload", "before.png", "after.png", "preview.jpg", "deviation.png"
+
+FORMATS = {"png": "image/png", "webp": "image/webp", "tiff": "image/tiff"}
+"""What results can be downloaded as."""
+
+
+class Studio:
+    """Restores jobs.  Arguments: `restorer`, loaded; `seconds` and `max_pixels`, the limits of one job."""
+
+    def __init__(self, restorer: Restorer, *, seconds: float, max_pixels: int) -> None:
+        self.restorer, self.seconds, self.max_pixels = restorer, seconds, max_pixels
+
+    def work(self, job: Job) -> None:
+        """Writes before.png, after.png, preview.jpg and deviation.png (of several samples) into the job's folder.
+
+        Raises PictureError and ValueError for uploads and options that cannot be used, Cancelled and OutOfTime.
+        """
+        data = (job.folder / UPLOAD).read_bytes()
+        before = open_picture(data, max_pixels=self.max_pixels)
+        save_picture(before, job.folder / BEFORE)
+
+        def progress(done: int, total: int) -> None:
+            job.check(self.seconds)
+            job.done, job.total = done, total
+
+        def preview(pixels: np.ndarray) -> None:
+            self._preview(before.replace_pixels(pixels), job.folder / PREVIEW)
+            job.facts.setdefault("first_preview", round(time.monotonic() - (job.started or 0), 2))
+            job.previews += 1
+
+        restored = self.restorer.restore(
+            data, **job.options, max_pixels=self.max_pixels, progress=progress, preview=preview
+        )
+        job.check(self.seconds)
+        save_picture(restored.picture, job.folder / AFTER)
+        if restored.deviation is not None:
+            save_picture(deviation_map(restored.deviation, restored.picture), job.folder / DEVIATION)
+        job.facts |= {
+            "summary": restored.summary(),
+            "deviation": restored.deviation is not None,
+            "seconds": round(time.monotonic() - (job.started or 0), 2),
+        }
+
+    def download(self, job: Job, kind: str) -> Path:
+        """The result as a file of that kind, one of FORMATS, with the metadata of the upload."""
+        path = job.folder / f"result.{kind}"
+        if kind == "png":
+            return job.folder / AFTER
+        if not path.exists():
+            save_picture(open_picture(job.folder / AFTER, max_pixels=self.max_pixels), path)
+        return path
+
+    def inspect(self, data: bytes) -> dict[str, Any]:
+        """What `driftrec inspect` says of an upload."""
+        picture = open_picture(data, max_pixels=self.max_pixels)
+        facts = inspect(data).facts()
+        return facts | {"left_out": list(picture.left_out)}
+
+    @staticmethod
+    def _preview(picture: Picture, path: Path) -> None:
+        """A small JPEG, replaced at once."""
+        image = picture.to_pil().convert("RGB")
+        image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BILINEAR)
+        stream = BytesIO()
+        image.save(stream, "JPEG", quality=88)
+        partial = path.with_suffix(".part")
+        partial.write_bytes(stream.getvalue())
+        partial.replace(path)

@@ -1,0 +1,139 @@
+"""The queue: bounded, fair between clients, cancellable, forgetful."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from driftrec.web.desk import Desk, DeskError, Job
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+class Hands:
+    """Work that takes as long as the test says, and remembers its order."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+        self.go = threading.Semaphore(0)
+
+    def __call__(self, job: Job) -> None:
+        self.order.append(str(job.options["name"]))
+        while not self.go.acquire(timeout=0.01):
+            job.check(limit=1000)
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+def job(client: str, name: str) -> Job:
+    return Job(client, {"name": name}, Path("nowhere"))
+
+
+def test_clients_take_turns(hands: Hands) -> None:
+    desk = Desk(hands)
+    desk.submit(job("a", "a0"))
+    wait_for(lambda: hands.order == ["a0"])
+    jobs = [
+        job(client, client + str(i)) for client, count in (("a", 3), ("b", 1), ("c", 2)) for i in range(1, count + 1)
+    ]
+    for one in jobs:
+        desk.submit(one)
+    places = {str(one.options["name"]): desk.position(one) for one in jobs}
+    hands.go.release(7)
+    wait_for(lambda: len(hands.order) == 7 and all(one.state == "done" for one in jobs))
+    assert hands.order[1:] == ["a1", "b1", "c1", "a2", "c2", "a3"]
+    assert [places[name] for name in hands.order[1:]] == [1, 2, 3, 4, 5, 6]
+    desk.close()
+
+
+def test_the_queue_and_each_share_of_it_are_bounded(hands: Hands) -> None:
+    desk = Desk(hands, waiting=3, share=2)
+    desk.submit(job("a", "first"))
+    wait_for(lambda: bool(hands.order))
+    for _ in range(2):
+        desk.submit(job("a", "x"))
+    with pytest.raises(DeskError, match="2 of your pictures wait"):
+        desk.submit(job("a", "x"))
+    desk.submit(job("b", "y"))
+    with pytest.raises(DeskError, match="too many pictures wait"):
+        desk.submit(job("c", "z"))
+    desk.close()
+
+
+def test_cancelled_jobs_are_not_worked_on_and_their_files_go(hands: Hands) -> None:
+    gone: list[Job] = []
+    desk = Desk(hands, discard=gone.append)
+    running, waiting, last = job("a", "running"), job("a", "waiting"), job("b", "last")
+    for one in (running, waiting, last):
+        desk.submit(one)
+    wait_for(lambda: running.state == "running")
+    desk.cancel(waiting)
+    desk.cancel(running)
+    wait_for(lambda: len(gone) == 2)
+    hands.go.release(1)
+    wait_for(lambda: last.state == "done")
+    assert hands.order == ["running", "last"]
+    assert (running.state, waiting.state) == ("cancelled", "cancelled")
+    assert gone == [waiting, running]
+    assert list(desk.jobs.values()) == [last]
+    desk.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ValueError("no picture"), "no picture"),
+        (OSError("disk full"), "disk full"),
+        (MemoryError(), "this picture needs more memory than there is: take a smaller one"),
+    ],
+)
+def test_one_failure_leaves_the_worker_alive(error: Exception, sentence: str) -> None:
+    def work(one: Job) -> None:
+        if one.options["name"] == "bad":
+            raise error
+
+    desk = Desk(work)
+    bad, good = job("a", "bad"), job("a", "good")
+    desk.submit(bad)
+    desk.submit(good)
+    wait_for(lambda: good.state == "done")
+    assert (bad.state, bad.error) == ("failed", sentence)
+    desk.close()
+
+
+def test_work_that_takes_too_long_is_stopped() -> None:
+    def work(one: Job) -> None:
+        while True:
+            one.check(limit=0.05)
+            time.sleep(0.01)
+
+    desk = Desk(work)
+    slow = job("a", "slow")
+    desk.submit(slow)
+    wait_for(lambda: slow.state == "failed")
+    assert "takes longer than 0 s" in slow.error
+    desk.close()
+
+
+def test_old_results_are_forgotten(hands: Hands) -> None:
+    gone: list[Job] = []
+    desk = Desk(hands, kept=0.05, discard=gone.append)
+    hands.go.release(2)
+    first = job("a", "first")
+    desk.submit(first)
+    wait_for(lambda: first.state == "done")
+    time.sleep(0.1)
+    desk.submit(job("a", "second"))
+    assert gone == [first]
+    assert first.identifier not in desk.jobs
+    desk.close()

@@ -1,0 +1,193 @@
+"""The server over HTTP: uploads, events, results, limits, and what it refuses."""
+
+import io
+import json
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from conftest import scene
+from driftrec import Restorer
+from driftrec.web.api import Limits, application
+
+
+@pytest.fixture(scope="module")
+def restorer() -> Restorer:
+    return Restorer(threads=1)
+
+
+@pytest.fixture
+def client(restorer: Restorer) -> Iterator[TestClient]:
+    with client_of(restorer) as client:
+        yield client
+
+
+def client_of(restorer: Restorer, **limits: float) -> TestClient:
+    return TestClient(application(restorer, Limits(**limits)), base_url="http://localhost")  # pyright: ignore[reportArgumentType]
+
+
+def photo(height: int = 48, width: int = 64, **options: object) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(scene(height, width)).save(stream, "JPEG", **{"quality": 10, **options})
+    return stream.getvalue()
+
+
+def finished(client: TestClient, job: dict) -> dict:
+    end = time.monotonic() + 60
+    while (state := client.get(f"/api/jobs/{job['id']}").json())["state"] in ("waiting", "running"):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return state
+
+
+def test_a_picture_goes_in_and_comes_out_as_restore_makes_it(client: TestClient, restorer: Restorer) -> None:
+    answer = client.post("/api/jobs?name=my%20photo.jpg&mode=natural&steps=3&seed=5", content=photo())
+    assert answer.status_code == 202
+    state = finished(client, answer.json())
+    assert (state["state"], state["name"], state["error"]) == ("done", "my photo.jpg", "")
+    assert state["previews"] == 3
+    assert "natural, 3 evaluations" in state["summary"]
+    base = f"/api/jobs/{state['id']}"
+    expected = restorer.restore(photo(), steps=3, seed=5).picture.to_pil()
+    for kind, name in (("png", "PNG"), ("webp", "WEBP"), ("tiff", "TIFF")):
+        result = client.get(f"{base}/result?format={kind}")
+        assert f"my%20photo-restored.{kind}" in result.headers["content-disposition"]
+        with Image.open(io.BytesIO(result.content)) as image:
+            assert image.format == name
+            np.testing.assert_array_equal(np.asarray(image), np.asarray(expected))
+    before = np.asarray(Image.open(io.BytesIO(client.get(f"{base}/before").content)))
+    np.testing.assert_array_equal(before, np.asarray(Image.open(io.BytesIO(photo()))))
+    assert client.get(f"{base}/preview").headers["content-type"] == "image/jpeg"
+    assert client.get(f"{base}/deviation").status_code == 404
+
+
+def test_events_tell_of_every_change_until_the_end(client: TestClient) -> None:
+    job = client.post("/api/jobs?mode=faithful", content=photo()).json()
+    lines = [line for line in client.get(f"/api/jobs/{job['id']}/events").text.splitlines() if line]
+    states = [json.loads(line.removeprefix("data: ")) for line in lines]
+    assert states[-1]["state"] == "done"
+    assert states[-1]["done"] == states[-1]["total"] == 1
+
+
+def test_several_samples_give_a_map_of_their_deviation(client: TestClient) -> None:
+    state = finished(client, client.post("/api/jobs?samples=2&steps=2", content=photo()).json())
+    assert state["deviation"]
+    with Image.open(io.BytesIO(client.get(f"/api/jobs/{state['id']}/deviation").content)) as image:
+        assert image.size == (64, 48)
+
+
+def test_metadata_and_orientation_survive(client: TestClient) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x8298] = 6, "Someone"
+    state = finished(client, client.post("/api/jobs?mode=decode", content=photo(exif=exif)).json())
+    for kind in ("png", "tiff"):
+        with Image.open(io.BytesIO(client.get(f"/api/jobs/{state['id']}/result?format={kind}").content)) as image:
+            assert image.size == (48, 64)
+            assert image.getexif()[0x8298] == "Someone"
+
+
+def test_inspect_says_what_the_file_says(client: TestClient) -> None:
+    facts = client.post("/api/inspect", content=photo()).json()
+    assert (facts["width"], facts["jpeg"]["quality"], facts["verdict"]) == (64, 10, "restore")
+
+
+@pytest.mark.parametrize(
+    ("query", "content", "status", "sentence"),
+    [
+        ("", b"", 400, "send the bytes of a picture"),
+        ("?mode=sharp", b"x", 400, "mode is one of natural, faithful, decode, not sharp"),
+        ("?steps=0", b"x", 400, "steps is a number from 1 to 50, not 0"),
+        ("?steps=many", b"x", 400, "steps is a number from 1 to 50, not many"),
+        ("?strength=2", b"x", 400, "strength is a number from 0 to 1, not 2"),
+        ("?samples=1000", b"x", 400, "samples is a number from 1 to 16"),
+        ("?mode=faithful&samples=2", b"x", 400, "only natural restorations are sampled"),
+        ("?mode=faithful&steps=3", b"x", 400, "1, 2, 4, 8, not 3"),
+        ("?speed=3", b"x", 400, "there is no option speed"),
+        ("", b"x" * 20_001, 413, "files of more than 0 MB are not taken"),
+    ],
+)
+def test_requests_that_cannot_be_met(
+    restorer: Restorer, query: str, content: bytes, status: int, sentence: str
+) -> None:
+    with client_of(restorer, bytes=20_000) as client:
+        answer = client.post(f"/api/jobs{query}", content=content)
+        assert (answer.status_code, sentence in answer.json()["error"]) == (status, True)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"text", "the picture given is not a picture"),
+        (photo()[:400], "the picture given is damaged or cut short"),
+        (photo(200, 300), "the picture given has 0.06 megapixels, more than 0.05"),
+    ],
+)
+def test_uploads_that_are_no_good_end_in_one_sentence_without_a_path(
+    restorer: Restorer, content: bytes, sentence: str
+) -> None:
+    with client_of(restorer, pixels=50_000) as client:
+        state = finished(client, client.post("/api/jobs", content=content).json())
+        assert state["state"] == "failed"
+        for error in (state["error"], client.post("/api/inspect", content=content).json()["error"]):
+            assert error.startswith(sentence)
+            assert "/" not in error.split("(")[0]
+        assert client.get(f"/api/jobs/{state['id']}/result").status_code == 409
+
+
+def test_cancelled_jobs_and_unknown_ones_are_gone(client: TestClient) -> None:
+    job = client.post("/api/jobs?steps=50", content=photo(400, 400)).json()
+    assert client.delete(f"/api/jobs/{job['id']}").status_code == 204
+    for address in (f"/api/jobs/{job['id']}", "/api/jobs/unknown", "/api/jobs/unknown/result"):
+        assert client.get(address).status_code == 404
+        assert "send the picture again" in client.get(address).json()["error"]
+
+
+def test_uploads_are_deleted_with_their_jobs_and_the_folder_with_the_server(restorer: Restorer) -> None:
+    app = application(restorer)
+    with TestClient(app, base_url="http://localhost") as client:
+        job = client.post("/api/jobs?mode=decode", content=photo()).json()
+        finished(client, job)
+        shop = next(route.endpoint.__self__ for route in app.routes if route.path == "/api/jobs")  # pyright: ignore
+        assert len(list(shop.folder.iterdir())) == 1
+        client.delete(f"/api/jobs/{job['id']}")
+        assert list(shop.folder.iterdir()) == []
+    assert not shop.folder.exists()
+
+
+def test_other_hosts_and_other_sites_are_refused(client: TestClient) -> None:
+    assert client.get("/", headers={"host": "evil.example"}).status_code == 400
+    answer = client.post("/api/jobs", content=photo(), headers={"origin": "https://evil.example"})
+    assert (answer.status_code, answer.json()["error"]) == (403, "requests from other sites are refused")
+    assert client.post("/api/inspect", content=photo(), headers={"origin": "http://localhost"}).status_code == 200
+
+
+def test_the_page_keeps_to_itself(client: TestClient) -> None:
+    page = client.get("/")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "httponly" in page.headers["set-cookie"].lower()
+    for address in ("page/page.js", "page/style.css", "page/icon.svg"):
+        assert client.get(address).status_code == 200
+        assert "https://" not in client.get(address).text
+    assert "//" not in page.text.replace("<!doctype", "")
+    about = client.get("/api/about").json()
+    assert about["formats"] == ["png", "webp", "tiff"]
+    assert client.get("/page/../api.py").status_code == 404
+
+
+def test_no_more_wait_than_there_is_room_for(restorer: Restorer) -> None:
+    with client_of(restorer, waiting=2) as client:
+        answers = [client.post("/api/jobs?steps=50", content=photo(400, 400)) for _ in range(4)]
+        assert [a.status_code for a in answers][:3] == [202, 202, 202]
+        assert (answers[3].status_code, "too many pictures wait" in answers[3].json()["error"]) == (429, True)
+        for answer in answers[:3]:
+            client.delete(f"/api/jobs/{answer.json()['id']}")
+
+
+def test_jobs_that_take_too_long_say_so(restorer: Restorer) -> None:
+    with client_of(restorer, seconds=0.2) as client:
+        state = finished(client, client.post("/api/jobs?steps=50", content=photo(600, 600)).json())
+        assert "this takes longer than 0 s: take fewer steps" in state["error"]
