@@ -8,7 +8,6 @@ Each protocol is one call of `driftrec benchmark`, printed above its tables.  Wh
 """
 
 import argparse
-import shlex
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -65,20 +64,17 @@ def main() -> None:
 def measure(name: str, options: argparse.Namespace) -> None:
     """Runs a protocol, and writes its page and its CSV."""
     protocol, out = PROTOCOLS[name], options.out / name
-    call = f"benchmark --protocol {name} --data {DATA[name]}"
-    data, weights = options.shared / "data/test" / DATA[name], options.shared / "weights"
-    more = ["--weights", weights, "--out", out, "--workers", options.workers, "--threads", options.threads]
-    print(f"driftrec {call}", flush=True)
-    arguments = [str(data) if word == DATA[name] else word for word in shlex.split(call)]
-    result = CliRunner().invoke(app, [*arguments, *map(str, more)])
+    call = f"driftrec benchmark --protocol {name} --data {DATA[name]}"
+    print(call, flush=True)
+    arguments = ["--protocol", name, "--data", options.shared / "data/test" / DATA[name], "--out", out]
+    arguments += ["--weights", options.shared / "weights", "--workers", options.workers, "--threads", options.threads]
+    result = CliRunner().invoke(app, ["benchmark", *map(str, arguments)])
     if result.exit_code:
         raise SystemExit(result.output)
     records = read_records(out / "records.jsonl")
     settings = Settings((), out, threads=options.threads, workers=options.workers)
     text = section(records, protocol, settings, DATA[name])
-    (RESULTS / f"{name}.md").write_text(
-        f"## {protocol.title}\n\n```sh\ndriftrec {call}\n```\n\n{text}\n", encoding="utf-8"
-    )
+    (RESULTS / f"{name}.md").write_text(f"## {protocol.title}\n\n```sh\n{call}\n```\n\n{text}\n", encoding="utf-8")
     (RESULTS / f"{name}.csv").write_bytes((out / "tables.csv").read_bytes())
     if name == "live1-color":
         rows = published(protocol.published)
