@@ -25,11 +25,10 @@ CONFIG = TrainConfig.model_validate({"network": {"patch": 2, "channels": [8, 12]
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with random weights, such as a run leaves behind."""
     from driftrec.workshop.denoiser import Denoiser
-    from driftrec.workshop.nn.unet import UNet
 
     path = tmp_path_factory.mktemp("run") / "best.safetensors"
     torch.manual_seed(3)
-    model = Denoiser(UNet(CONFIG.network.build()), CONFIG.noise.residual_std)
+    model = Denoiser(CONFIG.network.build(), CONFIG.noise.residual_std)
     weights = {name: p + 0.1 * torch.randn_like(p) for name, p in model.named_parameters()}
     facts = {"config": CONFIG.model_dump(mode="json"), "step": 7, "minutes": 1.5, "hardware": "a test"}
     checkpoint.write(path, weights, facts | {"data": {"pictures": 3, "megapixels": 1, "licences": {"CC0": 3}}})
@@ -81,9 +80,8 @@ def test_the_card_says_what_the_run_was(exported: Path) -> None:
 
 
 def load_model(_: Path) -> list[torch.nn.Parameter]:
-    from driftrec.workshop.nn.unet import UNet
 
-    return list(UNet(CONFIG.network.build()).parameters())
+    return list(CONFIG.network.build().parameters())
 
 
 def test_denoisers_follow_their_process(exported: Path, rng: np.random.Generator) -> None:

@@ -204,3 +204,16 @@ def test_checkpoints_are_complete_or_absent(tmp_path: Path) -> None:
         (tmp_path / "bad").write_bytes(content)
         with pytest.raises(ValueError, match="cannot be read"):
             checkpoint.read(tmp_path / "bad")
+
+
+def test_the_papers_network_trains_by_its_recipe_and_resumes(clean_folder: Path, tmp_path: Path) -> None:
+    network = {"kind": "ncsnpp", "features": 8, "multipliers": [1, 2], "blocks": 1, "attention": [1]}
+    config = tiny(clean_folder, steps=30, network=network, learning_rate=2e-3)
+    *_, record = train(config, tmp_path / "run", cache=tmp_path)
+    assert record["step"] == 30
+    assert record["faithful_10"] == pytest.approx(record["jpeg_10"], abs=1)
+    tensors, facts = checkpoint.read(tmp_path / "run" / BEST)
+    assert facts["config"]["network"]["kind"] == "ncsnpp"
+    assert "network.middle.attention.query.weight" in tensors
+    with pytest.raises(ValueError, match="another network"):
+        next(iter(train(tiny(clean_folder, steps=40), tmp_path / "run", cache=tmp_path)))

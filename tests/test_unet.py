@@ -5,7 +5,8 @@ import torch
 
 from driftrec.types import REGRESSION_RATIO
 from driftrec.workshop.denoiser import Denoiser, loss
-from driftrec.workshop.nn.unet import UNet, UNetConfig, cost
+from driftrec.workshop.nn.cost import cost
+from driftrec.workshop.nn.unet import UNet, UNetConfig
 
 TINY = UNetConfig(patch=2, channels=(8, 12), encoder=(1, 1), decoder=(1,))
 

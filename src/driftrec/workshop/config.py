@@ -2,13 +2,14 @@
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from driftrec.workshop.degrade import Mixture, jpeg_mixture
-from driftrec.workshop.nn.unet import UNetConfig
+from driftrec.workshop.nn.ncsnpp import NCSNpp, NCSNppConfig
+from driftrec.workshop.nn.unet import UNet, UNetConfig
 
 
 class Section(BaseModel):
@@ -17,17 +18,45 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class NetworkSection(Section):
-    """Shape of the U-Net; see `driftrec.workshop.nn.unet.UNetConfig`."""
+class UNetSection(Section):
+    """Shape of the efficient U-Net; see `driftrec.workshop.nn.unet.UNetConfig`."""
 
+    kind: Literal["unet"] = "unet"
     patch: int = Field(default=2, ge=1)
     channels: tuple[int, ...] = (48, 96, 160)
     encoder: tuple[int, ...] = (1, 1, 2)
     decoder: tuple[int, ...] = (1, 1)
 
-    def build(self) -> UNetConfig:
-        """The configuration that `UNet` takes."""
-        return UNetConfig(self.patch, self.channels, self.encoder, self.decoder)
+    def build(self) -> UNet:
+        """A new network of that shape."""
+        return UNet(UNetConfig(self.patch, self.channels, self.encoder, self.decoder))
+
+
+class NCSNppSection(Section):
+    """Shape of the paper's network; see `driftrec.workshop.nn.ncsnpp.NCSNppConfig`."""
+
+    kind: Literal["ncsnpp"]
+    features: int = 128
+    multipliers: tuple[int, ...] = (1, 1, 2, 2, 2, 2, 2)
+    blocks: int = 2
+    attention: tuple[int, ...] = (4,)
+    fourier_scale: float = 16.0
+    rescale: bool = False
+    window: int | None = None
+
+    def build(self) -> NCSNpp:
+        """A new network of that shape."""
+        return NCSNpp(NCSNppConfig(**self.model_dump(exclude={"kind"})))
+
+
+def _kind(section: object) -> str:
+    """Which network a section describes; the U-Net where it does not say."""
+    return section.get("kind", "unet") if isinstance(section, dict) else getattr(section, "kind", "unet")
+
+
+NetworkSection = Annotated[
+    Annotated[UNetSection, Tag("unet")] | Annotated[NCSNppSection, Tag("ncsnpp")], Discriminator(_kind)
+]
 
 
 class DataSection(Section):
@@ -61,7 +90,7 @@ class TrainConfig(Section):
     """A whole run."""
 
     data: DataSection = DataSection()
-    network: NetworkSection = NetworkSection()
+    network: NetworkSection = UNetSection()
     noise: NoiseSection = NoiseSection()
     batch: int = Field(default=16, ge=1)  # crops in a step, over all devices
     optimizer: Literal["adamw", "muon"] = "muon"
@@ -128,5 +157,5 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _known() -> list[str]:
-    sections = (TrainConfig, DataSection, NetworkSection, NoiseSection)
+    sections = (TrainConfig, DataSection, UNetSection, NCSNppSection, NoiseSection)
     return [name for section in sections for name in section.model_fields]

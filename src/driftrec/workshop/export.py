@@ -25,7 +25,7 @@ from driftrec.types import REGRESSION_RATIO
 from driftrec.workshop import checkpoint
 from driftrec.workshop.config import TrainConfig
 from driftrec.workshop.denoiser import Denoiser
-from driftrec.workshop.nn.unet import UNet, cost
+from driftrec.workshop.nn.cost import cost
 
 TOLERANCE = 2e-3
 """Largest difference to PyTorch, in image units, that storing weights in half precision may cause."""
@@ -35,7 +35,7 @@ def load(path: Path) -> tuple[Denoiser, TrainConfig, dict[str, Any]]:
     """(denoiser with averaged weights, its run's configuration, facts) from best.safetensors or last.safetensors."""
     tensors, facts = checkpoint.read(path)
     config = TrainConfig.model_validate(facts["config"])
-    model = Denoiser(UNet(config.network.build()), config.noise.residual_std)
+    model = Denoiser(config.network.build(), config.noise.residual_std)
     averaged = checkpoint.select(tensors, "ema.") or tensors
     model.load_state_dict(averaged, strict=False)
     return model.eval(), config, facts
@@ -49,10 +49,11 @@ def export(path: Path, target: Path, name: str, licence: str) -> float:
     """
     model, config, trained = load(path)
     card = _card(config, trained) | {"name": name, "licence": licence}
+    multiple = config.network.build().config.multiple
     partial = target.with_suffix(".part")
     try:
-        _write(model, config.network.build().multiple, partial, card)
-        difference = _difference(model, partial, config.network.build().multiple)
+        _write(model, multiple, partial, card)
+        difference = _difference(model, partial, multiple)
         if difference > TOLERANCE:
             raise ValueError(f"{target} would differ from {path} by {difference:.1e}: it was not written")
         partial.replace(target)
@@ -63,15 +64,15 @@ def export(path: Path, target: Path, name: str, licence: str) -> float:
 
 def _card(config: TrainConfig, facts: dict[str, Any]) -> dict[str, Any]:
     noise, network = config.noise, config.network.build()
-    size = cost(UNet(network))
+    size = cost(network)
     return {
-        "multiple": network.multiple,
+        "multiple": network.config.multiple,
         "ratio_min": float(np.exp(noise.log_mean - 3 * noise.log_std)),
         "ratio_max": float(np.exp(noise.log_mean + 3 * noise.log_std)),
         "sampling": Plan().card(),
         "parameters": size.parameters,
         "multiply_adds_per_pixel": round(size.multiply_adds),
-        "network": network.card(),
+        "network": network.config.card(),
         "training": {
             "steps": facts["step"],
             "minutes": round(facts["minutes"]),

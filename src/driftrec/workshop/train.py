@@ -24,7 +24,6 @@ from driftrec.workshop.config import NoiseSection, TrainConfig
 from driftrec.workshop.data import Corpus, Crops, open_corpus
 from driftrec.workshop.denoiser import Denoiser, loss
 from driftrec.workshop.muon import Muon
-from driftrec.workshop.nn.unet import UNet
 from driftrec.workshop.validate import DECISIVE, validate, validation_set
 
 LOG, LAST, BEST, SHEET = "log.jsonl", "last.safetensors", "best.safetensors", "sheet.png"
@@ -99,7 +98,7 @@ class Run:
         corpus, held_out = open_corpus(list(config.data.folders), cache).split(config.data.held_out)
         self.validation = validation_set(held_out)
         self.facts = {"config": config.model_dump(mode="json"), "data": corpus.summary(), "hardware": hardware()}
-        model = Denoiser(UNet(config.network.build()), config.noise.residual_std)
+        model = Denoiser(config.network.build(), config.noise.residual_std)
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.network, self.optimizer = fabric.setup(model, _optimizer(config, model))
         self.model, self.ema, self.names = model, Ema(model, config.ema), [n for n, _ in model.named_parameters()]
@@ -191,7 +190,7 @@ class Run:
         if not (self.out / LAST).exists():
             return
         tensors, facts = checkpoint.read(self.out / LAST)
-        if facts["config"]["network"] != self.facts["config"]["network"]:
+        if TrainConfig.model_validate(facts["config"]).network != self.config.network:
             raise ValueError(f"{self.out} holds a run of another network: choose another folder, or its own recipe")
         self.model.load_state_dict(checkpoint.select(tensors, "model."), strict=False)
         averaged = checkpoint.select(tensors, "ema.")

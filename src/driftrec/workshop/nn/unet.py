@@ -145,29 +145,3 @@ def _silence(layer: nn.Module) -> None:
     """Zero weights: the layer adds nothing until it has learnt something."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one evaluation takes: `multiply_adds` of the convolutions per image pixel, and `parameters`."""
-
-    multiply_adds: float
-    parameters: int
-
-
-def cost(network: UNet) -> Cost:
-    """Counts the multiply–adds of every convolution by running the network's shapes, without arithmetic."""
-    size = 8 * network.config.multiple
-    total = 0
-
-    def count(module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal total
-        if isinstance(module, nn.Conv2d):
-            total += module.weight.numel() * output.shape[-2] * output.shape[-1]
-
-    shadow = UNet(network.config).to("meta")
-    for module in shadow.modules():
-        module.register_forward_hook(count)
-    image = torch.empty(1, 3, size, size, device="meta")
-    shadow(image, torch.empty(1, device="meta"), image)
-    return Cost(total / size**2, sum(p.numel() for p in network.parameters()))
