@@ -8,6 +8,7 @@ Each protocol is one call of `driftrec benchmark`, printed above its tables.  Wh
 """
 
 import argparse
+import shutil
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -74,6 +75,9 @@ def measure(name: str, options: argparse.Namespace) -> None:
     records = read_records(out / "records.jsonl")
     settings = Settings((), out, threads=options.threads, workers=options.workers)
     text = section(records, protocol, settings, DATA[name])
+    if (plot := out / "plots/perception-distortion.png").is_file():
+        shutil.copyfile(plot, RESULTS / f"{name}.png")
+        text = f"![LPIPS over PSNR]({RESULTS.name}/{name}.png)\n\n{text}"
     (RESULTS / f"{name}.md").write_text(f"## {protocol.title}\n\n```sh\n{call}\n```\n\n{text}\n", encoding="utf-8")
     (RESULTS / f"{name}.csv").write_bytes((out / "tables.csv").read_bytes())
     if name == "live1-color":

@@ -1,12 +1,14 @@
 """Plots of records, and sheets of enlarged crops; both deterministic."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from PIL import Image, ImageDraw
 
 from driftrec.evaluate.benchmark import Record, picture_path
@@ -29,16 +31,19 @@ def rate_distortion(records: Sequence[Record], metric: str, path: Path) -> None:
 
 
 def perception_distortion(records: Sequence[Record], distortion: str, perception: str, path: Path) -> None:
-    """Perception over distortion, one line for each corruption through its methods; better is down and right."""
+    """Perception over distortion, a line for each corruption, a marker for each method; better is down and right."""
+    markers = dict(zip(_methods(records), cycle("os^vDP*X<>"), strict=False))
     with _axes(path) as axes:
         for corruption in dict.fromkeys(r.corruption for r in records):
             here = [r for r in records if r.corruption == corruption]
-            points = [(m, _point([r for r in here if r.method == m], distortion, perception)) for m in _methods(here)]
-            _line(axes, [point for _, point in points], corruption, line=":")
-            for method, point in points:
-                axes.annotate(method, point[:2], fontsize=5, xytext=(2, 2), textcoords="offset points")
+            points = [_point([r for r in here if r.method == m], distortion, perception) for m in _methods(here)]
+            _line(axes, points, corruption, line=":", marker="")
+            for method, (x, y, *_) in zip(_methods(here), points, strict=True):
+                axes.plot(x, y, markers[method], color="black", markersize=4)
+        kinds = [Line2D([], [], color="black", marker=m, linestyle="", markersize=4) for m in markers.values()]
+        axes.add_artist(axes.legend(kinds, markers, frameon=False, fontsize="small", loc="lower left"))
         axes.set(xlabel=METRICS[distortion].heading, ylabel=METRICS[perception].heading)
-        axes.legend(frameon=False, fontsize="small")
+        axes.legend(frameon=False, fontsize="small", loc="upper right")
 
 
 def evaluations_curve(records: Sequence[Record], metric: str, path: Path) -> None:
@@ -155,12 +160,17 @@ class _axes:
             self.figure.savefig(self.path, metadata={"Software": None})
 
 
-def _line(axes: Axes, points: Sequence[tuple[float, float, float, float]], label: str, line: str = "-") -> None:
+def _line(
+    axes: Axes,
+    points: Sequence[tuple[float, float, float, float]],
+    label: str,
+    line: str = "-",
+    marker: str = "o",
+) -> None:
     if points:
         x, y, low, high = np.array(points).T
-        axes.errorbar(
-            x, y, (y - low, high - y), marker="o", markersize=3, linewidth=1, linestyle=line, capsize=2, label=label
-        )
+        bars = (y - low, high - y)
+        axes.errorbar(x, y, bars, marker=marker, markersize=3, linewidth=1, linestyle=line, capsize=2, label=label)
 
 
 def _point(group: Sequence[Record], x: str, y: str) -> tuple[float, float, float, float]:
