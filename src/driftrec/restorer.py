@@ -149,12 +149,12 @@ class Restorer:
         start = time.perf_counter()
         report = examine(picture.pixels, data, history=mode != "decode")
         cells = _cells(report, consistent, label)
-        y = picture.as_float()
         seeds = range(seed, seed + samples)
         x0, taken, verdict, note, deviation = self._estimate(
-            y, report, cells, mode, evaluations, seeds, force, progress, preview
+            picture, report, cells, mode, evaluations, seeds, force, progress, preview
         )
-        x0 = _blend(y, x0, strength)
+        if strength < 1:
+            x0 = _blend(picture.as_float(), x0, strength)
         if deviation is not None:
             deviation *= np.float32(strength)
         share = None if cells is None else cells.contains(_as_saved(x0))
@@ -172,7 +172,7 @@ class Restorer:
 
     def _estimate(
         self,
-        y: np.ndarray,
+        picture: Picture,
         report: Report,
         cells: Cells | None,
         mode: Mode,
@@ -185,13 +185,15 @@ class Restorer:
         """The report's plan, carried out: (pixels (H, W, 3), network evaluations, what was done, note, deviation)."""
         plan = report.plan
         trust = 0.0 if evaluations == 0 else 1.0 if force else plan.trust
-        base, verdict = y, "leave"
-        if trust < 1 and report.file is not None and report.unread is None and report.earlier is None:
-            base, verdict = decode(report.file), "decode"
-        x0, taken, deviation = base, 0, None
-        if trust > 0:
-            x0, taken, deviation = self._network(y, mode, evaluations, seeds, progress, preview)
-            x0, verdict = _blend(base, x0, trust), "restore"
+        x0, taken, verdict, deviation = None, 0, "restore", None
+        if trust < 1:  # what the network's estimate, if any, is blended with
+            if report.file is not None and report.unread is None and report.earlier is None:
+                x0, verdict = decode(report.file), "decode"
+            else:
+                x0, verdict = picture.as_float(), "leave"
+        if trust > 0 or x0 is None:
+            estimate, taken, deviation = self._network(picture.as_float(), mode, evaluations, seeds, progress, preview)
+            x0, verdict = estimate if x0 is None else _blend(x0, estimate, trust), "restore"
             if deviation is not None:
                 deviation *= np.float32(trust)
         if cells is not None:
@@ -214,6 +216,7 @@ class Restorer:
         """
         height, width = pixels.shape[:2]
         y = pad_to_grid(pixels.transpose(2, 0, 1)[None])
+        del pixels  # a large picture's would be in the way
         views = evaluations if mode == "faithful" else 1
         most = views + len(seeds) * (evaluations - views)
         on_tile = _counter(progress, most * self.tiling.count(*y.shape[-2:])) if progress else None

@@ -15,7 +15,8 @@ coefficients:
 
 `denoise` is evaluated once at each time, and `noise` is called once for the start and once for each step with n > 0.
 Arrays are combined by + − × with Python floats only, so NumPy arrays and PyTorch tensors pass, in their own dtype.
-Nothing that was passed in or yielded is ever changed; whoever receives an estimate must not change it either.
+Nothing that was passed in or yielded is ever changed; whoever receives an estimate must not change it either, but for
+the last one.
 
 Memory, measured in arrays of y's size beside y, the mean and what the denoiser itself takes: 2 while the denoiser works
 (the state, and the last estimate where the caller or `multistep` holds it), and at most 4 between evaluations.  Do not
