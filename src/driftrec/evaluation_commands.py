@@ -1,13 +1,12 @@
 """The commands `driftrec evaluate` and `driftrec benchmark`; the evaluation itself is opened inside them."""
 
-import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
+
+from driftrec.console import err, say, sentences
 
 T = TypeVar("T")
 
@@ -31,7 +30,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Compare restored pictures with clean ones of the same names, in the field's metrics and conventions."""
-    with _sentences():
+    with sentences("evaluate"):
         from driftrec.evaluate.measures import STANDARD
         from driftrec.evaluate.pairs import NO_REFERENCE, measure_pairs, pairs_of, summary
 
@@ -40,7 +39,7 @@ def evaluate(
         results = list(_track(measure_pairs(pairs, names, weights), len(pairs)))
         if output:
             output.write_text("".join(result.as_json() + "\n" for result in results), encoding="utf-8")
-        Console(soft_wrap=True).print(summary(results), highlight=False, markup=False)
+        say(summary(results))
 
 
 def benchmark(
@@ -75,7 +74,7 @@ def benchmark(
 
     A run that was stopped goes on where it was when the same command is given again.
     """
-    with _sentences():
+    with sentences("evaluate"):
         from driftrec.evaluate import benchmark as bench
         from driftrec.evaluate.methods import parse_method
         from driftrec.evaluate.protocols import find_protocol
@@ -98,9 +97,8 @@ def benchmark(
         ]
         records = list(_track(bench.run(tasks, methods, settings), len(tasks) * len(methods)))
         target = write(records, chosen, settings, data.resolve().name)
-        console = Console(soft_wrap=True)
-        console.print(target.read_text(encoding="utf-8"), highlight=False, markup=False)
-        console.print(f"{target}  {len(records)} records", highlight=False, markup=False)
+        say(target.read_text(encoding="utf-8"))
+        say(f"{target}  {len(records)} records")
 
 
 def _metrics(asked: list[str] | None, standard: Iterable[str], weights: Path | None) -> list[str]:
@@ -111,7 +109,7 @@ def _metrics(asked: list[str] | None, standard: Iterable[str], weights: Path | N
     if asked and missing:
         raise ValueError("; ".join(missing))
     for sentence in missing:
-        Console(stderr=True, soft_wrap=True).print(sentence, style="yellow", highlight=False, markup=False)
+        err.print(sentence, style="yellow", highlight=False, markup=False, soft_wrap=True)
     if not names:
         raise ValueError("there is no metric left to compute")
     return names
@@ -127,20 +125,4 @@ def _qualities(text: str | None) -> tuple[int, ...]:
 def _track(items: Iterable[T], total: int) -> Iterator[T]:
     from rich.progress import track
 
-    err = Console(stderr=True)
     yield from track(items, "measuring", total, console=err, transient=True, disable=not err.is_terminal)
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """Turns wrong input and missing packages into one sentence."""
-    problem: object = None
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        problem = f"this command needs {error.name}: pip install 'driftrec[evaluate]'"
-    except (ValueError, OSError) as error:
-        problem = error
-    if problem is not None:
-        Console(stderr=True, soft_wrap=True).print(f"driftrec: {problem}", style="red", highlight=False, markup=False)
-        sys.exit(1)
