@@ -54,7 +54,9 @@ def inspect(
     from driftrec.jobs import expand
     from driftrec.restorer import inspect as look
 
-    table = Table("file", "size", "quality", "sampling", "bytes/pixel", "saved before", "restore would")
+    table = Table("file", "size", "quality", "sampling", "bytes/pixel", "saved before", "restore would", expand=True)
+    for column, share in zip(table.columns, (4, 2, 2, 2, 1, 3, 6), strict=True):
+        column.overflow, column.ratio = "fold", share
     failures = 0
     try:
         paths = [path for text in files for path, _ in expand(text)]
