@@ -49,14 +49,15 @@ def inspect(
     """Show what pictures are: size, quality, sampling, earlier compressions, and what 'restore' would do with them."""
     import json
 
+    from rich.box import SIMPLE
     from rich.table import Table
 
     from driftrec.jobs import expand
     from driftrec.restorer import inspect as look
 
-    table = Table("file", "size", "quality", "sampling", "bytes/pixel", "saved before", "restore would", expand=True)
-    for column, share in zip(table.columns, (4, 2, 2, 2, 1, 3, 6), strict=True):
-        column.overflow, column.ratio = "fold", share
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    for name in ("file", "size", "quality", "sampling", "bytes per pixel", "saved before", "restore would"):
+        table.add_column(name, overflow="fold", no_wrap=name == "size", min_width=min(len(name), 8))
     failures = 0
     try:
         paths = [path for text in files for path, _ in expand(text)]
