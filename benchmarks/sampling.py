@@ -33,7 +33,7 @@ def main() -> None:
         "| quality | evaluations | start | end | η | PSNR | LPIPS-Alex |\n| --: | --: | --: | --: | --: | --: | --: |"
     )
     for quality in options.quality:
-        y = crops.corrupted[quality].contiguous(memory_format=torch.channels_last)
+        y = crops.corrupted[f"jpeg_{quality}"].contiguous(memory_format=torch.channels_last)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             mean = faithful(model, y).float()
         show(quality, "JPEG", "", "", "", y, crops.clean, lpips)

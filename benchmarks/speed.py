@@ -27,7 +27,7 @@ import driftrec
 from driftrec.evaluate.machine import processor
 from driftrec.workshop.data import Corpus, Crops, Entry
 from driftrec.workshop.degrade import jpeg, jpeg_mixture
-from driftrec.workshop.denoiser import Denoiser, loss
+from driftrec.workshop.denoiser import Loss, Residual
 from driftrec.workshop.muon import Muon
 from driftrec.workshop.nn.unet import UNet, UNetConfig
 from peers import Fbcnn
@@ -61,8 +61,8 @@ def runtime() -> list[Row]:
     """One evaluation of the shipped network on a 512² tile: ONNX Runtime, and PyTorch eager in both layouts."""
     network = driftrec.Network()
     config = network_config(network.card.facts)
-    model = Denoiser(UNet(config), 0.05).eval()
-    last = Denoiser(UNet(config), 0.05).eval().to(memory_format=torch.channels_last)
+    model = Residual(UNet(config), 0.05).eval()
+    last = Residual(UNet(config), 0.05).eval().to(memory_format=torch.channels_last)
     y = synthetic(512, 512).transpose(2, 0, 1)[None].astype(np.float32) / 255
     residual, ratio = np.zeros_like(y), torch.tensor([0.1])
     tensor = torch.from_numpy(y)
@@ -153,7 +153,7 @@ def loader() -> list[Row]:
 def training() -> list[Row]:
     """Steps of the optimiser on 16 crops of 96², in single precision and with bfloat16 convolutions."""
     card = driftrec.Network().card
-    model = Denoiser(UNet(network_config(card.facts)), 0.05).to(memory_format=torch.channels_last)
+    model = Residual(UNet(network_config(card.facts)), 0.05).to(memory_format=torch.channels_last)
     optimizer = Muon(model.parameters(), 1e-4)
     x0, y = torch.rand(2, 16, 3, 96, 96).unbind()
     ratio = torch.full((16,), 0.1)
@@ -161,7 +161,7 @@ def training() -> list[Row]:
     def step(half: bool) -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             estimate = model(x0 - y, ratio, y)
-        loss(x0, y, estimate, ratio, 0.01).mean().backward()
+        Loss(floor=0.01)(x0, y, estimate, ratio).mean().backward()
         optimizer.step()
         optimizer.zero_grad()
 

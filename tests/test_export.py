@@ -24,11 +24,11 @@ CONFIG = TrainConfig.model_validate({"network": {"patch": 2, "channels": [8, 12]
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with random weights, such as a run leaves behind."""
-    from driftrec.workshop.denoiser import Denoiser
+    from driftrec.workshop.denoiser import Residual
 
     path = tmp_path_factory.mktemp("run") / "best.safetensors"
     torch.manual_seed(3)
-    model = Denoiser(CONFIG.network.build(), CONFIG.noise.residual_std)
+    model = Residual(CONFIG.network.build(), CONFIG.noise.residual_std)
     weights = {name: p + 0.1 * torch.randn_like(p) for name, p in model.named_parameters()}
     facts = {"config": CONFIG.model_dump(mode="json"), "step": 7, "minutes": 1.5, "hardware": "a test"}
     checkpoint.write(path, weights, facts | {"data": {"pictures": 3, "megapixels": 1, "licences": {"CC0": 3}}})

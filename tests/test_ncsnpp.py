@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from driftrec.workshop.config import read_recipe
-from driftrec.workshop.denoiser import Denoiser
+from driftrec.workshop.denoiser import Residual
 from driftrec.workshop.nn.cost import cost
 from driftrec.workshop.nn.ncsnpp import Attention, NCSNpp, NCSNppConfig, enlarge, shrink
 
@@ -140,7 +140,7 @@ def test_a_recipe_may_name_it(tmp_path: Path) -> None:
     recipe.write_text("network: {kind: ncsnpp, features: 8, multipliers: [1, 2], attention: [1]}", encoding="utf-8")
     model = read_recipe(recipe).network.build()
     assert isinstance(model, NCSNpp)
-    assert isinstance(Denoiser(model, 0.05), nn.Module)
+    assert isinstance(Residual(model, 0.05), nn.Module)
     recipe.write_text("network: {kind: transformer}", encoding="utf-8")
     with pytest.raises(ValueError, match="transformer"):
         read_recipe(recipe)

@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 from scipy.special import dawsn
 
-from driftrec.process import OUVE, TSDVE, CosVE, PaperProcess, Process, Times, process_from_card
+from driftrec.process import OUVE, TSDVE, VP, Bridge, CosVE, PaperProcess, Process, Times, process_from_card
 
 KINDS = [OUVE, TSDVE, CosVE]
-SOME = [kind(gamma, low, high) for kind in KINDS for gamma, low, high in [(1, 0.01, 1), (2.5, 0.05, 0.3), (0, 0.1, 2)]]
+SOME = [
+    *(kind(gamma, low, high) for kind in KINDS for gamma, low, high in [(1, 0.01, 1), (2.5, 0.05, 0.3), (0, 0.1, 2)]),
+    *(kind(1.5, 0.02, 0.7, "linear") for kind in KINDS),
+]
+OTHERS = [VP(), VP(1, 12, 0.3), Bridge(), Bridge(0.4, 1.0)]
 
 paper_processes = st.builds(
     lambda kind, gamma, low, kappa: kind(gamma, low, low * kappa),
@@ -44,15 +48,15 @@ class Brownian(Process):
 # ---------------------------------------------------------------------------------------- moments: (E3), (E4), (E6)
 
 
-@pytest.mark.parametrize("process", SOME, ids=str)
+@pytest.mark.parametrize("process", [*SOME, *OTHERS], ids=str)
 def test_moments_solve_their_differential_equations(process: Process) -> None:
     # dk/dt = −f k and dσ²/dt = −2 f σ² + g², integrated by an adaptive Runge–Kutta method.
     def slopes(t: float, state: np.ndarray) -> list[float]:
         f, g = process.drift_rate(t), process.diffusion(t)
         return [-f * state[0], -2 * f * state[1] + g**2]
 
-    times = np.linspace(0, 1, 41)
-    solution = integrate.solve_ivp(slopes, (0, 1), [1.0, 0.0], "DOP853", times, rtol=1e-11, atol=1e-14)
+    times = np.linspace(0, 0.999 if isinstance(process, Bridge) else 1, 41)  # a bridge's drift grows without bound
+    solution = integrate.solve_ivp(slopes, (0, times[-1]), [1.0, 0.0], "DOP853", times, rtol=1e-11, atol=1e-14)
     np.testing.assert_allclose(process.scale(times), solution.y[0], rtol=1e-9)
     np.testing.assert_allclose(process.std(times) ** 2, solution.y[1], rtol=1e-8, atol=1e-14)
 
@@ -111,12 +115,46 @@ def test_noise_starts_at_nothing_and_ends_at_sigma_max(process: PaperProcess) ->
     assert process.std(0.0) == 0
     assert process.scale(0.0) == 1
     assert process.log_snr(0.0) == math.inf
-    short = process.sigma_min**2 * math.exp(-2 * process.gamma) if isinstance(process, OUVE) else 0
+    closed_form = isinstance(process, OUVE) and process.growth == "exponential"
+    short = process.sigma_min**2 * math.exp(-2 * process.gamma) if closed_form else 0
     assert process.std(1.0) ** 2 == pytest.approx(process.sigma_max**2 - short, rel=1e-12)
-    # The noise grows as κ^t, and close to 0 the process is Brownian motion with g(0).
+    # The noise grows as κ^t or along a line to κ, and close to 0 the process is Brownian motion with g(0).
     kappa = process.sigma_max / process.sigma_min
-    assert process.diffusion(1.0) / process.diffusion(0.5) == pytest.approx(math.sqrt(kappa))
+    middle = math.sqrt(kappa) if process.growth == "exponential" else (1 + kappa) / 2
+    assert process.diffusion(1.0) / process.diffusion(0.0) == pytest.approx(kappa)
+    assert process.diffusion(0.5) / process.diffusion(0.0) == pytest.approx(middle)
     assert process.std(1e-9) == pytest.approx(process.diffusion(0.0) * 1e-9**0.5, rel=1e-6)
+
+
+@pytest.mark.parametrize("process", [VP(), VP(1, 12, 0.3)], ids=str)
+def test_vp_preserves_the_variance(process: VP) -> None:
+    t = np.linspace(0, 1, 21)
+    np.testing.assert_allclose(process.scale(t) ** 2 * process.std_max**2 + process.std(t) ** 2, process.std_max**2)
+    assert VP().scale(1.0) == pytest.approx(math.exp(-10.05 / 2))
+
+
+@pytest.mark.parametrize("process", [Bridge(), Bridge(0.4, 1.0), Bridge(0.5, 0.3)], ids=str)
+def test_a_bridge_is_free_motion_that_is_known_to_end_in_y(process: Bridge) -> None:
+    # I2SB's posterior: of N(x0, V(t)) from the start and N(y, V(1) − V(t)) from the end, weighted by precision.
+    for t in (0.01, 0.3, 0.5, 0.77, 0.999):
+        before, _ = integrate.quad(lambda v: process.diffusion(v) ** 2, 0, t, points=[0.5], epsrel=1e-12)
+        after, _ = integrate.quad(lambda v: process.diffusion(v) ** 2, t, 1, points=[0.5], epsrel=1e-12)
+        assert before + after == pytest.approx(process.std_max**2, rel=1e-9)
+        assert process.scale(t) == pytest.approx(after / (before + after), rel=1e-9)
+        assert process.std(t) ** 2 == pytest.approx(before * after / (before + after), rel=1e-9)
+    assert (process.scale(1.0), process.std(1.0), process.ratio(1.0), process.log_snr(1.0)) == (
+        0,
+        0,
+        math.inf,
+        -math.inf,
+    )
+
+
+@pytest.mark.parametrize("process", OTHERS, ids=str)
+@pytest.mark.parametrize("ratio", [1e-4, 0.01, 0.1, 1.0, 5.0])
+def test_the_clock_of_the_others_runs_backwards_too(process: Process, ratio: float) -> None:
+    assert process.ratio(process.time_of_ratio(ratio)) == pytest.approx(ratio, rel=1e-9)
+    assert process_from_card(json.loads(json.dumps(process.card()))) == process
 
 
 def test_without_drift_the_processes_are_one() -> None:
@@ -231,6 +269,10 @@ def test_every_parameter_matters(kind: type[PaperProcess], option: dict[str, flo
     [
         (lambda: OUVE(-1), "gamma must be between 0 and 100, got -1"),
         (lambda: OUVE(math.nan), "gamma must be between 0 and 100, got nan"),
+        (lambda: OUVE(growth="fast"), "growth must be 'exponential' or 'linear', got 'fast'"),
+        (lambda: VP(0), "betas must satisfy 0 < min ≤ max ≤ 1000, got 0 and 20"),
+        (lambda: VP(std_max=0), "std_max must be positive, got 0"),
+        (lambda: Bridge(floor=0), "std_max must be positive and floor in"),
         (lambda: CosVE(1, 0, 1), "sigmas must satisfy .* got sigma_min 0 and sigma_max 1"),
         (lambda: TSDVE(1, 0.5, 0.5), "sigmas must satisfy"),
         (lambda: TSDVE(1, 0.5, math.inf), "sigmas must satisfy"),
@@ -241,7 +283,7 @@ def test_every_parameter_matters(kind: type[PaperProcess], option: dict[str, flo
         (lambda: OUVE().time_of_log_snr(math.nan), "got nan"),
         (lambda: OUVE().time_of_ratio(3.0), "log-SNRs of this process"),
         (lambda: OUVE().time_of_ratio(0.0), "ratios must be positive, got 0.0"),
-        (lambda: process_from_card({"name": "VP"}), "no process 'VP'; known are OUVE, TSDVE, CosVE"),
+        (lambda: process_from_card({"name": "DDPM"}), "no process 'DDPM'; known are OUVE, TSDVE, CosVE, VP, Bridge"),
         (lambda: process_from_card({}), "no process None"),
         (lambda: process_from_card({"name": "OUVE", "beta": 1}), "no parameter 'beta'; known are gamma, sigma_min"),
         (lambda: process_from_card({"name": "OUVE", "gamma": "1"}), "gamma must be a number, got '1'"),

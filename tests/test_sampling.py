@@ -38,7 +38,7 @@ def test_samples_begin_with_the_faithful_estimate_and_count_their_evaluations() 
 
 def test_cards_round_trip() -> None:
     assert plan_from_card(PLAN.card()) == PLAN
-    for change in ({"speed": 1}, {"process": {"name": "VP"}}, {"eta": 2.0}):
+    for change in ({"speed": 1}, {"process": {"name": "DDPM"}}, {"eta": 2.0}):
         with pytest.raises(ValueError, match=r"not a sampling plan|no process|eta"):
             plan_from_card(PLAN.card() | change)
 

@@ -4,17 +4,17 @@ import pytest
 import torch
 
 from driftrec.types import REGRESSION_RATIO
-from driftrec.workshop.denoiser import Denoiser, loss
+from driftrec.workshop.denoiser import Loss, Residual
 from driftrec.workshop.nn.cost import cost
 from driftrec.workshop.nn.unet import UNet, UNetConfig
 
 TINY = UNetConfig(patch=2, channels=(8, 12), encoder=(1, 1), decoder=(1,))
 
 
-def randomised(config: UNetConfig = TINY, residual_std: float = 0.05) -> Denoiser:
+def randomised(config: UNetConfig = TINY, residual_std: float = 0.05) -> Residual:
     """A denoiser whose zero-initialised layers have been given weights."""
     torch.manual_seed(0)
-    model = Denoiser(UNet(config), residual_std)
+    model = Residual(UNet(config), residual_std)
     with torch.no_grad():
         for p in model.parameters():
             p.add_(0.05 * torch.randn_like(p))
@@ -43,7 +43,7 @@ def test_every_multiple_of_the_size_works(height: int, width: int) -> None:
 def test_an_untrained_network_shrinks_the_residual_as_its_prior_says() -> None:
     # F = 0 leaves c_skip r = S²/(S² + s²) r: the best linear estimate for a residual of variance S².
     y, r = images(2, 3, 8, 8), images(2, 3, 8, 8, scale=0.1)
-    out = Denoiser(UNet(TINY), 0.05)(r, torch.tensor([0.05, torch.inf]), y)
+    out = Residual(UNet(TINY), 0.05)(r, torch.tensor([0.05, torch.inf]), y)
     torch.testing.assert_close(out[0], y[0] + 0.5 * r[0])
     torch.testing.assert_close(out[1], y[1])
 
@@ -76,7 +76,7 @@ def test_loss_by_hand() -> None:
     x0, y = torch.zeros(2, 3, 4, 4), torch.full((2, 3, 4, 4), 0.06)
     estimate = torch.full((2, 3, 4, 4), 0.03)
     # own = 0.06² + 0.08² = 0.01; error = 0.0009; at s = ∞: 0.09; at s = 0.1: 0.0009 (100 + 100) = 0.18.
-    value = loss(x0, y, estimate, torch.tensor([torch.inf, 0.1]), floor=0.08)
+    value = Loss(floor=0.08)(x0, y, estimate, torch.tensor([torch.inf, 0.1]))
     torch.testing.assert_close(value, torch.tensor([0.09, 0.18]))
 
 

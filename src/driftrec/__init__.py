@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from driftrec.jpeg import JpegError
     from driftrec.picture import Picture, PictureError, open_picture, save_picture
-    from driftrec.process import OUVE, TSDVE, CosVE
+    from driftrec.process import OUVE, TSDVE, VP, Bridge, CosVE
     from driftrec.restorer import Restored, Restorer, inspect, restore
     from driftrec.runtime import ModelError, Network
     from driftrec.tiling import Tiling
@@ -22,6 +22,8 @@ __version__ = "0.1.0"
 __all__ = [
     "OUVE",
     "TSDVE",
+    "VP",
+    "Bridge",
     "CosVE",
     "JpegError",
     "ModelError",
@@ -40,7 +42,7 @@ __all__ = [
 _ROOMS = {
     "jpeg": ("JpegError",),
     "picture": ("Picture", "PictureError", "open_picture", "save_picture"),
-    "process": ("OUVE", "TSDVE", "CosVE"),
+    "process": ("OUVE", "TSDVE", "VP", "Bridge", "CosVE"),
     "restorer": ("Restored", "Restorer", "inspect", "restore"),
     "runtime": ("ModelError", "Network"),
     "tiling": ("Tiling",),

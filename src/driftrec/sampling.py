@@ -7,18 +7,24 @@ from the file, d = √E[(x̂0 − y)²], and the noise-to-scale ratio to start f
     s = min(d²/level, s(start)).                                                                   (E15)
 
 A file that lost next to nothing starts below the grid's end, and keeps its faithful estimate.  At the end the sample
-gets the low band of the faithful estimate (`driftrec.low_band`).
+gets the low band of the faithful estimate (`driftrec.colour`).
+
+Networks that were not trained at s = ∞, as the paper's, have no faithful estimate: they are sampled from y on, over the
+whole grid, and the low band is that of y.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
+from driftrec.colour import with_low_band, with_mean
 from driftrec.grids import uniform_log_snr
-from driftrec.low_band import with_low_band
-from driftrec.process import OUVE, PaperProcess, process_from_card
+from driftrec.process import OUVE, Process, process_from_card
 from driftrec.samplers import multistep
-from driftrec.types import Array, Denoise, Noise
+from driftrec.types import GRAY, Anchor, Array, Denoise, Noise
+
+Colour: TypeAlias = Literal["low-band", "mean", "none"]
+Around: TypeAlias = Literal["faithful", "file"]
 
 
 @dataclass(frozen=True)
@@ -31,16 +37,22 @@ class Plan:
         start, end: latest and last time of the grid, 0 < end < start ≤ 1.
         eta: strength of the fresh noise, in [0, 1], see `driftrec.samplers.first_order`.
         level: of (E15), in image units; smaller values start earlier.
+        around: where sampling starts: at the faithful estimate, or, without one, at the anchor with all the noise.
+        anchor: what the network's residuals are measured from.
+        colour: what samples take from the faithful estimate, or without one from the file, see `driftrec.colour`.
 
     Raises ValueError for values outside these ranges.
     """
 
-    process: PaperProcess = field(default_factory=OUVE)
+    process: Process = field(default_factory=OUVE)
     evaluations: int = 6
     start: float = 0.4
     end: float = 0.02
     eta: float = 0.5
     level: float = 0.01
+    around: Around = "faithful"
+    anchor: Anchor = "corrupted"
+    colour: Colour = "low-band"
 
     def __post_init__(self) -> None:
         if self.evaluations < 1:
@@ -49,23 +61,33 @@ class Plan:
             raise ValueError(f"times must satisfy 0 < end < start ≤ 1, got start {self.start} and end {self.end}")
         if not (0 <= self.eta <= 1 and self.level > 0):
             raise ValueError(f"eta must lie in [0, 1] and level above 0, got {self.eta} and {self.level}")
+        for name, value, known in (
+            ("around", self.around, Around),
+            ("anchor", self.anchor, Anchor),
+            ("colour", self.colour, Colour),
+        ):
+            if value not in get_args(known):
+                raise ValueError(f"{name} must be one of {', '.join(get_args(known))}, got {value!r}")
 
     def times(self, change: float, evaluations: int | None = None) -> tuple[float, ...]:
         """The sampler's grid after a faithful estimate that moved by `change`, d of (E15), in image units.
 
-        One time for each evaluation but the first; none where there is nothing to sample.
+        One time for each evaluation but the first; none where there is nothing to sample.  Without a faithful estimate,
+        one time for each evaluation, whatever the change.
         """
-        steps = (self.evaluations if evaluations is None else evaluations) - 1
+        steps = self.evaluations if evaluations is None else evaluations
+        if self.around == "file":
+            return uniform_log_snr(self.process, steps, start=self.start, end=self.end)
         ratio = min(change**2 / self.level, self.process.ratio(self.start))
-        if steps < 1 or ratio <= self.process.ratio(self.end):
+        if steps < 2 or ratio <= self.process.ratio(self.end):
             return ()
-        return uniform_log_snr(self.process, steps, start=self.process.time_of_ratio(ratio), end=self.end)
+        return uniform_log_snr(self.process, steps - 1, start=self.process.time_of_ratio(ratio), end=self.end)
 
     def sample(
         self,
         denoise: Denoise,
         y: Array,
-        faithful: Array,
+        faithful: Array | None,
         change: float,
         *,
         noise: Noise,
@@ -73,14 +95,24 @@ class Plan:
     ) -> Iterator[Array]:
         """Yields the faithful estimate and those of every step; the last one, after (E16), is the restoration.
 
-        Arguments: `denoise`, `y`, `noise` as for `driftrec.samplers.multistep`; `faithful`, E[x0 | y] of y's shape;
-        `change` and `evaluations` as for `times`.
+        Arguments: `denoise`, `y`, `noise` as for `driftrec.samplers.multistep`; `faithful`, E[x0 | y] of y's shape, or
+        None for plans around the file; `change` and `evaluations` as for `times`.
         """
-        yield faithful
+        if faithful is not None:
+            yield faithful
+        anchor = y if self.anchor == "corrupted" else y * 0 + GRAY
         if times := self.times(change, evaluations):
-            estimates = multistep(denoise, y, self.process, times, noise=noise, mean=faithful, eta=self.eta)
+
+            def around(xt: Array, _: Array, t: float) -> Array:
+                return denoise(xt, y, t)
+
+            estimates = multistep(around, anchor, self.process, times, noise=noise, mean=faithful, eta=self.eta)
             for number, x0 in enumerate(estimates, start=1):
-                yield with_low_band(x0, faithful) if number == len(times) else x0
+                yield self._coloured(x0, y if faithful is None else faithful) if number == len(times) else x0
+
+    def _coloured(self, x0: Array, reference: Array) -> Array:
+        correct = {"low-band": with_low_band, "mean": with_mean, "none": lambda x0, _: x0}[self.colour]
+        return correct(x0, reference)
 
     def card(self) -> dict[str, Any]:
         """The plan as values for JSON; `plan_from_card` is the way back."""

@@ -6,7 +6,7 @@ stands for either.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 Array: TypeAlias = Any
 """A NumPy array or a PyTorch tensor."""
@@ -23,3 +23,8 @@ answer E[x0 | y]."""
 
 Noise: TypeAlias = Callable[[tuple[int, ...]], Array]
 """shape -> array of independent standard normal numbers, of the kind and dtype that the images have."""
+
+Anchor: TypeAlias = Literal["corrupted", "gray"]
+"""What a process drifts to, and residuals are measured from: the corrupted image, or mid-gray as for pure noise."""
+
+GRAY = 0.5

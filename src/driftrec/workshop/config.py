@@ -1,21 +1,23 @@
 """What a run is made of: typed, frozen, read from a YAML recipe; an unknown key is an error that names the nearest."""
 
 import difflib
+import math
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
-from driftrec.workshop.degrade import Mixture, jpeg_mixture
+from driftrec.process import Process, process_from_card
+from driftrec.sampling import Plan
+from driftrec.types import Anchor
+from driftrec.workshop.corruption import CorruptionSection, chain
+from driftrec.workshop.degrade import Degradation, jpeg_mixture
+from driftrec.workshop.denoiser import Denoiser, Direct, Loss, Residual, Score, Weight, process_end
 from driftrec.workshop.nn.ncsnpp import NCSNpp, NCSNppConfig
 from driftrec.workshop.nn.unet import UNet, UNetConfig
-
-
-class Section(BaseModel):
-    """A frozen group of settings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from driftrec.workshop.section import Section
 
 
 class UNetSection(Section):
@@ -40,6 +42,7 @@ class NCSNppSection(Section):
     multipliers: tuple[int, ...] = (1, 1, 2, 2, 2, 2, 2)
     blocks: int = 2
     attention: tuple[int, ...] = (4,)
+    conditional: bool = True
     fourier_scale: float = 16.0
     rescale: bool = False
     window: int | None = None
@@ -60,30 +63,94 @@ NetworkSection = Annotated[
 
 
 class DataSection(Section):
-    """Which pictures, cut how, corrupted how."""
+    """Which pictures, cut how, corrupted how.
 
-    folders: tuple[Path, ...] = ()
+    With `corrupted`, pairs come from disk and nothing needs to be known of the corruption; else `corruption` says what
+    is done to the clean pictures, one step after the other; else it is the mixture of JPEGs that the shipped model is
+    for.
+    """
+
+    folders: tuple[Path, ...] = ()  # or other sources of pictures, see driftrec.workshop.sources
+    corrupted: tuple[Path, ...] = ()  # as many, with pictures of the same names and sizes
+    corruption: tuple[CorruptionSection, ...] = ()
     held_out: float = Field(default=0.06, gt=0, lt=1)  # share of the originals kept for validation
     crop: int = Field(default=96, ge=16)  # pixels
+    resize: tuple[float, float] | None = None  # shares of the picture's area, resized to `crop`
+    post_crop: int | None = Field(default=None, ge=16)  # pixels, cut from the crop after its corruption
     gray: float = Field(default=0.04, ge=0, le=1)  # share of crops without colour
     power: float = Field(default=2.0, gt=0)  # weight on low qualities, see degrade.Jpeg
     shifted: float = Field(default=0.15, ge=0, le=1)  # shares of the batch, see degrade.jpeg_mixture
     double: float = Field(default=0.15, ge=0, le=1)
     clean: float = Field(default=0.03, ge=0, le=1)
 
-    def degradation(self) -> Mixture:
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.corrupted and self.corruption:
+            raise ValueError("corrupted folders and a corruption exclude each other: leave one out")
+        if self.corrupted and len(self.corrupted) != len(self.folders):
+            raise ValueError(f"{len(self.folders)} clean folders need as many corrupted, not {len(self.corrupted)}")
+        if self.resize is not None and not 0 < self.resize[0] <= self.resize[1] <= 1:
+            raise ValueError(f"resize must be two shares 0 < low ≤ high ≤ 1, not {self.resize}")
+        if self.post_crop is not None and self.post_crop > self.crop:
+            raise ValueError(f"post_crop {self.post_crop} is larger than crop {self.crop}")
+        self.degradation()
+        return self
+
+    @property
+    def is_jpeg(self) -> bool:
+        """Validation is on JPEGs of several qualities, not on the very corruption that is trained."""
+        return not self.corrupted and all(link.kind == "jpeg" for link in self.corruption)
+
+    def degradation(self) -> Degradation:
         """The corruption that training crops go through."""
+        if self.corruption:
+            return chain(self.corruption)
         return jpeg_mixture(self.shifted, self.double, self.clean, self.power)
 
 
 class NoiseSection(Section):
-    """How noise-to-scale ratios are drawn: a share at infinity, the rest with ln s normal."""
+    """How noise-to-scale ratios are drawn: a share at infinity, the rest by one of two laws.
+
+    log-normal: ln s is normal.  time: the ratio of `process` at a time uniform between `earliest` and 1, as in the
+    paper.
+    """
 
     regression: float = Field(default=0.5, ge=0, le=1)  # share of the batch at s = ∞
+    law: Literal["log-normal", "time"] = "log-normal"
     log_mean: float = -3.0  # of ln s; e⁻³ = 0.05, a JPEG of quality 10's residual
     log_std: float = Field(default=1.2, gt=0)
+    process: dict[str, Any] = Field(default_factory=lambda: {"name": "OUVE"})
+    earliest: float = Field(default=0.01, gt=0, lt=1)
     residual_std: float = Field(default=0.05, gt=0, lt=1)  # S of the preconditioning, in image units
     floor: float = Field(default=0.02, gt=0)  # smallest residual the loss is taken relative to, in image units
+
+    @model_validator(mode="after")
+    def _has_a_process(self) -> Self:
+        process_from_card(self.process)
+        return self
+
+    def build_process(self) -> Process:
+        """The process whose times are drawn."""
+        return process_from_card(self.process)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The finite ratios that are trained, (lowest, highest)."""
+        if self.law == "time":
+            process = self.build_process()
+            return process.ratio(self.earliest), process.ratio(process_end(process))
+        return math.exp(self.log_mean - 3 * self.log_std), math.exp(self.log_mean + 3 * self.log_std)
+
+
+class ObjectiveSection(Section):
+    """What the network learns; see `driftrec.workshop.denoiser`."""
+
+    predicts: Literal["residual", "score", "clean", "change", "mask"] = "residual"
+    anchor: Anchor = "corrupted"
+    blind: bool = False
+    weight: Weight = "relative"
+    norm: Literal["squared", "absolute"] = "squared"
+    std_exponent: float = 0.0
 
 
 class TrainConfig(Section):
@@ -92,6 +159,7 @@ class TrainConfig(Section):
     data: DataSection = DataSection()
     network: NetworkSection = UNetSection()
     noise: NoiseSection = NoiseSection()
+    objective: ObjectiveSection = ObjectiveSection()
     batch: int = Field(default=16, ge=1)  # crops in a step, over all devices
     optimizer: Literal["adamw", "muon"] = "muon"
     learning_rate: float = Field(default=2e-3, gt=0)
@@ -107,7 +175,46 @@ class TrainConfig(Section):
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     compile: bool | None = None  # None: on a GPU only
     workers: int = Field(default=1, ge=0)  # loader processes per device
+    accumulate: int = Field(default=1, ge=1)  # parts that a batch is split into where memory is short
+    devices: int | Literal["auto"] = "auto"  # on each node; under torchrun or `fabric run`, what these were given
+    nodes: int = Field(default=1, ge=1)
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.objective.predicts == "score" and (self.noise.law != "time" or self.noise.regression):
+            raise ValueError("a score needs noise.law: time and noise.regression: 0, as it has no value at s = ∞")
+        if self.objective.weight == "score" and self.noise.regression:
+            raise ValueError("the score weight is 0 at s = ∞: set noise.regression: 0, or another weight")
+        if getattr(self.network, "conditional", True) is False and self.noise.regression < 1:
+            raise ValueError("a network that is not conditional sees no state: set noise.regression: 1")
+        return self
+
+    def denoiser(self) -> Denoiser:
+        """A new network inside its denoiser."""
+        what, std = self.objective, self.noise.residual_std
+        network = self.network.build()
+        if what.predicts == "residual":
+            return Residual(network, std, what.anchor, what.blind)
+        if what.predicts == "score":
+            return Score(network, self.noise.build_process(), what.anchor, what.blind)
+        return Direct(network, what.predicts, std, what.anchor, what.blind)
+
+    def plan(self) -> Plan:
+        """How to sample with the network."""
+        plan = Plan(anchor=self.objective.anchor)
+        if self.noise.regression:
+            return plan
+        process = self.noise.build_process() if self.noise.law == "time" else plan.process
+        evaluations = 30 if self.objective.predicts == "score" else 10
+        return replace(
+            plan, process=process, around="file", evaluations=evaluations, start=process_end(process), end=0.03, eta=1.0
+        )
+
+    def loss(self) -> Loss:
+        """What it is trained with."""
+        what, noise = self.objective, self.noise
+        return Loss(what.weight, noise.floor, noise.residual_std, what.norm == "absolute", what.std_exponent)
 
 
 def read_recipe(path: Path, overrides: dict[str, Any] | None = None) -> TrainConfig:
@@ -150,6 +257,8 @@ def _put(values: dict[str, Any], keys: list[str], value: object) -> None:
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "value_error":
+        return (f"{name}: " if name else "") + str(first["ctx"]["error"])  # pyright: ignore[reportTypedDictNotRequiredAccess]
     if first["type"] != "extra_forbidden":
         return f"{name}: {first['msg'].lower()}, got {first['input']!r}"
     near = difflib.get_close_matches(name.split(".")[-1], _known(), n=1)
@@ -157,5 +266,5 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _known() -> list[str]:
-    sections = (TrainConfig, DataSection, UNetSection, NCSNppSection, NoiseSection)
+    sections = (TrainConfig, DataSection, UNetSection, NCSNppSection, NoiseSection, ObjectiveSection)
     return [name for section in sections for name in section.model_fields]

@@ -5,11 +5,12 @@ costs a copy and a JPEG, no decoding.  Crop i is a pure function of (seed, i), s
 stopped and sees the same crops on any number of loader processes or devices.
 """
 
-import csv
 import hashlib
 import json
+import math
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,8 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from driftrec.workshop.degrade import Degradation, Pixels
-
-SUFFIXES = {".avif", ".bmp", ".jpg", ".jpeg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+from driftrec.workshop.sources import Item, items
 
 
 def default_cache() -> Path:
@@ -49,6 +49,8 @@ class Corpus:
 
     pixels: NDArray[np.uint8]
     entries: tuple[Entry, ...]
+    corrupted: NDArray[np.uint8] | None = None
+    """Corrupted versions, laid out as `pixels`, where pairs are given."""
     areas: NDArray[np.int64] = field(init=False, repr=False)
     """Pixels in pictures 0 … i, for drawing a picture by its area."""
 
@@ -60,16 +62,23 @@ class Corpus:
 
     def __getitem__(self, index: int) -> Pixels:
         """Picture `index` as uint8 (height, width, 3)."""
+        return self._picture(self.pixels, index)
+
+    def pair(self, index: int) -> tuple[Pixels, Pixels | None]:
+        """(clean, corrupted) picture `index`, the latter None where there are no pairs."""
+        return self[index], None if self.corrupted is None else self._picture(self.corrupted, index)
+
+    def _picture(self, pixels: NDArray[np.uint8], index: int) -> Pixels:
         entry = self.entries[index]
         size = entry.height * entry.width * 3
-        return self.pixels[entry.offset : entry.offset + size].reshape(entry.height, entry.width, 3)
+        return pixels[entry.offset : entry.offset + size].reshape(entry.height, entry.width, 3)
 
     def split(self, share: float) -> tuple["Corpus", "Corpus"]:
         """(training, validation) by groups; the same groups are held out whatever else is in the corpus."""
         held = {e for e in self.entries if _fraction(e.group) < share}
         return (
-            Corpus(self.pixels, tuple(e for e in self.entries if e not in held)),
-            Corpus(self.pixels, tuple(e for e in self.entries if e in held)),
+            Corpus(self.pixels, tuple(e for e in self.entries if e not in held), self.corrupted),
+            Corpus(self.pixels, tuple(e for e in self.entries if e in held), self.corrupted),
         )
 
     def summary(self) -> dict[str, object]:
@@ -86,49 +95,54 @@ def _fraction(name: str) -> float:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
 
 
-def open_corpus(folders: list[Path], cache: Path | None = None) -> Corpus:
-    """Decodes the pictures of the folders into the cache, or finds them there.
+def open_corpus(sources: list[Path], cache: Path | None = None, corrupted: Sequence[Path] = ()) -> Corpus:
+    """Decodes the pictures of the sources into the cache, or finds them there.
 
-    A `manifest.csv` in a folder, with columns file, source, path and licence, names the original of each picture and
-    its licence; without one every picture is its own group.  Raises ValueError when a folder has no pictures.
+    `corrupted` are as many sources of the corrupted versions.  Raises ValueError when a source has no pictures, and
+    where a pair is incomplete or differs in size.
     """
-    files = [found for folder in folders for found in _find(folder)]
-    stamp = "\n".join(f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns} {group}" for p, group, _ in files)
+    found = [item for source in sources for item in items(source)]
+    pixels, shapes = _decoded(found, cache)
+    entries, offset = [], 0
+    for (height, width), item in zip(shapes, found, strict=True):
+        entries.append(Entry(offset, height, width, item.group, item.licence))
+        offset += height * width * 3
+    if not corrupted:
+        return Corpus(pixels, tuple(entries))
+    partners = [item for pair in zip(sources, corrupted, strict=True) for item in _partners(*pair)]
+    theirs, their_shapes = _decoded(partners, cache)
+    for item, (height, width), (h, w) in zip(found, shapes, their_shapes, strict=True):
+        if (height, width) != (h, w):
+            raise ValueError(f"{item.name} is {width}×{height} pixels clean and {w}×{h} corrupted: pairs need one size")
+    return Corpus(pixels, tuple(entries), theirs)
+
+
+def _partners(clean: Path, corrupted: Path) -> list[Item]:
+    """The corrupted pictures in the order of the clean ones, which have the same names but for the extension."""
+    theirs = {Path(item.name).with_suffix(""): item for item in items(corrupted)}
+    names = [Path(item.name).with_suffix("") for item in items(clean)]
+    if alone := [name for name in names if name not in theirs]:
+        raise ValueError(f"{corrupted} has no picture '{alone[0]}', which {clean} has: give complete pairs")
+    return [theirs[name] for name in names]
+
+
+def _decoded(found: list[Item], cache: Path | None) -> tuple[NDArray[np.uint8], list[tuple[int, int]]]:
+    """(pixels of all pictures in one flat memory map, their heights and widths)."""
+    stamp = "\n".join(f"{item.stamp} {item.group}" for item in found)
     target = (cache or default_cache()) / f"corpus-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}"
     if not target.with_suffix(".json").exists():
-        _decode([path for path, _, _ in files], target)
+        _decode(found, target)
     shapes = json.loads(target.with_suffix(".json").read_text())["shapes"]
-    entries, offset = [], 0
-    for (height, width), (_, group, licence) in zip(shapes, files, strict=True):
-        entries.append(Entry(offset, height, width, group, licence))
-        offset += height * width * 3
-    return Corpus(np.memmap(target.with_suffix(".u8"), dtype=np.uint8, mode="r"), tuple(entries))
+    return np.memmap(target.with_suffix(".u8"), dtype=np.uint8, mode="r"), [(h, w) for h, w in shapes]
 
 
-def _find(folder: Path) -> list[tuple[Path, str, str]]:
-    """(file, group, licence) of every picture in a folder, in order of name."""
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-    if not found:
-        raise ValueError(f"{folder} has no pictures: give a folder with {', '.join(sorted(SUFFIXES))} files")
-    rows = {}
-    if (folder / "manifest.csv").exists():
-        with (folder / "manifest.csv").open(newline="") as lines:
-            rows = {row["file"]: row for row in csv.DictReader(lines)}
-    return [
-        (p, f"{rows[p.name]['source']}/{rows[p.name]['path']}", rows[p.name].get("licence") or "not stated")
-        if p.name in rows
-        else (p, str(p.relative_to(folder)), "not stated")
-        for p in found
-    ]
-
-
-def _decode(files: list[Path], target: Path) -> None:
+def _decode(found: list[Item], target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(f".{os.getpid()}.part")
     shapes = []
     with partial.open("wb") as out:
-        for path in files:
-            with Image.open(path) as image:
+        for item in found:
+            with item.open() as image:
                 pixels = np.asarray(image.convert("RGB"))
             shapes.append(pixels.shape[:2])
             out.write(pixels.tobytes())
@@ -143,7 +157,10 @@ class Crops:
     """Random crops of a corpus and their corrupted versions; every one a pure function of (seed, index).
 
     Crops are drawn uniformly over the pixels of the corpus, turned and mirrored at random before the corruption (so
-    the grid stays where a decoder would put it); a share `gray` of them loses its colour.
+    the grid stays where a decoder would put it); a share `gray` of them loses its colour.  `degradation` is not used
+    where the corpus has pairs.  With `resize`, squares with an area between these shares of the picture's are resized
+    to `size` (torchvision's RandomResizedCrop with ratio 1).  With `post_crop`, a square of that size is cut out after
+    the corruption, so that a JPEG's grid starts anywhere.
     """
 
     corpus: Corpus
@@ -151,12 +168,20 @@ class Crops:
     size: int
     seed: int = 0
     gray: float = 0.0
+    resize: tuple[float, float] | None = None
+    post_crop: int | None = None
 
     def pair(self, index: int) -> tuple[Pixels, Pixels]:
-        """(clean, corrupted), both uint8 (size, size, 3)."""
+        """(clean, corrupted), both uint8 (size, size, 3), or of size `post_crop`."""
         rng = np.random.default_rng((self.seed, index))
-        clean = self._clean(rng)
-        return clean, self.degradation(clean, rng)
+        clean, corrupted = self._cut(rng)
+        if corrupted is None:
+            corrupted = self.degradation(clean, rng)
+        if self.post_crop is not None:
+            top, left = (int(v) for v in rng.integers(0, self.size - self.post_crop + 1, 2))
+            part = slice(top, top + self.post_crop), slice(left, left + self.post_crop)
+            clean, corrupted = clean[part], corrupted[part]
+        return clean, corrupted
 
     def batch(self, indices: range) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """(clean, corrupted) of several crops, both uint8 (batch, 3, size, size)."""
@@ -164,19 +189,35 @@ class Crops:
         clean, corrupted = (np.stack(side).transpose(0, 3, 1, 2) for side in zip(*pairs, strict=True))
         return np.ascontiguousarray(clean), np.ascontiguousarray(corrupted)
 
-    def _clean(self, rng: Generator) -> Pixels:
+    def _cut(self, rng: Generator) -> tuple[Pixels, Pixels | None]:
+        """A crop of a clean picture and, where there is one, of its corrupted version, turned and mirrored alike."""
         ends = self.corpus.areas
-        picture = self.corpus[int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))]
-        height, width = picture.shape[:2]
-        top = int(rng.integers(0, max(height - self.size, 0) + 1))
-        left = int(rng.integers(0, max(width - self.size, 0) + 1))
-        crop = picture[top : top + self.size, left : left + self.size]
-        if crop.shape[:2] != (self.size, self.size):
-            missing = [(0, self.size - n) for n in crop.shape[:2]]
-            crop = np.pad(crop, (*missing, (0, 0)), mode="symmetric")
+        index = int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))
+        clean, corrupted = self.corpus.pair(index)
+        height, width = clean.shape[:2]
+        side = self.size
+        if self.resize is not None:
+            side = min(round(math.sqrt(height * width * rng.uniform(*self.resize))), height, width)
+        top = int(rng.integers(0, max(height - side, 0) + 1))
+        left = int(rng.integers(0, max(width - side, 0) + 1))
         turn = int(rng.integers(0, 8))
+        gray = rng.random() < self.gray
+
+        def cut(picture: Pixels) -> Pixels:
+            return self._finished(picture[top : top + side, left : left + side], side, turn, gray)
+
+        return cut(clean), None if corrupted is None else cut(corrupted)
+
+    def _finished(self, crop: Pixels, side: int, turn: int, gray: bool) -> Pixels:
+        """A crop that the picture's border may have cut short, completed to `side`, resized, turned."""
+        if crop.shape[:2] != (side, side):
+            missing = [(0, side - n) for n in crop.shape[:2]]
+            crop = np.pad(crop, (*missing, (0, 0)), mode="symmetric")
+        if side != self.size:
+            image = Image.fromarray(np.ascontiguousarray(crop))
+            crop = np.asarray(image.resize((self.size, self.size), Image.Resampling.BILINEAR))
         crop = np.rot90(crop[:, ::-1] if turn >= 4 else crop, turn % 4)
-        if rng.random() < self.gray:
+        if gray:
             luma = np.asarray(Image.fromarray(np.ascontiguousarray(crop)).convert("L"))
             crop = np.repeat(luma[..., None], 3, axis=2)
         return np.ascontiguousarray(crop)

@@ -51,7 +51,8 @@ class Jpeg:
 
     Quality is 1 + ⌊span · u^power⌋ for uniform u: `power` 1 is uniform over [lowest, highest], larger
     powers put weight on low qualities.  `subsampling` holds the probabilities of `SUBSAMPLINGS`.
-    With `shifted`, the grid starts at a random offset within one MCU: a crop of a larger JPEG.
+    With `shifted`, the grid starts at a random offset within one MCU: a crop of a larger JPEG; with `shift` (rows,
+    columns), it starts so far outside the picture.
     """
 
     lowest: int = 1
@@ -59,6 +60,7 @@ class Jpeg:
     power: float = 2.0
     subsampling: tuple[float, float, float] = (0.25, 0.05, 0.7)
     shifted: bool = False
+    shift: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         if not 1 <= self.lowest <= self.highest <= 100:
@@ -67,16 +69,53 @@ class Jpeg:
             raise ValueError(f"power must be positive, got {self.power}")
         if min(self.subsampling) < 0 or abs(sum(self.subsampling) - 1) > 1e-9:
             raise ValueError(f"subsampling must be three probabilities that add to 1, got {self.subsampling}")
+        if min(self.shift) < 0 or (self.shifted and any(self.shift)):
+            raise ValueError(f"shift must be two numbers from 0 on, and is not for shifted grids; got {self.shift}")
 
     def __call__(self, pixels: Pixels, rng: Generator) -> Pixels:
         span = self.highest - self.lowest + 1
         quality = self.lowest + int(span * rng.random() ** self.power)
         subsampling = SUBSAMPLINGS[int(np.searchsorted(np.cumsum(self.subsampling), rng.random(), side="right"))]
-        if not self.shifted:
+        top, left = (int(v) for v in rng.integers(0, MCU, 2)) if self.shifted else self.shift
+        if not (top or left):
             return jpeg(pixels, quality, subsampling)
-        top, left = (int(v) for v in rng.integers(0, MCU, 2))
         padded = np.pad(pixels, ((top, 0), (left, 0), (0, 0)), mode="reflect")
         return jpeg(padded, quality, subsampling)[top:, left:]
+
+
+@dataclass(frozen=True)
+class DownUp:
+    """Shrunk by one of `factors`, antialiased, and enlarged again, both with Pillow's bicubic filter."""
+
+    factors: tuple[float, ...] = (2.0,)
+
+    def __post_init__(self) -> None:
+        if not self.factors or min(self.factors) < 1:
+            raise ValueError(f"factors must be at least 1, got {self.factors}")
+
+    def __call__(self, pixels: Pixels, rng: Generator) -> Pixels:
+        height, width = pixels.shape[:2]
+        factor = self.factors[int(rng.integers(len(self.factors)))]
+        small = (max(round(width / factor), 1), max(round(height / factor), 1))
+        image = Image.fromarray(pixels).resize(small, Image.Resampling.BICUBIC)
+        return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
+
+
+@dataclass(frozen=True)
+class GaussianNoise:
+    """White noise with a standard deviation uniform in [lowest, highest], in levels of 255, rounded and clipped."""
+
+    lowest: float = 5.0
+    highest: float = 50.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lowest <= self.highest:
+            raise ValueError(f"levels must satisfy 0 ≤ lowest ≤ highest, got {self.lowest}, {self.highest}")
+
+    def __call__(self, pixels: Pixels, rng: Generator) -> Pixels:
+        level = self.lowest + (self.highest - self.lowest) * rng.random()
+        noisy = pixels + np.float32(level) * rng.standard_normal(pixels.shape, np.float32)
+        return np.rint(noisy).clip(0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)

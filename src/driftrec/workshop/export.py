@@ -35,7 +35,7 @@ def load(path: Path) -> tuple[Denoiser, TrainConfig, dict[str, Any]]:
     """(denoiser with averaged weights, its run's configuration, facts) from best.safetensors or last.safetensors."""
     tensors, facts = checkpoint.read(path)
     config = TrainConfig.model_validate(facts["config"])
-    model = Denoiser(config.network.build(), config.noise.residual_std)
+    model = config.denoiser()
     averaged = checkpoint.select(tensors, "ema.") or tensors
     model.load_state_dict(averaged, strict=False)
     return model.eval(), config, facts

@@ -22,9 +22,9 @@ from torch.utils.data import DataLoader, Dataset
 from driftrec.workshop import checkpoint
 from driftrec.workshop.config import NoiseSection, TrainConfig
 from driftrec.workshop.data import Corpus, Crops, open_corpus
-from driftrec.workshop.denoiser import Denoiser, loss
+from driftrec.workshop.denoiser import anchor_of, process_end
 from driftrec.workshop.muon import Muon
-from driftrec.workshop.validate import DECISIVE, validate, validation_set
+from driftrec.workshop.validate import Validation
 
 LOG, LAST, BEST, SHEET = "log.jsonl", "last.safetensors", "best.safetensors", "sheet.png"
 
@@ -78,7 +78,8 @@ def train(
     run = Run(config, out, time_limit, cache)
     while not run.finished:
         run.step()
-        finished = run.finished  # asked once: the clock goes on while we validate and save
+        run.tick()
+        finished = run.finished
         if finished or run.due("validate", config.validate_every):
             yield run.validate()
         if finished or run.due("save", config.save_every):
@@ -95,10 +96,12 @@ class Run:
         self.config, self.out, self.time_limit = config, out, time_limit
         self.fabric = fabric = _fabric(config)
         fabric.seed_everything(config.seed, verbose=False)
-        corpus, held_out = open_corpus(list(config.data.folders), cache).split(config.data.held_out)
-        self.validation = validation_set(held_out)
+        data = config.data
+        corpus, held_out = open_corpus(list(data.folders), cache, data.corrupted).split(data.held_out)
+        self.validation = Validation(config, held_out)
         self.facts = {"config": config.model_dump(mode="json"), "data": corpus.summary(), "hardware": hardware()}
-        model = Denoiser(config.network.build(), config.noise.residual_std)
+        self.loss = config.loss()
+        model = config.denoiser()
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.network, self.optimizer = fabric.setup(model, _optimizer(config, model))
         self.model, self.ema, self.names = model, Ema(model, config.ema), [n for n, _ in model.named_parameters()]
@@ -107,14 +110,14 @@ class Run:
         compiled = fabric.device.type == "cuda" if config.compile is None else config.compile
         self.denoise = torch.compile(self.network) if compiled else self.network
         self.batches = iter(_loader(fabric, config, corpus, self.steps))
-        self.started = time.monotonic()
+        self.started, self.sitting = time.monotonic(), 0.0
         self.last = {"validate": 0.0, "save": 0.0}
         self.losses: list[Tensor] = []
 
-    @property
-    def sitting(self) -> float:
-        """Minutes since this sitting's start."""
-        return (time.monotonic() - self.started) / 60
+    def tick(self) -> None:
+        """Reads the clock, `sitting`: minutes since this sitting's start.  All devices go by that of the first."""
+        minutes = (time.monotonic() - self.started) / 60
+        self.sitting = self.fabric.broadcast(minutes) if self.fabric.world_size > 1 else minutes
 
     @property
     def progress(self) -> float:
@@ -140,33 +143,45 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = config.learning_rate * rate_factor(config, self.steps, self.progress)
         x0, y = (image.float().div_(255).contiguous(memory_format=torch.channels_last) for image in next(self.batches))
-        seed = (config.seed * 1_000_003 + self.steps) * fabric.world_size + fabric.global_rank
-        ratio, z = draw_noise(x0, config.noise, seed)
-        residual = x0 - y + z * torch.where(ratio.isinf(), 0.0, ratio)[:, None, None, None]
-        value = loss(x0, y, self.denoise(residual, ratio, y), ratio, config.noise.floor).mean()
-        fabric.backward(value)
+        # Noise is drawn for the batches of all devices, so that none depends on how many there are.
+        shape, mine = (config.batch, *x0.shape[1:]), slice(fabric.global_rank * len(x0), None)
+        drawn = draw_noise(shape, config.noise, config.seed * 1_000_003 + self.steps, x0.device)
+        ratio, std, z = (values[mine][: len(x0)] for values in drawn)
+        anchor = anchor_of(y, config.objective.anchor)
+        residual = x0 - anchor + z * torch.where(ratio.isinf(), 0.0, ratio)[:, None, None, None]
+        value = x0.new_zeros(())
+        parts = config.accumulate
+        for n, part in enumerate(zip(*(v.chunk(parts) for v in (x0, y, residual, ratio, std)), strict=True), start=1):
+            clean, corrupted, noisy, s, sigma = part
+            with fabric.no_backward_sync(self.network, enabled=n < parts):
+                share = len(clean) / len(x0)
+                estimate = self.denoise(noisy, s, corrupted)
+                one = share * self.loss(clean, corrupted, estimate, s, sigma).mean()
+                fabric.backward(one)
+            value += one.detach()
         fabric.clip_gradients(self.network, self.optimizer, max_norm=config.clip, error_if_nonfinite=False)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.steps += 1
         self.ema.update(self.model, self.steps)
-        self.losses.append(value.detach())
+        self.losses.append(value)
 
     def validate(self) -> dict[str, Any]:
         """Scores of the averaged weights, logged; kept as best.safetensors when they are the best so far."""
         main = self.fabric.is_global_zero
         with self.ema.swapped_into(self.model):
-            scores = validate(self.network, self.validation, self.fabric.device, self.out / SHEET if main else None)
+            scores = self.validation(self.network, self.fabric.device, self.out / SHEET if main else None)
+        self.tick()
+        mean = cast(Tensor, self.fabric.all_reduce(torch.stack(self.losses).mean()))
         record = {
             "step": self.steps,
             "minutes": round(self.before + self.sitting, 2),
-            "loss": round(torch.stack(self.losses).mean().item(), 4),
+            "loss": round(mean.item(), 4),
             **{name: round(score, 3) for name, score in scores.items()},
         }
         self.losses.clear()
-        mean = sum(scores[f"faithful_{quality}"] for quality in DECISIVE) / len(DECISIVE)
-        if mean > self.best:
-            self.best = mean
+        if (decision := self.validation.decision(scores)) > self.best:
+            self.best = decision
             self._write(BEST, self.ema.weights)
         if main:
             with (self.out / LOG).open("a") as log:
@@ -177,6 +192,7 @@ class Run:
         """Writes all that the next sitting needs."""
         weights = dict(self.model.named_parameters())
         state = {f"model.{k}": v for k, v in weights.items()} | {f"ema.{k}": v for k, v in self.ema.weights.items()}
+        self.tick()
         self._write(LAST, state | checkpoint.optimizer_tensors(self.optimizer, self.names))
 
     def _write(self, name: str, tensors: dict[str, Tensor]) -> None:
@@ -190,8 +206,11 @@ class Run:
         if not (self.out / LAST).exists():
             return
         tensors, facts = checkpoint.read(self.out / LAST)
-        if TrainConfig.model_validate(facts["config"]).network != self.config.network:
-            raise ValueError(f"{self.out} holds a run of another network: choose another folder, or its own recipe")
+        before = TrainConfig.model_validate(facts["config"])
+        if (before.network, before.objective) != (self.config.network, self.config.objective):
+            raise ValueError(
+                f"{self.out} holds a run of another network or objective: choose another folder, or its own recipe"
+            )
         self.model.load_state_dict(checkpoint.select(tensors, "model."), strict=False)
         averaged = checkpoint.select(tensors, "ema.")
         self.ema.weights = {name: averaged[name].to(self.fabric.device) for name in self.names}
@@ -211,12 +230,26 @@ def rate_factor(config: TrainConfig, step: int, progress: float) -> float:
     return min(1.0, (step + 1) / max(config.warm_up, 1), max(1 - progress, 0.0) / config.anneal)
 
 
-def draw_noise(x0: Tensor, config: NoiseSection, seed: int) -> tuple[Tensor, Tensor]:
-    """(ratio s (batch,), z like x0): the first share of the batch at s = ∞, the rest with ln s normal."""
-    generator = torch.Generator(x0.device).manual_seed(seed)
-    ratio = (config.log_mean + config.log_std * torch.randn(len(x0), generator=generator, device=x0.device)).exp()
-    ratio[: round(config.regression * len(x0))] = torch.inf
-    return ratio, torch.randn(x0.shape, generator=generator, device=x0.device)
+def draw_noise(
+    shape: tuple[int, ...], config: NoiseSection, seed: int, device: torch.device | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(ratio s, std σ, both (batch,); z of `shape`): the first share of the batch at s = ∞, the rest by the law.
+
+    The log-normal law knows no process; there σ stands for s.
+    """
+    device = device or torch.device("cpu")
+    generator = torch.Generator(device).manual_seed(seed)
+    if config.law == "time":
+        process = config.build_process()
+        draws = torch.rand(shape[0], generator=generator, device=device).double().cpu().numpy()
+        times = config.earliest + (process_end(process) - config.earliest) * draws
+        values = process.ratio(times), process.std(times)
+        ratio, std = (torch.tensor(v, dtype=torch.float32, device=device) for v in values)
+    else:
+        ratio = (config.log_mean + config.log_std * torch.randn(shape[0], generator=generator, device=device)).exp()
+        std = ratio.clone()
+    ratio[: round(config.regression * shape[0])] = torch.inf
+    return ratio, std, torch.randn(shape, generator=generator, device=device)
 
 
 def _fabric(config: TrainConfig) -> Fabric:
@@ -224,7 +257,9 @@ def _fabric(config: TrainConfig) -> Fabric:
     if precision == "auto":
         fast = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()
         precision = "bf16-mixed" if fast else "32-true"
-    return Fabric(precision=precision)
+    fabric = Fabric(precision=precision, devices=config.devices, num_nodes=config.nodes)
+    fabric.launch()
+    return fabric
 
 
 def _optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
@@ -237,8 +272,10 @@ def _optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
 def _loader(fabric: Fabric, config: TrainConfig, corpus: Corpus, first: int) -> DataLoader[tuple[Tensor, Tensor]]:
     if config.batch % fabric.world_size:
         raise ValueError(f"a batch of {config.batch} cannot be shared by {fabric.world_size} devices: change batch")
+    if config.batch // fabric.world_size < config.accumulate:
+        raise ValueError(f"a batch of {config.batch} cannot be split into {config.accumulate} parts: change accumulate")
     data = config.data
-    crops = Crops(corpus, data.degradation(), data.crop, config.seed, data.gray)
+    crops = Crops(corpus, data.degradation(), data.crop, config.seed, data.gray, data.resize, data.post_crop)
     batches = Batches(crops, config.batch // fabric.world_size, fabric.global_rank, fabric.world_size)
     loader = DataLoader(
         batches,

@@ -1,5 +1,6 @@
 """Validation while training: PSNR of fixed held-out crops, faithful and natural, and a sheet to look at."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,17 @@ from PIL import Image
 from torch import Tensor
 
 from driftrec.sampling import Plan
+from driftrec.types import GRAY
+from driftrec.workshop.config import TrainConfig
 from driftrec.workshop.data import Corpus
-from driftrec.workshop.degrade import jpeg
+from driftrec.workshop.degrade import Degradation, jpeg
 
 QUALITIES = (5, 10, 20, 40, 80, 95)
 DECISIVE = (5, 10, 20, 40, 80)
 """The qualities that choose the best weights: above, the decoder and not the network has most of the say."""
 SHEET_QUALITY = 10
+PROBE = 0.05
+"""The ratio at which networks without an estimate at infinity are compared."""
 
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(residual r/k, ratio s, y) -> x0, see `driftrec.workshop.denoiser.Denoiser`."""
@@ -24,20 +29,32 @@ Network = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """Clean centre crops (n, 3, size, size) in [0, 1], and the same after JPEG 4:2:0 at each quality."""
+    """Clean centre crops (n, 3, size, size) in [0, 1], and what became of them, by name of the corruption."""
 
     clean: Tensor
-    corrupted: dict[int, Tensor]
+    corrupted: dict[str, Tensor]
 
 
-def validation_set(corpus: Corpus, count: int = 48, size: int = 160) -> ValidationSet:
-    """Centre crops of `count` pictures spread over the corpus; fewer when it has fewer large enough."""
+def validation_set(
+    corpus: Corpus, count: int = 48, size: int = 160, degradation: Degradation | None = None
+) -> ValidationSet:
+    """Centre crops of `count` pictures spread over the corpus; fewer when it has fewer large enough.
+
+    They are corrupted by JPEG 4:2:0 of `QUALITIES`, named jpeg_5 and so on; or, named input, by `degradation`; or they
+    are the corpus's own pairs.
+    """
     large = [i for i, entry in enumerate(corpus.entries) if min(entry.height, entry.width) >= size]
     chosen = [large[int(k)] for k in np.linspace(0, len(large) - 1, min(count, len(large)))]
     if not chosen:
         raise ValueError(f"no held-out picture is {size} pixels wide and high: add larger pictures")
-    crops = [_centre(corpus[i], size) for i in chosen]
-    corrupted = {q: _tensor([jpeg(crop, q) for crop in crops]) for q in QUALITIES}
+    pairs = [corpus.pair(i) for i in chosen]
+    crops = [_centre(clean, size) for clean, _ in pairs]
+    if corpus.corrupted is not None:
+        corrupted = {"input": _tensor([_centre(theirs, size) for _, theirs in pairs if theirs is not None])}
+    elif degradation is not None:
+        corrupted = {"input": _tensor([degradation(c, np.random.default_rng(n)) for n, c in enumerate(crops)])}
+    else:
+        corrupted = {f"jpeg_{q}": _tensor([jpeg(crop, q) for crop in crops]) for q in QUALITIES}
     return ValidationSet(_tensor(crops), corrupted)
 
 
@@ -46,44 +63,78 @@ def faithful(network: Network, y: Tensor) -> Tensor:
     return network(torch.zeros_like(y), torch.full((len(y),), torch.inf, device=y.device), y)
 
 
-def natural(network: Network, y: Tensor, faithful: Tensor, plan: Plan, seed: int = 0) -> Tensor:
+def natural(network: Network, y: Tensor, faithful: Tensor | None, plan: Plan, seed: int = 0) -> Tensor:
     """A sample around the faithful estimates; the images of the batch share one starting time."""
     generator = torch.Generator(y.device).manual_seed(seed)
 
     def denoise(xt: Tensor, y: Tensor, t: float) -> Tensor:
         ratio = torch.full((len(y),), plan.process.ratio(t), device=y.device)
-        return network((xt - y) / plan.process.scale(t), ratio, y)
+        anchor = y if plan.anchor == "corrupted" else GRAY
+        return network((xt - anchor) / plan.process.scale(t), ratio, y)
 
     def noise(shape: tuple[int, ...]) -> Tensor:
         return torch.randn(shape, generator=generator, device=y.device)
 
-    change = (faithful - y).square().mean().sqrt().item()
+    change = math.inf if faithful is None else (faithful - y).square().mean().sqrt().item()
     *_, last = plan.sample(denoise, y, faithful, change, noise=noise)
     return last
 
 
-@torch.no_grad()
-def validate(
-    network: Network, data: ValidationSet, device: torch.device, sheet: Path | None = None
-) -> dict[str, float]:
-    """PSNR in dB (mean over images, RGB) of the JPEGs and both restorations; writes `sheet` if given."""
-    result = {}
-    for quality, corrupted in data.corrupted.items():
-        sharp, single = [], []
-        for clean, y in zip(data.clean.split(16), corrupted.split(16), strict=True):
-            y = y.to(device)
-            estimate = faithful(network, y)
-            sharp.append(psnr(estimate.cpu(), clean))
-            if quality == SHEET_QUALITY:
-                sample = natural(network, y, estimate, Plan())
-                single.append(psnr(sample.cpu(), clean))
-                if sheet and len(single) == 1:
-                    _write_sheet(sheet, [clean, y.cpu(), estimate.cpu(), sample.cpu()])
-        result[f"jpeg_{quality}"] = torch.cat([psnr(corrupted, data.clean)]).mean().item()
-        result[f"faithful_{quality}"] = torch.cat(sharp).mean().item()
-        if single:
-            result[f"natural_{quality}"] = torch.cat(single).mean().item()
-    return result
+class Validation:
+    """Scores of a network on held-out crops.
+
+    For every corruption, PSNR in dB (mean over images, RGB) of the input and of the restorations that the network is
+    trained for: `faithful`, and at JPEG's `SHEET_QUALITY` or the only corruption `natural`.  Networks without a
+    faithful estimate are scored, as `denoised`, by their estimate from the clean image with noise of ratio `PROBE`.
+    """
+
+    def __init__(self, config: TrainConfig, corpus: Corpus) -> None:
+        self.jpeg = config.data.is_jpeg
+        self.data = validation_set(corpus, degradation=None if self.jpeg else config.data.degradation())
+        self.faithful, self.natural = config.noise.regression > 0, config.noise.regression < 1
+        if config.objective.blind:
+            self.faithful = self.natural = False
+        self.anchor, self.plan = config.objective.anchor, config.plan()
+
+    @torch.no_grad()
+    def __call__(self, network: Network, device: torch.device, sheet: Path | None = None) -> dict[str, float]:
+        """The scores; writes `sheet` if given."""
+        result = {}
+        for name, corrupted in self.data.corrupted.items():
+            quality = name.removeprefix("jpeg_") if self.jpeg else ""
+            shown = not self.jpeg or quality == str(SHEET_QUALITY)
+            restored: dict[str, list[Tensor]] = {}
+            for number, (clean, y) in enumerate(zip(self.data.clean.split(16), corrupted.split(16), strict=True)):
+                y = y.to(device)
+                outputs = self._restored(network, clean.to(device), y, shown)
+                for kind, output in outputs.items():
+                    restored.setdefault(kind, []).append(output.cpu())
+                if shown and sheet and number == 0:
+                    _write_sheet(sheet, [clean, y.cpu(), *(output.cpu() for output in outputs.values())])
+            result[name] = psnr(corrupted, self.data.clean).mean().item()
+            for kind, outputs in restored.items():
+                key = f"{kind}_{quality}" if quality else kind
+                result[key] = psnr(torch.cat(outputs), self.data.clean).mean().item()
+        return result
+
+    def decision(self, scores: dict[str, float]) -> float:
+        """What chooses the best weights: the faithful estimates, or where there are none the denoised ones."""
+        kind = "faithful" if self.faithful else "denoised"
+        names = [f"{kind}_{quality}" for quality in DECISIVE] if self.jpeg else [kind]
+        return sum(scores[name] for name in names) / len(names)
+
+    def _restored(self, network: Network, clean: Tensor, y: Tensor, shown: bool) -> dict[str, Tensor]:
+        outputs = {}
+        if self.faithful:
+            outputs["faithful"] = faithful(network, y)
+        else:
+            anchor = y if self.anchor == "corrupted" else GRAY
+            z = torch.randn(y.shape, generator=torch.Generator().manual_seed(0)).to(y.device)
+            ratio = torch.full((len(y),), PROBE, device=y.device)
+            outputs["denoised"] = network(clean - anchor + PROBE * z, ratio, y)
+        if shown and self.natural:
+            outputs["natural"] = natural(network, y, outputs.get("faithful"), self.plan)
+        return outputs
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
@@ -101,7 +152,7 @@ def _tensor(crops: list[np.ndarray]) -> Tensor:
 
 
 def _write_sheet(path: Path, columns: list[Tensor], rows: int = 6, zoom: int = 2) -> None:
-    """One row a picture: clean, JPEG, faithful, natural."""
+    """One row a picture: clean, corrupted, restored."""
     grid = torch.cat([torch.cat(list(column[:rows]), dim=1) for column in columns], dim=2)
     pixels = (grid.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
     image = Image.fromarray(pixels)

@@ -1,10 +1,10 @@
-"""The low band: what it lets through, at the borders too, and that a sample takes it from the other picture."""
+"""Colour correction: what the low band lets through, and that a sample takes it from the other picture."""
 
 import numpy as np
 import pytest
 import torch
 
-from driftrec.low_band import low_band, with_low_band
+from driftrec.colour import low_band, with_low_band, with_mean
 
 
 def test_constants_pass_and_sums_stay(rng: np.random.Generator) -> None:
@@ -40,3 +40,10 @@ def test_small_pictures_and_tensors(rng: np.random.Generator) -> None:
         x, reference = rng.random((2, *shape))
         both = with_low_band(torch.from_numpy(x.copy()), torch.from_numpy(reference))
         np.testing.assert_allclose(with_low_band(x, reference), both.numpy())
+
+
+def test_the_mean_of_every_channel_is_taken_over_and_nothing_else(rng: np.random.Generator) -> None:
+    x, reference = rng.random((2, 2, 3, 8, 9))
+    corrected = with_mean(x.copy(), reference)
+    np.testing.assert_allclose(corrected.mean((2, 3)), reference.mean((2, 3)))
+    np.testing.assert_allclose((corrected - x).std((2, 3)), 0, atol=1e-12)
