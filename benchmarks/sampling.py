@@ -16,7 +16,7 @@ from torch import Tensor
 from driftrec.evaluate.metrics.lpips import Lpips
 from driftrec.sampling import Plan
 from driftrec.workshop.data import open_corpus
-from driftrec.workshop.export import load
+from driftrec.workshop.trained import load
 from driftrec.workshop.validate import faithful, natural, psnr, validation_set
 
 SHARED = Path(__file__).parents[2] / "shared"

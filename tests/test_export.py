@@ -16,7 +16,8 @@ from driftrec.runtime import ModelError, Network, find_model
 from driftrec.sampling import Plan
 from driftrec.workshop import checkpoint
 from driftrec.workshop.config import TrainConfig
-from driftrec.workshop.export import export, load
+from driftrec.workshop.export import export
+from driftrec.workshop.trained import load
 
 CONFIG = TrainConfig.model_validate({"network": {"patch": 2, "channels": [8, 12], "encoder": [1, 1], "decoder": [1]}})
 

@@ -56,6 +56,7 @@ class DeviceOption(StrEnum):
     openvino = "openvino"
     directml = "directml"
     coreml = "coreml"
+    mps = "mps"
 
 
 def restore(
@@ -106,7 +107,8 @@ def restore(
     model: Annotated[
         str,
         typer.Option(
-            metavar="NAME|FILE|ID", help="A model of 'driftrec models', an .onnx file, or owner/model of a hub."
+            metavar="NAME|FILE|ID",
+            help="One of 'driftrec models', an .onnx file, a checkpoint of 'train', or owner/model of a hub.",
         ),
     ] = "small",
     device: Annotated[

@@ -1,5 +1,6 @@
 """From a picture to the restored picture: the only room where files, model, sampler and tiles meet."""
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from PIL import Image
 from driftrec.jpeg import Cells, JpegError, Report, Verdict, decode, examine
 from driftrec.moments import Moments
 from driftrec.picture import MAX_PIXELS, Picture, Source, open_picture, save_picture
-from driftrec.runtime import DEFAULT_MODEL, Network
+from driftrec.runtime import DEFAULT_MODEL, ModelError, open_model
 from driftrec.samplers import seeded_noise
 from driftrec.symmetry import VIEWS, averaged
 from driftrec.tiling import Tiling, pad_to_grid, tiled
@@ -80,8 +81,9 @@ class Restored:
 class Restorer:
     """A loaded model, ready for any number of pictures.
 
-    Arguments: `model`, a bundled name, an .onnx file or a hub's 'owner/model'; `threads`, CPU threads (default: all
-    cores); `device`, where the network runs, see `driftrec.device.providers`; `tiling`, how large pictures are cut.
+    Arguments: `model`, a bundled name, an .onnx file, a checkpoint of the workshop or a hub's 'owner/model'; `threads`,
+    CPU threads (default: all cores); `device`, where the network runs, see `driftrec.runtime.open_model`; `tiling`, how
+    large pictures are cut.
     Raises ModelError (a ValueError) for a model that cannot be found or read, ValueError for a missing device.
     """
 
@@ -93,7 +95,9 @@ class Restorer:
         device: str = "auto",
         tiling: Tiling | None = None,
     ) -> None:
-        self.network = Network(model, threads=threads, device=device)
+        self.network = open_model(model, threads=threads, device=device)
+        if self.network.card.blind:
+            raise ModelError(f"{model} is a prior that does not look at the picture: it cannot restore by itself")
         self.tiling = tiling or Tiling()
 
     def restore(
@@ -212,22 +216,25 @@ class Restorer:
     ) -> tuple[np.ndarray, int, np.ndarray | None]:
         """(the network's restoration of pixels (H, W, 3), evaluations it took, deviation of several samples).
 
-        A sample takes `evaluations` at the most, the faithful one, which all share, included.
+        A sample takes `evaluations` at the most, the faithful one, which all share, included.  Models that know no
+        faithful estimate do without.
         """
         height, width = pixels.shape[:2]
-        y = pad_to_grid(pixels.transpose(2, 0, 1)[None])
+        y = pad_to_grid(pixels.transpose(2, 0, 1)[None], self.network.card.multiple)
         del pixels  # a large picture's would be in the way
-        views = evaluations if mode == "faithful" else 1
+        views = evaluations if mode == "faithful" else int(self.network.card.faithful)
         most = views + len(seeds) * (evaluations - views)
         on_tile = _counter(progress, most * self.tiling.count(*y.shape[-2:])) if progress else None
         regression = tiled(self.network.regression(), self.tiling, on_tile)
         show = None if preview is None else lambda x0: preview(_pixels(x0, height, width))
-        faithful = averaged(lambda view: regression(view, view, 1.0), y, views)
-        if show:
-            show(faithful)
-        if evaluations == views:
-            return _pixels(faithful, height, width), views, None
-        change, taken = _rms_difference(faithful, y), 1
+        faithful, change, taken = None, math.inf, views
+        if views:
+            faithful = averaged(lambda view: regression(view, view, 1.0), y, views)
+            if show:
+                show(faithful)
+            if evaluations == views:
+                return _pixels(faithful, height, width), views, None
+            change = _rms_difference(faithful, y)
         samples = Moments()
         for seed in seeds:
             x0, more = self._sample(y, faithful, change, evaluations, seed, on_tile, show)
@@ -238,7 +245,7 @@ class Restorer:
     def _sample(
         self,
         y: np.ndarray,
-        faithful: np.ndarray,
+        faithful: np.ndarray | None,
         change: float,
         most: int,
         seed: int,
@@ -248,27 +255,32 @@ class Restorer:
         """(natural restoration, evaluations it took beside the faithful one)."""
         plan = self.network.card.plan
         denoise = tiled(self.network.denoiser(plan.process), self.tiling, on_tile)
-        x0, evaluations = faithful, 0
-        for x0 in plan.sample(denoise, y, faithful, change, noise=seeded_noise([seed]), evaluations=most):
+        estimates = plan.sample(denoise, y, faithful, change, noise=seeded_noise([seed]), evaluations=most)
+        x0, evaluations = y, 0
+        for evaluations, x0 in enumerate(estimates, start=1 if faithful is None else 0):
             if show and evaluations:
                 show(x0)
-            evaluations += 1
-        return x0, evaluations - 1
+        return x0, evaluations
 
     def _evaluations(self, mode: Mode, steps: int | None) -> int:
         if mode == "decode":
             if steps is not None:
                 raise ValueError("decoding takes no steps: leave steps out, or ask for natural")
             return 0
+        card = self.network.card
         if mode == "faithful":
+            if not card.faithful:
+                raise ValueError(f"the model {card.name} has no faithful estimate: take the mean of natural samples")
             if steps not in (None, *VIEWS):
                 raise ValueError(f"a faithful restoration takes 1, 2, 4 or 8 steps, not {steps}: choose one of them")
             return steps or 1
         if mode != "natural":
             raise ValueError(f"mode must be 'natural', 'faithful' or 'decode', not {mode!r}")
+        if not card.natural:
+            raise ValueError(f"the model {card.name} is a regression and cannot sample: ask for faithful")
         if steps is not None and not 1 <= steps <= 1000:
             raise ValueError(f"steps must be between 1 and 1000, got {steps}")
-        return steps or self.network.card.plan.evaluations
+        return steps or card.plan.evaluations
 
 
 def restore(

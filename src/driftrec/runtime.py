@@ -1,4 +1,4 @@
-"""Runs a trained network: an ONNX file with a card becomes `Denoise` functions.
+"""Runs a trained network: an ONNX file with a card, or a checkpoint of the workshop, becomes `Denoise` functions.
 
 The network's own coordinates are those of the theory: residual r/k, ratio s = σ/k, and y.  They belong to no
 process, so one file serves all of them.
@@ -7,6 +7,8 @@ process, so one file serves all of them.
 import json
 import math
 import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -19,7 +21,7 @@ from driftrec import device as devices
 from driftrec import hub
 from driftrec.process import Process
 from driftrec.sampling import Plan, plan_from_card
-from driftrec.types import REGRESSION_RATIO, Array, Denoise
+from driftrec.types import GRAY, REGRESSION_RATIO, Array, Denoise
 
 DEFAULT_MODEL = "small"
 
@@ -33,8 +35,8 @@ class Card:
     """What a model file says of itself.
 
     `multiple`: sides of its input must be multiples of this many pixels.  `ratio_min`, `ratio_max`: the finite
-    ratios s it was trained for.  `plan`: how to sample with it.  `facts`: everything else (training data, licences,
-    cost, …), for people.
+    ratios s it was trained for.  `plan`: how to sample with it.  `faithful`: it knows s = ∞; `natural`: it knows finite
+    ratios; `blind`: it does not look at y.  `facts`: everything else (training data, licences, cost, …), for people.
     """
 
     name: str
@@ -42,19 +44,25 @@ class Card:
     ratio_min: float
     ratio_max: float
     plan: Plan
+    faithful: bool
+    natural: bool
+    blind: bool
     facts: dict[str, Any]
 
     @staticmethod
-    def parse(text: str, label: str) -> "Card":
-        """The card in a model's metadata; ModelError if it lacks what the tool needs."""
+    def parse(content: Mapping[str, Any], label: str) -> "Card":
+        """The card that a model carries; ModelError if it lacks what the tool needs."""
+        values = dict(content)
         try:
-            values = json.loads(text)
             return Card(
                 name=values.pop("name"),
                 multiple=values.pop("multiple"),
                 ratio_min=values.pop("ratio_min"),
                 ratio_max=values.pop("ratio_max"),
                 plan=plan_from_card(values.pop("sampling")),
+                faithful=values.pop("faithful", True),
+                natural=values.pop("natural", True),
+                blind=values.pop("blind", False),
                 facts=values,
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -86,7 +94,43 @@ def find_model(name: str | os.PathLike[str]) -> Path:
     )
 
 
-class Network:
+class Runner(ABC):
+    """A trained network, whoever computes it.
+
+    `card` says what it is.
+    """
+
+    card: Card
+
+    @abstractmethod
+    def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray) -> np.ndarray:
+        """The clean image's estimate from r/k at ratio s.
+
+        Arguments: residual and y float32 (batch, 3, height, width), sides multiples of `card.multiple`; ratio
+        in (0, ∞], at ∞ the residual is ignored.  Returns x0, same shape, not clipped.
+        """
+
+    def regression(self) -> Denoise:
+        """E[x0 | y], the faithful estimate, as a `Denoise` that looks neither at the state nor at the time."""
+
+        def denoise(xt: Array, y: Array, t: float) -> Array:  # noqa: ARG001
+            return self(np.zeros_like(y), math.inf, y)
+
+        return denoise
+
+    def denoiser(self, process: Process) -> Denoise:
+        """E[x0 | xt, y] for a state of `process`, which drifts to the card's anchor."""
+        anchored = self.card.plan.anchor == "corrupted"
+
+        def denoise(xt: Array, y: Array, t: float) -> Array:
+            residual = xt - (y if anchored else np.float32(GRAY))
+            residual /= process.scale(t)
+            return self(residual, process.ratio(t), y)
+
+        return denoise
+
+
+class Network(Runner):
     """A network in ONNX Runtime.
 
     Arguments: `model`, as for `find_model`; `threads`, how many CPU threads one evaluation uses (default: all
@@ -109,14 +153,9 @@ class Network:
         except Exception as error:  # ONNX Runtime's own exceptions have no public base class
             raise ModelError(f"{path} is not a model that ONNX Runtime can run: {_first_line(error)}") from error
         metadata = self._session.get_modelmeta().custom_metadata_map
-        self.card = Card.parse(metadata.get("driftrec", "{}"), str(path))
+        self.card = Card.parse(_content(metadata.get("driftrec", "{}")), str(path))
 
     def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray) -> np.ndarray:
-        """The clean image's estimate from r/k at ratio s.
-
-        Arguments: residual and y float32 (batch, 3, height, width), sides multiples of `card.multiple`; ratio
-        in (0, ∞], at ∞ the residual is ignored.  Returns x0, same shape, not clipped.
-        """
         feed = {
             "residual": residual,
             "ratio": np.full(len(y), min(ratio, REGRESSION_RATIO), dtype=np.float32),
@@ -125,23 +164,38 @@ class Network:
         (x0,) = self._session.run(["x0"], feed)
         return np.asarray(x0)
 
-    def regression(self) -> Denoise:
-        """E[x0 | y], the faithful estimate, as a `Denoise` that looks neither at the state nor at the time."""
 
-        def denoise(xt: Array, y: Array, t: float) -> Array:  # noqa: ARG001
-            return self(np.zeros_like(y), math.inf, y)
+CHECKPOINT = ".safetensors"
 
-        return denoise
 
-    def denoiser(self, process: Process) -> Denoise:
-        """E[x0 | xt, y] for a state of `process`."""
+def open_model(
+    model: str | os.PathLike[str] = DEFAULT_MODEL, *, threads: int | None = None, device: str = "auto"
+) -> Runner:
+    """A model ready to run: a checkpoint of the workshop in PyTorch, anything else in ONNX Runtime.
 
-        def denoise(xt: Array, y: Array, t: float) -> Array:
-            residual = xt - y
-            residual /= process.scale(t)
-            return self(residual, process.ratio(t), y)
+    Arguments and errors as for `Network`; a checkpoint runs on "cpu", "cuda" or "mps".
+    """
+    if Path(model).suffix != CHECKPOINT:
+        return Network(model, threads=threads, device=device)
+    if not Path(model).is_file():
+        raise ModelError(f"there is no checkpoint {model}: give the path of a .safetensors file that 'train' wrote")
+    try:
+        from driftrec.workshop.runner import TorchRunner  # the tool's only door to the workshop
+    except ModuleNotFoundError as error:
+        raise ModelError(f"{model} needs {error.name}: pip install 'driftrec[train]'") from error
+    try:
+        return TorchRunner(Path(model), threads=threads, device=device)
+    except ModelError:
+        raise
+    except ValueError as error:
+        raise ModelError(str(error)) from error
 
-        return denoise
+
+def _content(text: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except ValueError:
+        return {}  # of which the card says what is missing
 
 
 def _first_line(error: Exception) -> str:

@@ -86,7 +86,8 @@ def tiled(denoise: Denoise, tiling: Tiling, on_tile: Callable[[], None] | None =
     return denoise_tiles
 
 
-def pad_to_grid(image: Array) -> Array:
-    """The image (…, height, width) with its last row and column repeated up to multiples of `GRID`."""
-    missing = [math.ceil(n / GRID) * GRID - n for n in image.shape[-2:]]
+def pad_to_grid(image: Array, multiple: int = 1) -> Array:
+    """The image (…, height, width) with its last row and column repeated up to multiples of `GRID` and `multiple`."""
+    step = math.lcm(GRID, multiple)
+    missing = [math.ceil(n / step) * step - n for n in image.shape[-2:]]
     return np.pad(image, [(0, 0)] * (image.ndim - 2) + [(0, m) for m in missing], mode="edge")

@@ -20,25 +20,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from driftrec.sampling import Plan
 from driftrec.types import REGRESSION_RATIO
-from driftrec.workshop import checkpoint
-from driftrec.workshop.config import TrainConfig
-from driftrec.workshop.denoiser import Denoiser
-from driftrec.workshop.nn.cost import cost
+from driftrec.workshop.trained import card, load
 
 TOLERANCE = 2e-3
 """Largest difference to PyTorch, in image units, that storing weights in half precision may cause."""
-
-
-def load(path: Path) -> tuple[Denoiser, TrainConfig, dict[str, Any]]:
-    """(denoiser with averaged weights, its run's configuration, facts) from best.safetensors or last.safetensors."""
-    tensors, facts = checkpoint.read(path)
-    config = TrainConfig.model_validate(facts["config"])
-    model = config.denoiser()
-    averaged = checkpoint.select(tensors, "ema.") or tensors
-    model.load_state_dict(averaged, strict=False)
-    return model.eval(), config, facts
 
 
 def export(path: Path, target: Path, name: str, licence: str) -> float:
@@ -47,12 +33,12 @@ def export(path: Path, target: Path, name: str, licence: str) -> float:
     `name` and `licence` (of the weights) go on the card; all else on it comes from the checkpoint.  Raises ValueError
     when the file computes something else than the checkpoint; then no file is left.
     """
-    model, config, trained = load(path)
-    card = _card(config, trained) | {"name": name, "licence": licence}
-    multiple = config.network.build().config.multiple
+    model, config, facts = load(path)
+    content = card(config, facts, name, licence)
+    multiple = content["multiple"]
     partial = target.with_suffix(".part")
     try:
-        _write(model, multiple, partial, card)
+        _write(model, multiple, partial, content)
         difference = _difference(model, partial, multiple)
         if difference > TOLERANCE:
             raise ValueError(f"{target} would differ from {path} by {difference:.1e}: it was not written")
@@ -62,27 +48,7 @@ def export(path: Path, target: Path, name: str, licence: str) -> float:
     return difference
 
 
-def _card(config: TrainConfig, facts: dict[str, Any]) -> dict[str, Any]:
-    noise, network = config.noise, config.network.build()
-    size = cost(network)
-    return {
-        "multiple": network.config.multiple,
-        "ratio_min": float(np.exp(noise.log_mean - 3 * noise.log_std)),
-        "ratio_max": float(np.exp(noise.log_mean + 3 * noise.log_std)),
-        "sampling": Plan().card(),
-        "parameters": size.parameters,
-        "multiply_adds_per_pixel": round(size.multiply_adds),
-        "network": network.config.card(),
-        "training": {
-            "steps": facts["step"],
-            "minutes": round(facts["minutes"]),
-            "hardware": facts["hardware"],
-            **facts["data"],
-        },
-    }
-
-
-def _write(model: nn.Module, multiple: int, target: Path, card: dict[str, Any]) -> None:
+def _write(model: nn.Module, multiple: int, target: Path, content: dict[str, Any]) -> None:
     height, width = (multiple * torch.export.Dim(name, min=1, max=4096) for name in ("rows", "columns"))
     batch = torch.export.Dim("batch", min=1, max=256)
     image = {0: batch, 2: height, 3: width}
@@ -99,7 +65,7 @@ def _write(model: nn.Module, multiple: int, target: Path, card: dict[str, Any]) 
     if program is None:
         raise RuntimeError("PyTorch exported nothing")
     proto = _halve(program.model_proto)
-    helper.set_model_props(proto, {"driftrec": json.dumps(card)})
+    helper.set_model_props(proto, {"driftrec": json.dumps(content)})
     onnx.checker.check_model(proto)
     onnx.save(proto, target)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +94,9 @@ class Validation:
         self.faithful, self.natural = config.noise.regression > 0, config.noise.regression < 1
         if config.objective.blind:
             self.faithful = self.natural = False
-        self.anchor, self.plan = config.objective.anchor, config.plan()
+        plan = config.plan()
+        self.anchor = config.objective.anchor
+        self.plan = replace(plan, evaluations=min(plan.evaluations, 8))
 
     @torch.no_grad()
     def __call__(self, network: Network, device: torch.device, sheet: Path | None = None) -> dict[str, float]:
