@@ -12,13 +12,13 @@ import torch
 
 from driftrec.grids import uniform_log_snr, uniform_time
 from driftrec.oracle import FiniteSet, GaussianPairs
-from driftrec.process import OUVE, TSDVE, CosVE, Process
-from driftrec.samplers import euler_maruyama, first_order, multistep, seeded_noise
+from driftrec.process import OUVE, TSDVE, VP, Bridge, CosVE, Process
+from driftrec.samplers import euler_maruyama, first_order, multistep, reverse_diffusion, seeded_noise
 
 PROCESSES = [OUVE(), TSDVE(2), CosVE()]
 PAIRS = GaussianPairs(OUVE(), mean=0.05, variance=0.01)
 SHAPE = (2, 3, 4, 5)
-SAMPLERS = [first_order, multistep, euler_maruyama]
+SAMPLERS = [first_order, multistep, euler_maruyama, reverse_diffusion]
 
 
 def last(estimates: Iterator) -> np.ndarray:
@@ -148,6 +148,40 @@ def test_euler_maruyama_follows_its_own_variance_recursion(process: Process, ste
     last(euler_maruyama(denoise, np.zeros((1, 1, 200, 200)), process, times, noise=double_noise(2)))
     assert states[-1].var() == pytest.approx(variance, rel=0.04)
     assert states[-1].mean() == pytest.approx(expected, abs=5 * math.sqrt(variance) / 200)
+
+
+@pytest.mark.parametrize("process", [*PROCESSES, VP(std_max=0.4), Bridge(0.4)], ids=str)
+@pytest.mark.parametrize("steps", [10, 30, 100])
+def test_reverse_diffusion_follows_its_own_variance_recursion(process: Process, steps: int) -> None:
+    mean, v, times = 0.05, 0.01, uniform_time(steps, start=0.95, end=0.05)
+    expected, variance = 0.0, process.std(0.95) ** 2
+    for t, u in itertools.pairwise(times):
+        k, q = process.scale(t), process.scale(t) / process.scale(u)
+        added = process.std(t) ** 2 - q**2 * process.std(u) ** 2  # by the forward step u → t
+        pull = added / (k**2 * v + process.std(t) ** 2)
+        expected = (2 - q) * expected - pull * (expected - k * mean)
+        variance = (2 - q - pull) ** 2 * variance + added
+    pairs = GaussianPairs(process, mean, v)
+    denoise, states = recorded(pairs.denoise)
+    last(reverse_diffusion(denoise, np.zeros((1, 1, 200, 200)), process, times, noise=double_noise(2)))
+    assert states[-1].var() == pytest.approx(variance, rel=0.04)
+    assert states[-1].mean() == pytest.approx(expected, abs=5 * math.sqrt(variance) / 200)
+
+
+def test_a_bridge_starts_in_y_itself() -> None:
+    # At t = 1 the state is y; the first step draws fresh noise around the estimate, whatever η.
+    process, y = Bridge(0.3), np.full((1, 1, 100, 100), 0.4)
+    pairs = GaussianPairs(process, 0.05, 0.01)
+    for eta in (0.0, 0.5, 1.0):
+        denoise, states = recorded(lambda xt, y, t: y + 0.05 if t == 1 else pairs.denoise(xt, y, t))
+        times = (1.0, *uniform_log_snr(process, 200, start=0.999, end=0.01))
+        result = last(first_order(denoise, y, process, times, noise=double_noise(3), eta=eta))
+        np.testing.assert_array_equal(states[0], y)
+        assert result.mean() == pytest.approx(0.45, abs=0.005)
+        assert result.var() == pytest.approx(0.01, rel=0.08)
+    for sampler in (euler_maruyama, reverse_diffusion):
+        with pytest.raises(ValueError, match="Bridge has neither noise nor a bounded drift: start earlier"):
+            sampler(pairs.denoise, y, process, (1.0, 0.5), noise=double_noise(0))
 
 
 def test_euler_maruyama_has_the_right_limit() -> None:

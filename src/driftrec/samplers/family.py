@@ -1,58 +1,13 @@
-"""Samplers: they yield the estimate x̂0 of every time of the grid; the last one is the result.
-
-    for x0 in multistep(denoise, y, process, times, noise=noise):
-        ...                                            # progress, previews, an early end
-
-They know a `Denoise` and a process, nothing else.  The first state is
-
-    x = y + k (mean − y) + σ z                                                                     (E7)
-
-at the first time, where `mean` is the best guess of the clean image so far: y itself, as in the paper, or a regression
-estimate, which allows to start late.  All of them then take steps t → u < t of one form, and differ in its three
-coefficients:
-
-    x_u = y + a (x_t − y) + b (x̂0 − y) + n z                                                       (E8)
-
-`denoise` is evaluated once at each time, and `noise` is called once for the start and once for each step with n > 0.
-Arrays are combined by + − × with Python floats only, so NumPy arrays and PyTorch tensors pass, in their own dtype.
-Nothing that was passed in or yielded is ever changed; whoever receives an estimate must not change it either, but for
-the last one.
-
-Memory, measured in arrays of y's size beside y, the mean and what the denoiser itself takes: 2 while the denoiser works
-(the state, and the last estimate where the caller or `multistep` holds it), and at most 4 between evaluations.  Do not
-collect the estimates, as `*_, x0 = …` would, when the images are large.
-"""
+"""Samplers whose steps have the form (E8): one evaluation each, and a rule for the three coefficients."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-import numpy as np
-
 from driftrec.process import Process
+from driftrec.samplers.state import checked, draw, start
 from driftrec.types import Array, Denoise, Noise
-
-
-def seeded_noise(seeds: Sequence[int]) -> Noise:
-    """float32 NumPy noise with one generator per image, so that no result depends on its batch mates.
-
-    Arguments:
-        seeds: one for each image of the batch.
-
-    The noise raises ValueError for a shape whose batch is not as long as `seeds`.
-    """
-    generators = [np.random.default_rng(seed) for seed in seeds]
-
-    def noise(shape: tuple[int, ...]) -> Array:
-        if shape[0] != len(generators):
-            raise ValueError(f"{len(generators)} seeds cannot serve a batch of {shape[0]}")
-        out = np.empty(shape, np.float32)
-        for image, generator in zip(out, generators, strict=True):
-            generator.standard_normal(out=image, dtype=np.float32)
-        return out
-
-    return noise
 
 
 def first_order(
@@ -87,7 +42,7 @@ def first_order(
     Raises ValueError for times that do not fall or lie outside (0, 1], for eta outside [0, 1], and, when the noise is
     first drawn, for noise of another shape or dtype than y.
     """
-    times = _checked(times)
+    times = checked(times)
     return _sample(denoise, y, process, times, noise, mean, _exponential(process, eta))
 
 
@@ -108,7 +63,7 @@ def multistep(
     The first step is of first order.  For the residual this is 2M of DPM-Solver++ and its SDE form (Lu et al. 2022,
     arXiv 2211.01095).  Arguments and errors as for `first_order`.
     """
-    times = _checked(times)
+    times = checked(times)
     return _sample(denoise, y, process, times, noise, mean, _exponential(process, eta), extrapolate=True)
 
 
@@ -129,11 +84,31 @@ def euler_maruyama(
     δ is the distance of the two times, whatever the grid.  Few steps do badly: prefer `multistep`.
     Arguments and errors as for `first_order`.
     """
-    times = _checked(times)
-    return _sample(denoise, y, process, times, noise, mean, _euler_maruyama(process))
+    times = checked(times, process)
+    return _sample(denoise, y, process, times, noise, mean, euler_maruyama_rule(process))
 
 
-class _Step(NamedTuple):
+def reverse_diffusion(
+    denoise: Denoise,
+    y: Array,
+    process: Process,
+    times: Sequence[float],
+    *,
+    noise: Noise,
+    mean: Array | None = None,
+) -> Iterator[Array]:
+    """Reverse diffusion (Song et al. 2021, arXiv 2011.13456, equation 46), with the exact forward step u → t.
+
+        x_t − y = q (x_u − y) + G z,  q = k_t/k_u,  G² = σ_t² − q² σ_u²
+        x_u − y = (2 − q) (x_t − y) + G² score + G z                                               (E22)
+
+    To first order in δ this is `euler_maruyama`.  Arguments and errors as for `first_order`.
+    """
+    times = checked(times, process)
+    return _sample(denoise, y, process, times, noise, mean, reverse_diffusion_rule(process))
+
+
+class Step(NamedTuple):
     """The coefficients of (E8)."""
 
     a: float
@@ -141,17 +116,19 @@ class _Step(NamedTuple):
     n: float
 
 
-_Rule = Callable[[float, float], _Step]
+Rule = Callable[[float, float], "Step"]
 
 
-def _exponential(process: Process, eta: float) -> _Rule:
+def _exponential(process: Process, eta: float) -> Rule:
     """(E9)."""
     if not 0 <= eta <= 1:
         raise ValueError(f"eta must be between 0 and 1, got {eta}")
 
-    def step(t: float, u: float) -> _Step:
+    def step(t: float, u: float) -> Step:
+        if process.std(t) == 0:  # the end of a bridge: the state is y and says nothing, so the noise is fresh
+            return Step(0.0, process.scale(u), process.std(u))
         h = process.log_snr(u) - process.log_snr(t)
-        return _Step(
+        return Step(
             a=process.std(u) / process.std(t) * math.exp(-(eta**2) * h),
             b=process.scale(u) * -math.expm1(-(1 + eta**2) * h),
             n=process.std(u) * math.sqrt(-math.expm1(-2 * eta**2 * h)),
@@ -160,19 +137,42 @@ def _exponential(process: Process, eta: float) -> _Rule:
     return step
 
 
-def _euler_maruyama(process: Process) -> _Rule:
+def euler_maruyama_rule(process: Process) -> Rule:
     """(E11), sorted by x_t − y, x̂0 − y and z."""
 
-    def step(t: float, u: float) -> _Step:
+    def step(t: float, u: float) -> Step:
         delta, g = t - u, process.diffusion(t)
         pull = delta * (g / process.std(t)) ** 2
-        return _Step(
+        return Step(
             a=1 + delta * process.drift_rate(t) - pull,
             b=pull * process.scale(t),
             n=g * math.sqrt(delta),
         )
 
     return step
+
+
+def reverse_diffusion_rule(process: Process) -> Rule:
+    """(E22), sorted by x_t − y, x̂0 − y and z."""
+
+    def step(t: float, u: float) -> Step:
+        q = math.exp(process.log_scale(t) - process.log_scale(u))
+        gain = process.std(t) ** 2 - (q * process.std(u)) ** 2
+        pull = gain / process.std(t) ** 2
+        return Step(a=2 - q - pull, b=pull * process.scale(t), n=math.sqrt(gain))
+
+    return step
+
+
+def complete(x: Array, x0: Array, y: Array, step: Step, previous: Array | None = None, slope: float = 0.0) -> None:
+    """Adds to x, which is a x_t, in place, all of (E8) but the noise, with x̂0 + slope (x̂0 − previous) for x̂0."""
+    a, b, _ = step
+    x += y * (1 - a - b)
+    if previous is None:
+        x += x0 * b
+    else:
+        x += x0 * (b * (1 + slope))
+        x -= previous * (b * slope)
 
 
 def _sample(
@@ -182,54 +182,22 @@ def _sample(
     times: tuple[float, ...],
     noise: Noise,
     mean: Array | None,
-    rule: _Rule,
+    rule: Rule,
     extrapolate: bool = False,
 ) -> Iterator[Array]:
     """(E8) from time to time, with (E10) where asked for."""
-    x = _start(y, process, times[0], noise, mean)
+    x = start(y, process, times[0], noise, mean)
     previous, h_previous = None, math.inf
     for t, u in pairwise(times):
         x0 = denoise(x, y, t)
         yield x0
-        a, b, n = rule(t, u)
         h = process.log_snr(u) - process.log_snr(t)
-        slope = h / (2 * h_previous)
-        x = x * a  # a new array, because the denoiser may have kept the old one, or returned it
-        x += y * (1 - a - b)
-        x += x0 * (b * (1 + slope))
-        if previous is not None:
-            x -= previous * (b * slope)
+        step = rule(t, u)
+        x = x * step.a  # a new array, because the denoiser may have kept the old one, or returned it
+        complete(x, x0, y, step, previous, h / (2 * h_previous))
         if extrapolate:
             previous, h_previous = x0, h
         del x0  # not to hold it during the next evaluation
-        if n > 0:
-            x += _draw(noise, y) * n
+        if step.n > 0:
+            x += draw(noise, y) * step.n
     yield denoise(x, y, times[-1])
-
-
-def _start(y: Array, process: Process, t: float, noise: Noise, mean: Array | None) -> Array:
-    """The first state, (E7)."""
-    x = _draw(noise, y) * process.std(t)
-    if mean is None:
-        x += y
-    else:
-        k = process.scale(t)
-        x += mean * k
-        x += y * (1 - k)
-    return x
-
-
-def _draw(noise: Noise, y: Array) -> Array:
-    z = noise(tuple(y.shape))
-    if z.shape != y.shape or z.dtype != y.dtype:
-        raise ValueError(f"noise must be {y.dtype} of shape {tuple(y.shape)}, got {z.dtype} of {tuple(z.shape)}")
-    return z
-
-
-def _checked(times: Sequence[float]) -> tuple[float, ...]:
-    times = tuple(float(t) for t in times)
-    if not times or not all(u < t for t, u in pairwise(times)):
-        raise ValueError(f"times must fall from one to the next, got {times}")
-    if not (times[0] <= 1 and times[-1] > 0):
-        raise ValueError(f"times must lie in (0, 1], got {times}")
-    return times
