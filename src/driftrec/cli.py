@@ -12,6 +12,7 @@ import typer
 from driftrec import __version__
 from driftrec.console import complain, out, say, sentences, stop
 from driftrec.evaluation_commands import benchmark, evaluate
+from driftrec.experiment_command import experiment
 from driftrec.restore_command import DeviceOption, restore
 
 app = typer.Typer(
@@ -185,6 +186,7 @@ def serve(
 
 app.command()(evaluate)
 app.command()(benchmark)
+app.command()(experiment)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ CROP, ZOOM, MARGIN = 96, 2, 4
 
 def rate_distortion(records: Sequence[Record], metric: str, path: Path) -> None:
     """A metric over bits per pixel, one line for each method, with 95 % intervals over pictures."""
-    with _axes(path) as axes:
+    with drawing(path) as axes:
         for method in _methods(records):
             points = [_point(group, "bits_per_pixel", metric) for group in _by_corruption(records, method)]
             _line(axes, points, method)
@@ -33,7 +33,7 @@ def rate_distortion(records: Sequence[Record], metric: str, path: Path) -> None:
 def perception_distortion(records: Sequence[Record], distortion: str, perception: str, path: Path) -> None:
     """Perception over distortion, a line for each corruption, a marker for each method; better is down and right."""
     markers = dict(zip(_methods(records), cycle("os^vDP*X<>"), strict=False))
-    with _axes(path) as axes:
+    with drawing(path) as axes:
         for corruption in dict.fromkeys(r.corruption for r in records):
             here = [r for r in records if r.corruption == corruption]
             points = [_point([r for r in here if r.method == m], distortion, perception) for m in _methods(here)]
@@ -49,7 +49,7 @@ def perception_distortion(records: Sequence[Record], distortion: str, perception
 def evaluations_curve(records: Sequence[Record], metric: str, path: Path) -> None:
     """A metric over network evaluations, one line for each corruption, through all methods that count them."""
     counted = [r for r in records if r.evaluations]
-    with _axes(path) as axes:
+    with drawing(path) as axes:
         for corruption in dict.fromkeys(r.corruption for r in counted):
             groups = [[r for r in counted if (r.method, r.corruption) == (m, corruption)] for m in _methods(counted)]
             points = sorted(_point(group, "evaluations", metric) for group in groups if group)
@@ -61,7 +61,7 @@ def evaluations_curve(records: Sequence[Record], metric: str, path: Path) -> Non
 def seconds_bar(records: Sequence[Record], path: Path) -> None:
     """Mean seconds per megapixel of each method that was timed."""
     timed = [r for r in records if r.seconds is not None]
-    with _axes(path) as axes:
+    with drawing(path) as axes:
         for position, method in enumerate(_methods(timed)):
             values = [r.value("seconds_per_megapixel") or 0 for r in timed if r.method == method]
             mean = mean_of(values)
@@ -142,7 +142,7 @@ def hardest_crop(a: Pixels, b: Pixels) -> tuple[int, int]:
     return max(sums, key=lambda place: (sums[place], -place[0], -place[1]))
 
 
-class _axes:
+class drawing:
     """Axes of a new figure, saved at the end; without the global state of pyplot, so that workers may draw too."""
 
     def __init__(self, path: Path) -> None:

@@ -22,6 +22,7 @@ An `anchor` other than y makes the process drift to mid-gray: pure noise is then
 Palette and SR3.  A `blind` denoiser does not see y at all: a prior of clean images.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -109,18 +110,18 @@ class Score(Denoiser):
         lowest, highest = process.log_snr(process_end(process)), process.log_snr(EARLIEST)
         log_snrs = np.linspace(lowest, highest, 4096)
         times = process.time_of_log_snr(log_snrs)
-        self.lowest, self.step = lowest, log_snrs[1] - log_snrs[0]
+        self.lowest, self.step = lowest, float(log_snrs[1] - log_snrs[0])
         self.register_buffer("log_scales", torch.tensor(process.log_scale(times), dtype=torch.float32), False)
 
     def estimate(self, residual: Tensor, ratio: Tensor, y: Tensor, anchor: Tensor) -> Tensor:
-        position = ((-ratio.log() - self.lowest) / self.step).clamp(0, len(self.log_scales) - 1.001)
+        position = ((-ratio.log() - self.lowest) / self.step).clamp(0.0, len(self.log_scales) - 1.001)
         below = position.floor()
         index = below.long()
         low, high = self.log_scales[index], self.log_scales[index + 1]
         log_scale = low + (position - below) * (high - low)
         log_std = -(self.lowest + self.step * position) + log_scale
         xt = anchor + log_scale.exp()[:, None, None, None] * residual
-        s = ratio.clamp(max=np.exp(-self.lowest))[:, None, None, None]
+        s = ratio.clamp(max=math.exp(-self.lowest))[:, None, None, None]
         return anchor + residual + s * self.network(xt, log_std, y).float()
 
 

@@ -14,7 +14,7 @@ from driftrec.sampling import Plan
 from driftrec.types import GRAY
 from driftrec.workshop.config import TrainConfig
 from driftrec.workshop.data import Corpus
-from driftrec.workshop.degrade import Degradation, jpeg
+from driftrec.workshop.degrade import Degradation, Pixels, jpeg
 
 QUALITIES = (5, 10, 20, 40, 80, 95)
 DECISIVE = (5, 10, 20, 40, 80)
@@ -43,19 +43,24 @@ def validation_set(
     They are corrupted by JPEG 4:2:0 of `QUALITIES`, named jpeg_5 and so on; or, named input, by `degradation`; or they
     are the corpus's own pairs.
     """
-    large = [i for i, entry in enumerate(corpus.entries) if min(entry.height, entry.width) >= size]
-    chosen = [large[int(k)] for k in np.linspace(0, len(large) - 1, min(count, len(large)))]
-    if not chosen:
-        raise ValueError(f"no held-out picture is {size} pixels wide and high: add larger pictures")
-    pairs = [corpus.pair(i) for i in chosen]
-    crops = [_centre(clean, size) for clean, _ in pairs]
+    pairs = centre_pairs(corpus, count, size)
+    crops = [clean for clean, _ in pairs]
     if corpus.corrupted is not None:
-        corrupted = {"input": _tensor([_centre(theirs, size) for _, theirs in pairs if theirs is not None])}
+        corrupted = {"input": _tensor([theirs for _, theirs in pairs if theirs is not None])}
     elif degradation is not None:
         corrupted = {"input": _tensor([degradation(c, np.random.default_rng(n)) for n, c in enumerate(crops)])}
     else:
         corrupted = {f"jpeg_{q}": _tensor([jpeg(crop, q) for crop in crops]) for q in QUALITIES}
     return ValidationSet(_tensor(crops), corrupted)
+
+
+def centre_pairs(corpus: Corpus, count: int, size: int) -> list[tuple[Pixels, Pixels | None]]:
+    """(clean, corrupted or None) centre crops of at most `count` pictures, spread over the corpus."""
+    large = [i for i, entry in enumerate(corpus.entries) if min(entry.height, entry.width) >= size]
+    if not large:
+        raise ValueError(f"no held-out picture is {size} pixels wide and high: add larger pictures")
+    chosen = (corpus.pair(large[int(k)]) for k in np.linspace(0, len(large) - 1, min(count, len(large))))
+    return [(_centre(clean, size), None if theirs is None else _centre(theirs, size)) for clean, theirs in chosen]
 
 
 def faithful(network: Network, y: Tensor) -> Tensor:
