@@ -1,0 +1,145 @@
+"""The pipeline on Ray Data: pieces → chunks of pictures → workers → outcomes, streamed.
+
+Every row is a chunk of a few pictures, and every row is a block: that is what one call of a worker handles, what is done
+again when the worker dies (of it, what was not yet written), and what lies in memory while it waits.
+"""
+
+import json
+import logging
+import os
+import pickle
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.data import ActorPoolStrategy, DataContext
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from driftrec.archive.places import Place, first_line
+from driftrec.archive.sources import Piece, chunks, read
+from driftrec.archive.work import Treatment, Worker
+
+_MOST_IN_A_CHUNK = 8
+_CHUNKS_OF_A_WORKER = 4
+_BLOCKS = 4096
+_STORE = 500_000_000
+"""Bytes of the object store of a machine that works alone: chunks wait there, a few for each worker."""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who does the work: `workers` (default: as many as fit) with so many CPU `threads` and `gpus` each."""
+
+    workers: int | None = None
+    threads: int = 1
+    gpus: float = 0.0
+
+
+@contextmanager
+def cluster(address: str | None) -> Iterator[None]:
+    """Joins the cluster at an address, or starts one of this machine alone; leaves or ends it afterwards.
+
+    Raises ConnectionError where nobody answers.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    alone: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _STORE} if address is None else {}
+    try:
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **alone)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        raise ConnectionError(f"no cluster can be reached at {address} ({first_line(error)})") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def run(
+    source: Place, target: Place, pieces: Sequence[Piece], treatment: Treatment, crew: Crew
+) -> Iterator[dict[str, Any]]:
+    """Yields what became of every picture, see `Worker.restore`, in the order in which they are done.
+
+    Needs a `cluster`.  Raises ValueError where the crew does not fit on it, or its workers cannot start.
+    """
+    workers = _workers(crew)
+    known = sum(piece.count or _MOST_IN_A_CHUNK * workers * _CHUNKS_OF_A_WORKER for piece in pieces)
+    size = min(max(known // (workers * _CHUNKS_OF_A_WORKER), 1), _MOST_IN_A_CHUNK)
+    _quiet()
+    rows = [{"piece": pickle.dumps(piece)} for piece in pieces]
+    data = (
+        ray.data.from_items(rows, override_num_blocks=min(len(rows), _BLOCKS))
+        .flat_map(_read, fn_args=(source, size), num_cpus=0, concurrency=workers)
+        .flat_map(
+            _Worker,
+            fn_constructor_args=(source, target, treatment, _attempts()),
+            compute=ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers),
+            num_cpus=crew.threads,
+            num_gpus=crew.gpus,
+        )
+    )
+    try:
+        for row in data.iter_rows():
+            yield json.loads(row["outcome"])
+    except RayError as error:
+        raise ValueError(f"the workers gave up ({_last_line(error)})") from error
+
+
+def _workers(crew: Crew) -> int:
+    """How many workers there shall be; ValueError where not even one fits."""
+    there = ray.cluster_resources()
+    cpus, gpus = there.get("CPU", 0), there.get("GPU", 0)
+    fit = int(cpus // crew.threads) if not crew.gpus else int(min(cpus // crew.threads, gpus // crew.gpus))
+    if fit == 0:
+        asked = f"{crew.threads} CPUs" + (f" and {crew.gpus:g} GPUs" if crew.gpus else "")
+        raise ValueError(f"there are {cpus:g} CPUs and {gpus:g} GPUs, and a worker asks for {asked}: ask for fewer")
+    return min(crew.workers or fit, fit)
+
+
+def _read(row: dict[str, Any], source: Place, size: int) -> Iterator[dict[str, Any]]:
+    """The chunks of a piece; loose pictures are named here and read by the worker."""
+    for chunk in chunks(read(source, pickle.loads(row["piece"])), size):
+        yield {"items": pickle.dumps(chunk)}
+
+
+class _Worker:
+    """A `Worker` as Ray calls it."""
+
+    def __init__(self, source: Place, target: Place, treatment: Treatment, attempts: Any) -> None:  # noqa: ANN401
+        def begin(name: str) -> int:
+            return ray.get(attempts.begin.remote(name))
+
+        self.worker = Worker(source, target, treatment, begin)
+
+    def __call__(self, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        for outcome in self.worker.restore(pickle.loads(row["items"])):
+            yield {"outcome": json.dumps(outcome, ensure_ascii=False)}
+
+
+class _Attempts:
+    """Counts how often pictures were begun, beside the driver, which outlives every worker."""
+
+    def __init__(self) -> None:
+        self.begun: dict[str, int] = {}
+
+    def begin(self, name: str) -> int:
+        self.begun[name] = self.begun.get(name, 0) + 1
+        return self.begun[name]
+
+
+def _attempts() -> Any:  # noqa: ANN401 (an actor's handle has no type of its own)
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(_Attempts).options(num_cpus=0, scheduling_strategy=here).remote()
+
+
+def _quiet() -> None:
+    context = DataContext.get_current()
+    context.target_max_block_size = 1  # every row a block
+    context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _last_line(error: Exception) -> str:
+    return next(iter(reversed(str(error).strip().splitlines())), type(error).__name__)
