@@ -59,5 +59,5 @@ $(TOOL): $(VENV)/.pip pyproject.toml constraints.txt
 
 # The workshop contains the tool: its set-up stamps both.
 $(WORKSHOP): $(VENV)/.pip pyproject.toml constraints.txt
-	$(PIP) -e ".[train,evaluate,hub,web]" --group test --group lint
+	$(PIP) -e ".[train,evaluate,hub,web,ray]" --group test --group lint
 	@touch $(TOOL) $@

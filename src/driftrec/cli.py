@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from driftrec import __version__
+from driftrec.archive_command import restore_archive
 from driftrec.console import complain, out, say, sentences, stop
 from driftrec.evaluation_commands import benchmark, evaluate
 from driftrec.restore_command import DeviceOption, restore
@@ -39,6 +40,7 @@ def _common(
 
 
 app.command()(restore)
+app.command()(restore_archive)
 
 
 @app.command()

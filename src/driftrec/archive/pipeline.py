@@ -1,13 +1,14 @@
 """The pipeline on Ray Data: pieces → chunks of pictures → workers → outcomes, streamed.
 
-Every row is a chunk of a few pictures, and every row is a block: that is what one call of a worker handles, what is done
-again when the worker dies (of it, what was not yet written), and what lies in memory while it waits.
+Every row is a chunk of a few pictures, and every row is a block: that is what one call of a worker handles, what is
+done again when the worker dies (of it, what was not yet written), and what lies in memory while it waits.
 """
 
 import json
 import logging
 import os
 import pickle
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,15 +47,30 @@ def cluster(address: str | None) -> Iterator[None]:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     alone: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _STORE} if address is None else {}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **alone)
+        with _hushed():
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **alone)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise ConnectionError(f"no cluster can be reached at {address} ({first_line(error)})") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Without the lines that Ray's native parts write when they start, past all of Python's logging."""
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (not a path but a device)
+        kept = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def run(
@@ -71,10 +87,10 @@ def run(
     rows = [{"piece": pickle.dumps(piece)} for piece in pieces]
     data = (
         ray.data.from_items(rows, override_num_blocks=min(len(rows), _BLOCKS))
-        .flat_map(_read, fn_args=(source, size), num_cpus=0, concurrency=workers)
+        .flat_map(_reader(source, size), num_cpus=0, concurrency=workers)
         .flat_map(
             _Worker,
-            fn_constructor_args=(source, target, treatment, _attempts()),
+            fn_constructor_args=(source, target, treatment, _ledger()),
             compute=ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers),
             num_cpus=crew.threads,
             num_gpus=crew.gpus,
@@ -98,40 +114,57 @@ def _workers(crew: Crew) -> int:
     return min(crew.workers or fit, fit)
 
 
-def _read(row: dict[str, Any], source: Place, size: int) -> Iterator[dict[str, Any]]:
-    """The chunks of a piece; loose pictures are named here and read by the worker."""
-    for chunk in chunks(read(source, pickle.loads(row["piece"])), size):
-        yield {"items": pickle.dumps(chunk)}
+def _reader(source: Place, size: int) -> Any:  # noqa: ANN401 (Ray's types know lists of rows, not iterators)
+    """Reads pieces in chunks; loose pictures are only named here, and read by the worker."""
+
+    def read_piece(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        for chunk in chunks(read(source, pickle.loads(row["piece"])), size):
+            yield {"items": pickle.dumps(chunk)}
+
+    return read_piece
 
 
 class _Worker:
     """A `Worker` as Ray calls it."""
 
     def __init__(self, source: Place, target: Place, treatment: Treatment, attempts: Any) -> None:  # noqa: ANN401
-        def begin(name: str) -> int:
-            return ray.get(attempts.begin.remote(name))
-
-        self.worker = Worker(source, target, treatment, begin)
+        self.worker = Worker(source, target, treatment, _Attempts(attempts))
 
     def __call__(self, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for outcome in self.worker.restore(pickle.loads(row["items"])):
             yield {"outcome": json.dumps(outcome, ensure_ascii=False)}
 
 
-class _Attempts:
-    """Counts how often pictures were begun, beside the driver, which outlives every worker."""
+class _Ledger:
+    """Counts how often pictures were begun and not ended; lives beside the driver, which outlives every worker."""
 
     def __init__(self) -> None:
-        self.begun: dict[str, int] = {}
+        self.begun: Counter[str] = Counter()
 
     def begin(self, name: str) -> int:
-        self.begun[name] = self.begun.get(name, 0) + 1
+        self.begun[name] += 1
         return self.begun[name]
 
+    def end(self, name: str) -> None:
+        del self.begun[name]
 
-def _attempts() -> Any:  # noqa: ANN401 (an actor's handle has no type of its own)
+
+class _Attempts:
+    """The ledger as a worker sees it."""
+
+    def __init__(self, ledger: Any) -> None:  # noqa: ANN401 (an actor's handle has no type of its own)
+        self.ledger = ledger
+
+    def begin(self, name: str) -> int:
+        return ray.get(self.ledger.begin.remote(name))
+
+    def end(self, name: str) -> None:
+        self.ledger.end.remote(name)
+
+
+def _ledger() -> Any:  # noqa: ANN401
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(_Attempts).options(num_cpus=0, scheduling_strategy=here).remote()
+    return ray.remote(_Ledger).options(num_cpus=0, scheduling_strategy=here).remote()
 
 
 def _quiet() -> None:

@@ -36,8 +36,8 @@ class Place:
         return f"{self.root.rstrip('/')}/{name}" if name else self.root
 
     def label(self, name: str) -> str:
-        """What people call a name below the place."""
-        text = self.text.partition("?")[0] if "://" in self.text else self.text
+        """What people call a name below the place; options and passwords of an address are nobody's business."""
+        text = re.sub(r"//[^/@]*@", "//", self.text.partition("?")[0]) if "://" in self.text else self.text
         return f"{text.rstrip('/')}/{name}" if name else text
 
     def kind(self, name: str = "") -> fs.FileType:
@@ -117,7 +117,8 @@ def place(text: str) -> Place:
         return Place(fs.LocalFileSystem(), Path(text).resolve().as_posix(), text)
     try:
         if scheme in _ARROWS_OWN:
-            return Place(*fs.FileSystem.from_uri(text), text)
+            own, root = fs.FileSystem.from_uri(text)
+            return Place(own, root, text)
         filesystem, root = fsspec.core.url_to_fs(text)
     except ArrowInvalid as error:
         raise ValueError(f"{text} cannot be understood ({first_line(error)}): check the address") from error

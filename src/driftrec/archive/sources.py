@@ -53,7 +53,8 @@ class Item:
 class Piece:
     """A part of an archive that one task reads: some loose files, a whole tar, or one row group of a Parquet file.
 
-    `count` is how many pictures it holds, where that is known beforehand; `first` is the row that a row group starts with.
+    `count` is how many pictures it holds, where that is known beforehand; `first` is the row that a row group `group`
+    starts with.
     """
 
     kind: Kind
@@ -64,18 +65,18 @@ class Piece:
 
 
 def pieces(source: Place, *, leave: str | None = None) -> list[Piece]:
-    """The pieces of a folder with its subfolders (that with the path `leave`, and hidden ones, left out), or of one file.
+    """The pieces of a folder with its subfolders (hidden ones and the path `leave` left out), or of one file.
 
     Raises ValueError where there is nothing to restore, OSError where the place cannot be read.
     """
     kind = source.kind()
     if kind == FileType.NotFound:
-        raise ValueError(f"{source.text} does not exist: check the name")
+        raise ValueError(f"{source.label('')} does not exist: check the name")
     folders = [([""], [])] if kind == FileType.File else source.walk(leave=leave)
     result = [piece for names, subfolders in folders for piece in _of_folder(source, names, subfolders)]
     if not result:
         kinds = ", ".join(sorted(PICTURE_SUFFIXES) + [suffix for suffix, _ in _SHARDS])
-        raise ValueError(f"{source.text} holds no pictures: give a folder with {kinds} files")
+        raise ValueError(f"{source.label('')} holds no pictures: give a folder with {kinds} files")
     return result
 
 

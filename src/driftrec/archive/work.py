@@ -1,16 +1,16 @@
 """The worker: bytes in, restored, encoded and written; one outcome for every picture, whatever happens to it."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, Protocol
 
 from driftrec.archive.places import Place, first_line
 from driftrec.archive.sources import Item
 from driftrec.batch import STATUS, facts_of
 from driftrec.picture import MAX_PIXELS, encode_picture
-from driftrec.restorer import Mode, Restorer
+from driftrec.restorer import Mode, Restored, Restorer
 from driftrec.runtime import DEFAULT_MODEL
 
 MOST_ATTEMPTS = 3
@@ -32,19 +32,30 @@ class Treatment:
     threads: int = 1
 
 
+class Attempts(Protocol):
+    """Knows, beyond the death of workers, what they have begun and not ended."""
+
+    def begin(self, name: str) -> int:
+        """Says how often work on a picture has been begun, this time included, since it was last ended."""
+        ...
+
+    def end(self, name: str) -> None:
+        """Work on a picture has ended, well or not."""
+        ...
+
+
 class Worker:
     """Keeps a model loaded and restores what it is given.
 
-    Arguments: `source`, `target`, where pictures come from and results go; `treatment`; `begin`, called with the name of a
-    picture before work on it, says how often that has been begun by now.
+    Arguments: `source`, `target`, where pictures come from and results go; `treatment`; `attempts` of all workers.
     """
 
-    def __init__(self, source: Place, target: Place, treatment: Treatment, begin: Callable[[str], int]) -> None:
-        self.source, self.target, self.treatment, self.begin = source, target, treatment, begin
+    def __init__(self, source: Place, target: Place, treatment: Treatment, attempts: Attempts) -> None:
+        self.source, self.target, self.treatment, self.attempts = source, target, treatment, attempts
         self.restorer = Restorer(treatment.model, threads=treatment.threads, device=treatment.device)
 
     def restore(self, items: Iterable[Item]) -> Iterator[dict[str, Any]]:
-        """Yields what became of each: a line of the report (see `driftrec.batch`) and `pixels`, how many were restored."""
+        """Yields what became of each: a line of the report (see `driftrec.batch`), and `pixels` restored."""
         for item in items:
             facts = {"input": self.source.label(item.name), "output": None}
             try:
@@ -61,19 +72,22 @@ class Worker:
         if self.target.has(result):
             return output | {"status": "skipped"}
         label = self.source.label(item.name)
-        if self.begin(label) > MOST_ATTEMPTS:
+        if self.attempts.begin(label) > MOST_ATTEMPTS:
             raise ValueError(f"{label} ended {MOST_ATTEMPTS} workers: it may need more memory than they have")
-        do = self.treatment
-        restored = self.restorer.restore(
-            _Named(self._bytes(item), label),
-            mode=do.mode,
-            steps=do.steps,
-            seed=do.seed,
-            max_pixels=do.max_pixels,
-        ).prepared(strip=do.strip)
-        self.target.write(result, encode_picture(restored.picture, result))
+        try:
+            restored = self._restored(item, label)
+            self.target.write(result, encode_picture(restored.picture, result))
+        finally:
+            self.attempts.end(label)
         height, width = restored.picture.pixels.shape[:2]
         return output | {"status": STATUS[restored.verdict], "pixels": height * width} | facts_of(restored)
+
+    def _restored(self, item: Item, label: str) -> Restored:
+        do = self.treatment
+        restored = self.restorer.restore(
+            _Named(self._bytes(item), label), mode=do.mode, steps=do.steps, seed=do.seed, max_pixels=do.max_pixels
+        )
+        return restored.prepared(strip=do.strip)
 
     def _bytes(self, item: Item) -> bytes:
         if item.data is not None:
