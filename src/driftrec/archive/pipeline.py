@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import pickle
+import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -48,6 +49,8 @@ def cluster(address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    if address:
+        _knock(address)
     alone: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _STORE} if address is None else {}
     try:
         with _hushed():
@@ -58,6 +61,16 @@ def cluster(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """ConnectionError where nobody listens: Ray itself asks for minutes before it says so."""
+    host, separator, port = address.rpartition(":")
+    if separator and port.isdecimal() and "/" not in host:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        except (OSError, OverflowError) as error:
+            raise ConnectionError(f"no cluster can be reached at {address} ({first_line(error)})") from error
 
 
 @contextmanager
