@@ -42,6 +42,7 @@ benchmark: $(WORKSHOP)
 	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma traces
 	$(BIN)/python benchmarks/files.py kinds metadata fuzz
 	$(BIN)/python benchmarks/serve.py load uploads
+	$(BIN)/python benchmarks/archive.py throughput paper
 	$(BIN)/python benchmarks/publish.py
 
 clean:

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import tarfile
@@ -24,6 +23,8 @@ from driftrec.cli import app
 pytest.importorskip("ray", reason="pip install 'driftrec[ray]' to run these tests")
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
+
+from ray.cluster_utils import Cluster  # noqa: E402
 
 from driftrec.archive.pipeline import _Ledger  # noqa: E402
 from driftrec.archive.places import PARTS, Place, place  # noqa: E402
@@ -303,6 +304,7 @@ def test_restoring_single_pictures_needs_none_of_it() -> None:
 
 # ------------------------------------------------------------------------------------------------- on Ray
 
+NODE = {"num_cpus": 1, "object_store_memory": 100_000_000}
 COMMAND = [sys.executable, "-m", "driftrec", "restore-archive"]
 
 
@@ -320,19 +322,43 @@ def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None
         time.sleep(0.05)
 
 
-def test_a_killed_driver_starts_again_and_does_nothing_twice(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def store() -> Iterator[Callable[[str], str]]:
+    """The address of a folder in an S3-compatible store."""
+    server_of = pytest.importorskip("moto.server")
+    server = server_of.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    options = f"?endpoint_override=127.0.0.1%3A{server.get_host_and_port()[1]}&scheme=http&region=us-east-1"
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(variable, "test")
+        place(f"s3://archive{options}&allow_bucket_creation=true").filesystem.create_dir("archive")
+        yield lambda folder: f"s3://archive/{folder}{options}"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def cluster(store: Callable[[str], str]) -> Iterator[Cluster]:  # noqa: ARG001 (its workers know the store's keys)
+    """A node of one CPU, which notices quickly that others are lost."""
+    quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 5, "health_check_initial_delay_ms": 0}
+    cluster = Cluster(initialize_head=True, head_node_args=NODE | {"include_dashboard": False, "_system_config": quick})
+    yield cluster
+    cluster.shutdown()
+
+
+def test_a_killed_driver_starts_again_and_does_nothing_twice(tmp_path: Path, cluster: Cluster) -> None:
     for i in range(24):
         write(tmp_path / f"in/{'sub/' if i % 2 else ''}{i:02}.jpg", photo(i))
     write(tmp_path / "in/bad.jpg", b"rubbish")
     call = (tmp_path / "in", tmp_path / "out", "--steps", 8, "--report", tmp_path / "report.jsonl")
     first = start(*call)
     until(lambda: len(list((tmp_path / "out").rglob("*.png"))) >= 5, first)
-    first.send_signal(signal.SIGKILL)
+    first.kill()
     first.communicate()
-    time.sleep(1)  # what it started notices, and ends
+    time.sleep(1)  # its workers notice, and end
     there = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.png")}
     assert 5 <= len(there) < 24
-    again = start(*call)
+    again = start(*call, "--address", cluster.address)
     output, _ = again.communicate(timeout=100)
     assert again.returncode == 1, output
     assert f"{24 - len(there)} restored, {len(there)} skipped, 1 failed" in output
@@ -351,30 +377,13 @@ def test_a_killed_driver_starts_again_and_does_nothing_twice(tmp_path: Path) -> 
     }
 
 
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
-    """The address of a folder in an S3-compatible store."""
-    server_of = pytest.importorskip("moto.server")
-    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(variable, "test")
-    server = server_of.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    options = f"?endpoint_override=127.0.0.1%3A{server.get_host_and_port()[1]}&scheme=http&region=us-east-1"
-    with_bucket = place(f"s3://archive/in{options}&allow_bucket_creation=true")
-    with_bucket.filesystem.create_dir("archive")
-    yield lambda folder: f"s3://archive/{folder}{options}"
-    server.stop()
-
-
 def keys(target: Place) -> list[str]:
     return sorted(name for found, _ in target.walk() for name in found) if target.kind().name != "NotFound" else []
 
 
 def test_a_machine_is_lost_half_way_and_every_picture_has_one_result(
-    tmp_path: Path, store: Callable[[str], str]
+    tmp_path: Path, store: Callable[[str], str], cluster: Cluster
 ) -> None:
-    from ray.cluster_utils import Cluster
-
     source, target = place(store("in")), place(store("out"))
     tar(tmp_path / "0.tar", {f"{i:02}.jpg": photo(i) for i in range(12)} | {"bad.jpg": b"rubbish", "00.txt": b"words"})
     source.write("train/0.tar", (tmp_path / "0.tar").read_bytes())
@@ -383,19 +392,12 @@ def test_a_machine_is_lost_half_way_and_every_picture_has_one_result(
     source.write("p.parquet", (tmp_path / "p.parquet").read_bytes())
     for i in range(8):
         source.write(f"loose {i}.jpg", photo(30 + i))
-    small = {"num_cpus": 1, "object_store_memory": 100_000_000}
-    quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 5, "health_check_initial_delay_ms": 0}
-    head = small | {"include_dashboard": False, "_system_config": quick}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        lost = cluster.add_node(**small)
-        run = start(store("in"), store("out"), "--address", cluster.address, "--steps", 8)
-        until(lambda: len(keys(target)) >= 4, run)
-        cluster.remove_node(lost, allow_graceful=False)
-        before = len(keys(target))
-        output, _ = run.communicate(timeout=100)
-    finally:
-        cluster.shutdown()
+    lost = cluster.add_node(**NODE)
+    run = start(store("in"), store("out"), "--address", cluster.address, "--steps", 8)
+    until(lambda: len(keys(target)) >= 4, run)
+    cluster.remove_node(lost, allow_graceful=False)
+    before = len(keys(target))
+    output, _ = run.communicate(timeout=100)
     assert before < 20, "the machine was not lost in time"
     assert run.returncode == 1, output
     expected = [f"train/0/{i:02}.png" for i in range(12)] + [f"p/{i:08}.png" for i in range(6)]

@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
@@ -77,8 +78,8 @@ def restore_archive(
             device.value,
             threads,
         )
-        lines = report.open("w", encoding="utf-8") if report else None
-        with cluster(address):
+        with report.open("w", encoding="utf-8") if report else nullcontext() as lines, cluster(address):
+            results.write(ERRORS, b"")  # what may not be written is said before there is work in it
             tally = Tally(lines)
             try:
                 tally.take(_watched(run(origin, results, parts, treatment, Crew(workers, threads, gpus)), total))
@@ -112,9 +113,7 @@ class Tally:
                 self.errors.append(json.dumps(facts, ensure_ascii=False) + "\n")
 
     def close(self, results: "Place") -> None:
-        """Ends the report and puts the table of errors in place; without errors there is none."""
-        if self.lines:
-            self.lines.close()
+        """Puts the table of errors in place; without errors there is none."""
         if self.errors:
             results.write(ERRORS, "".join(self.errors).encode())
         else:

@@ -24,7 +24,7 @@ from driftrec.archive.places import Place, first_line
 from driftrec.archive.sources import Piece, chunks, read
 from driftrec.archive.work import Treatment, Worker
 
-_MOST_IN_A_CHUNK = 8
+_MOST_IN_A_CHUNK = 16
 _CHUNKS_OF_A_WORKER = 4
 _BLOCKS = 4096
 _STORE = 500_000_000
@@ -98,9 +98,10 @@ def run(
     size = min(max(known // (workers * _CHUNKS_OF_A_WORKER), 1), _MOST_IN_A_CHUNK)
     _quiet()
     rows = [{"piece": pickle.dumps(piece)} for piece in pieces]
+    blocks = min(len(rows), _BLOCKS)
     data = (
-        ray.data.from_items(rows, override_num_blocks=min(len(rows), _BLOCKS))
-        .flat_map(_reader(source, size), num_cpus=0, concurrency=workers)
+        ray.data.from_items(rows, override_num_blocks=blocks)
+        .flat_map(_reader(source, size), num_cpus=0, concurrency=min(workers, blocks))
         .flat_map(
             _Worker,
             fn_constructor_args=(source, target, treatment, _ledger()),
@@ -111,7 +112,7 @@ def run(
     )
     try:
         for row in data.iter_rows():
-            yield json.loads(row["outcome"])
+            yield from json.loads(row["outcomes"])
     except RayError as error:
         raise ValueError(f"the workers gave up ({_last_line(error)})") from error
 
@@ -143,9 +144,9 @@ class _Worker:
     def __init__(self, source: Place, target: Place, treatment: Treatment, attempts: Any) -> None:  # noqa: ANN401
         self.worker = Worker(source, target, treatment, _Attempts(attempts))
 
-    def __call__(self, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        for outcome in self.worker.restore(pickle.loads(row["items"])):
-            yield {"outcome": json.dumps(outcome, ensure_ascii=False)}
+    def __call__(self, row: dict[str, Any]) -> list[dict[str, Any]]:
+        outcomes = list(self.worker.restore(pickle.loads(row["items"])))
+        return [{"outcomes": json.dumps(outcomes, ensure_ascii=False)}]  # one row, for Ray asks its price for each
 
 
 class _Ledger:

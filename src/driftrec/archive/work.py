@@ -107,7 +107,7 @@ class _Named(BytesIO):
         self.name = name
 
 
-def _sentence(error: Exception | MemoryError, label: str) -> str:
+def _sentence(error: Exception, label: str) -> str:
     """The problem in one sentence that names the picture."""
     if isinstance(error, MemoryError):
         return f"{label} needs more memory than there is: cut it into parts first"
