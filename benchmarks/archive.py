@@ -15,12 +15,15 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
+import numpy as np
 from PIL import Image
 
 from driftrec.evaluate.machine import processor
@@ -45,52 +48,112 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """Seconds of the whole program, and of the time between its first result and its last, per megapixel."""
+    """Between the first result and the last, for a megapixel: seconds, and seconds of cores that it and all that it
+    started had; `start`, seconds before the first result and after the last."""
 
-    whole: float
-    steady: float
+    wall: float
+    cores: float
+    start: float
+
+
+class Meter:
+    """Follows what the processes that this one starts, and those that they start, have had of the cores; on Linux."""
+
+    def __init__(self) -> None:
+        self.taken: dict[int, float] = {}
+        self.history: list[tuple[float, float]] = []
+        self.over = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.begin = time.time()
+        self.thread = threading.Thread(target=self.follow)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+
+    def follow(self) -> None:
+        while not self.over.wait(0.25):
+            parents, seconds = {}, {}
+            for path in Path("/proc").glob("[0-9]*/stat"):
+                try:
+                    fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
+                except (OSError, UnicodeDecodeError):
+                    continue  # it has ended meanwhile
+                pid = int(path.parent.name)
+                parents[pid], seconds[pid] = int(fields[1]), (int(fields[11]) + int(fields[12])) / 100
+            ours = {os.getpid()}
+            while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
+                ours |= more
+            self.taken |= {pid: seconds[pid] for pid in ours - {os.getpid()}}
+            self.history.append((time.time(), sum(self.taken.values())))
+
+    def run(self, out: Path, count: int) -> Run:
+        """What came out, and what it took."""
+        times = sorted(path.stat().st_mtime for path in out.glob("*.png"))
+        assert len(times) == count
+        first, last = times[0], times[-1]
+        moments, taken = zip(*self.history, strict=True)
+        cores = float(np.interp(last, moments, taken) - np.interp(first, moments, taken))
+        megapixels = (count - 1) * SIDE**2 / 1e6
+        return Run((last - first) / megapixels, cores / megapixels, moments[-1] - self.begin - (last - first))
 
 
 def throughput_page(count: int, rounds: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "in"
         pictures(source, count)
-        ways = {
+        ways: dict[str, Callable[[Path], None]] = {
             "plain": lambda out: plain(source, out),
             "ray": lambda out: by_ray(source, out),
             "one": lambda out: on_cluster(source, out, 1),
             "two": lambda out: on_cluster(source, out, 2),
         }
         runs: dict[str, list[Run]] = {way: [] for way in ways}
+        loads: list[float] = []
         for i in range(rounds):
             for way, work in ways.items():  # all ways in every round: the machine has other things to do as well
+                loads.append(os.getloadavg()[0])
                 out = Path(folder) / f"{way} {i}"
-                begin = time.perf_counter()
-                work(out)
-                runs[way].append(run_of(out, count, time.perf_counter() - begin))
-                print(way, runs[way][-1], os.getloadavg()[0], file=sys.stderr)
-        size = sum(p.stat().st_size for p in (Path(folder) / "plain 0").iterdir()) / (count * SIDE**2)
-        given = sum(p.stat().st_size for p in source.iterdir()) / (count * SIDE**2)
-    best = {way: Run(min(r.whole for r in some), min(r.steady for r in some)) for way, some in runs.items()}
-    start = best["ray"].whole - best["ray"].steady * count * SIDE**2 / 1e6
-    rows = [
-        ("processes of `driftrec restore`, steady", f"{1 / best['plain'].steady:.2f} Mpx/s"),
-        ("`driftrec restore-archive`, steady", f"{1 / best['ray'].steady:.2f} Mpx/s"),
-        ("… over the processes", f"× {best['plain'].steady / best['ray'].steady:.2f}"),
-        ("… until the first result, and from the last to the end", f"{start:.0f} s"),
-        ("cluster of one node of one CPU, steady", f"{1 / best['one'].steady:.2f} Mpx/s"),
-        ("cluster of two nodes of one CPU, steady", f"{1 / best['two'].steady:.2f} Mpx/s"),
-        ("… over one node", f"× {best['one'].steady / best['two'].steady:.2f}"),
+                with Meter() as meter:
+                    work(out)
+                runs[way].append(meter.run(out, count))
+                print(way, runs[way][-1], loads[-1], file=sys.stderr)
+        given, result = (
+            sum(path.stat().st_size for path in place.iterdir()) / (count * SIDE**2)
+            for place in (source, Path(folder) / "plain 0")
+        )
+
+    def best(way: str, what: str) -> float:
+        return min(getattr(run, what) for run in runs[way])
+
+    rows = []
+    for way, name in (
+        ("plain", "two processes of `driftrec restore`"),
+        ("ray", "`driftrec restore-archive`, two workers"),
+        ("one", "cluster of one node of one CPU"),
+        ("two", "cluster of two nodes of one CPU"),
+    ):
+        per_second = f"{1 / best(way, 'wall'):.2f} Mpx/s"
+        rows.append((name, per_second, f"{best(way, 'cores'):.2f} s", f"{best(way, 'start'):.0f} s"))
+    for more, fewer, name in (("ray", "plain", "Ray over processes"), ("two", "one", "two nodes over one")):
+        ratios = (best(fewer, "wall") / best(more, "wall"), best(more, "cores") / best(fewer, "cores"))
+        rows.append((name, *(f"× {ratio:.2f}" for ratio in ratios), ""))
+    facts = [
         ("pictures that one driver hands out and hears of", f"{handling():.0f} per second"),
         ("what the driver keeps of a loose picture's name", f"{bytes_of_a_name():.0f} bytes"),
         ("bytes of a picture, JPEG", f"{given:.2f} per pixel"),
-        ("bytes of its result, PNG", f"{size:.2f} per pixel"),
+        ("bytes of its result, PNG", f"{result:.2f} per pixel"),
     ]
-    return table(("what", "measured"), rows) + (
-        f"\n{count} parts of a photo, {SIDE}×{SIDE}, JPEGs of quality 15, faithful; {os.cpu_count()} cores of "
-        f"{processor()}, which other programs used at the same time (load {os.getloadavg()[0]:.1f}).  "
-        f"Best of {rounds} rounds; one thread for each worker, two workers unless it says otherwise.  "
-        "Steady: between the first result and the last.\n"
+    head = ("steady: between the first result and the last", "pictures", "cores, for a megapixel", "start and end")
+    return (
+        f"{table(head, rows)}\n{table(('what', 'measured'), facts)}\n{count} parts of a photo, {SIDE}×{SIDE}, JPEGs of "
+        f"quality 15, faithful, one thread for each worker; {os.cpu_count()} cores of {processor()}, which other "
+        f"programs used at the same time (load {min(loads):.1f} to {max(loads):.1f}): pictures per second say more of "
+        f"them than of driftrec, seconds of cores say what it took.  Best of {rounds} rounds.  Where the driver is "
+        f"measured, there is nothing to do but to find that a result is there.\n"
     )
 
 
@@ -128,12 +191,6 @@ def on_cluster(source: Path, out: Path, nodes: int) -> None:
         by_ray(source, out, "--address", cluster.address)
     finally:
         cluster.shutdown()
-
-
-def run_of(out: Path, count: int, seconds: float) -> Run:
-    times = sorted(path.stat().st_mtime for path in out.glob("*.png"))
-    assert len(times) == count
-    return Run(seconds, (times[-1] - times[0]) / ((count - 1) * SIDE**2 / 1e6))
 
 
 def handling() -> float:
@@ -207,7 +264,7 @@ class Measured:
         size = 24  # megapixels, as the rows are called
         return Measured(
             {mode: figure(speed, f"{size}-megapixel photo, {mode}") * int(cores[1]) / size for mode in MODES},
-            min(figure(archive, "… over the processes"), 1),
+            min(1 / figure(archive, "Ray over processes", 2), 1),
             figure(archive, "pictures that one driver hands out and hears of"),
             figure(archive, "what the driver keeps of a loose picture's name"),
             figure(archive, "bytes of a picture, JPEG"),
@@ -258,10 +315,10 @@ def case(it: Measured, count: float, cores: int, price: float) -> dict[str, str]
     }
 
 
-def figure(page: str, what: str) -> float:
+def figure(page: str, what: str, column: int = 1) -> float:
     """The number in the row of a table."""
     row = next(line for line in page.splitlines() if line.startswith(f"| {what} |"))
-    found = re.search(r"[\d.]+", row.split("|")[2])
+    found = re.search(r"[\d.]+", row.split("|")[column + 1])
     assert found
     return float(found[0])
 
@@ -278,7 +335,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="+", choices=["throughput", "paper"])
-    parser.add_argument("--pictures", type=int, default=120)
+    parser.add_argument("--pictures", type=int, default=80)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--price", type=float, default=0.04, help="dollars for an hour of a core")
     return parser.parse_args()

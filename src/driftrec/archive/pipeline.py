@@ -26,6 +26,7 @@ from driftrec.archive.work import Treatment, Worker
 
 _MOST_IN_A_CHUNK = 16
 _CHUNKS_OF_A_WORKER = 4
+_GUESS = 256  # pictures of a tar, which says so only at its end
 _BLOCKS = 4096
 _STORE = 500_000_000
 """Bytes of the object store of a machine that works alone: chunks wait there, a few for each worker."""
@@ -94,7 +95,7 @@ def run(
     Needs a `cluster`.  Raises ValueError where the crew does not fit on it, or its workers cannot start.
     """
     workers = _workers(crew)
-    known = sum(piece.count or _MOST_IN_A_CHUNK * workers * _CHUNKS_OF_A_WORKER for piece in pieces)
+    known = sum(_GUESS if piece.count is None else piece.count for piece in pieces)
     size = min(max(known // (workers * _CHUNKS_OF_A_WORKER), 1), _MOST_IN_A_CHUNK)
     _quiet()
     rows = [{"piece": pickle.dumps(piece)} for piece in pieces]
@@ -146,7 +147,7 @@ class _Worker:
 
     def __call__(self, row: dict[str, Any]) -> list[dict[str, Any]]:
         outcomes = list(self.worker.restore(pickle.loads(row["items"])))
-        return [{"outcomes": json.dumps(outcomes, ensure_ascii=False)}]  # one row, for Ray asks its price for each
+        return [{"outcomes": json.dumps(outcomes, ensure_ascii=False)}]  # one row: Ray has its price for each
 
 
 class _Ledger:

@@ -138,7 +138,7 @@ def read(source: Place, piece: Piece) -> Iterator[Item]:
         for item in _unique(_members(source, name) if piece.kind == "tar" else _rows(source, name, piece)):
             inside, target = (f"{name}/{item.name}", f"{base}/{item.target}") if name else (item.name, item.target)
             yield replace(item, name=inside, target=target)
-    except (tarfile.TarError, pa.ArrowException, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # stores and formats have errors of every class; one shard must not stop the rest
         problem = f"{source.label(name)} is damaged or cannot be read ({first_line(error)}): get a whole copy of it"
         yield Item(name, base, problem=problem)
 
