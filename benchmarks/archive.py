@@ -9,7 +9,6 @@ machine and on clusters of one and two nodes that are simulated on it, one CPU e
 
 import argparse
 import io
-import math
 import os
 import re
 import subprocess
@@ -168,10 +167,14 @@ def pictures(folder: Path, count: int) -> None:
 
 
 def plain(source: Path, out: Path) -> None:
-    """Two processes of `driftrec restore`, half of the pictures each."""
+    """Two processes of `driftrec restore`, half of the pictures each.
+
+    Each has a session of its own, as Ray's processes have: some systems share the cores between sessions first.
+    """
     names = sorted(map(str, source.iterdir()))
     call = [*DRIFTREC, "restore", "--mode", "faithful", "--threads", "1", "-o", str(out)]
-    processes = [subprocess.Popen([*call, *names[i::2]], stdout=subprocess.DEVNULL) for i in range(2)]
+    halves = [[*call, *names[i::2]] for i in range(2)]
+    processes = [subprocess.Popen(half, stdout=subprocess.DEVNULL, start_new_session=True) for half in halves]
     assert all(process.wait() == 0 for process in processes)
 
 
@@ -304,11 +307,11 @@ def case(it: Measured, count: float, cores: int, price: float) -> dict[str, str]
             f"{mode}: computing": f"$ {hours * price:,.0f}",
             f"{mode}: machines lost": f"{lost:,.1f}",
             f"{mode}: pictures begun again": f"{lost * MACHINE_CORES:,.0f}",
-            f"{mode}: drivers that keep up": f"{math.ceil(cores / each / it.handled)}",
+            f"{mode}: of what a driver can hear": f"{100 * cores / each / it.handled:.1f} %",
         }
     return facts | {
-        "pictures": f"{pixels * it.given / 1e12:,.2f} TB",
-        "results": f"{pixels * it.result / 1e12:,.2f} TB",
+        "pictures": f"{pixels * it.given / 1e9:,.0f} GB",
+        "results": f"{pixels * it.result / 1e9:,.0f} GB",
         "results, kept for a month": f"$ {pixels * it.result / 1e9 * STORAGE_PRICE:,.0f}",
         "requests, loose pictures": f"$ {count * (PUT_PRICE + 2 * GET_PRICE):,.0f}",
         "names of loose pictures, in the driver": f"{count * it.name / 1e9:,.2f} GB",
