@@ -288,9 +288,9 @@ def paper_page(price: float) -> str:
         f"× {it.kept:.2f} kept on Ray, {it.handled:.0f} pictures per second and driver, {it.name:.0f} bytes for a "
         f"name, {it.given:.2f} and {it.result:.2f} bytes per pixel ([scale_archive.md](scale_archive.md)).  "
         f"Assumed: pictures of {MEGAPIXELS:g} megapixels; $ {price:g} for a core hour, $ {STORAGE_PRICE:g} for a GB "
-        f"and month, $ {PUT_PRICE * 1e6:g} for a million results put and $ {GET_PRICE * 1e6:g} for a million looked up "
-        f"or read; machines of {MACHINE_CORES} cores, one of which is lost in {1 / LOST_PER_HOUR:,.0f} hours of its "
-        f"work.\n"
+        f"and month, $ {PUT_PRICE * 1e6:g} for a million files put or listings, $ {GET_PRICE * 1e6:g} for a million "
+        f"files looked up or read (each result is looked up, looked for in a listing, and put; each picture is read); "
+        f"machines of {MACHINE_CORES} cores, one of which is lost in {1 / LOST_PER_HOUR:,.0f} hours of its work.\n"
     )
 
 
@@ -313,7 +313,7 @@ def case(it: Measured, count: float, cores: int, price: float) -> dict[str, str]
         "pictures": f"{pixels * it.given / 1e9:,.0f} GB",
         "results": f"{pixels * it.result / 1e9:,.0f} GB",
         "results, kept for a month": f"$ {pixels * it.result / 1e9 * STORAGE_PRICE:,.0f}",
-        "requests, loose pictures": f"$ {count * (PUT_PRICE + 2 * GET_PRICE):,.0f}",
+        "requests, loose pictures": f"$ {count * (2 * PUT_PRICE + 2 * GET_PRICE):,.0f}",  # see the text below
         "names of loose pictures, in the driver": f"{count * it.name / 1e9:,.2f} GB",
     }
 

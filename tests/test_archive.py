@@ -346,6 +346,15 @@ def cluster(store: Callable[[str], str]) -> Iterator[Cluster]:  # noqa: ARG001 (
     cluster.shutdown()
 
 
+def settled(folder: Path) -> dict[Path, int]:
+    """The results in a folder and when they were written, once nobody adds to them any more."""
+    before: dict[Path, int] = {}
+    while before != (there := {path: path.stat().st_mtime_ns for path in folder.rglob("*.png")}):
+        before = there
+        time.sleep(2)
+    return there
+
+
 def test_a_killed_driver_starts_again_and_does_nothing_twice(tmp_path: Path, cluster: Cluster) -> None:
     for i in range(24):
         write(tmp_path / f"in/{'sub/' if i % 2 else ''}{i:02}.jpg", photo(i))
@@ -355,8 +364,7 @@ def test_a_killed_driver_starts_again_and_does_nothing_twice(tmp_path: Path, clu
     until(lambda: len(list((tmp_path / "out").rglob("*.png"))) >= 5, first)
     first.kill()
     first.communicate()
-    time.sleep(1)  # its workers notice, and end
-    there = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.png")}
+    there = settled(tmp_path / "out")  # its workers notice, and end
     assert 5 <= len(there) < 24
     again = start(*call, "--address", cluster.address)
     output, _ = again.communicate(timeout=100)

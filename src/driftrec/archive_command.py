@@ -60,7 +60,7 @@ def restore_archive(
         from driftrec.runtime import find_model
 
         check_steps(mode, steps)
-        find_model(model)
+        found = find_model(model)
         origin, results = place(source), place(target)
         if (origin.filesystem, origin.root) == (results.filesystem, results.root):
             raise ValueError("SOURCE and TARGET are the same: choose another target")
@@ -74,7 +74,7 @@ def restore_archive(
             strip,
             f".{file_format.value}",
             round(max_megapixels * 1e6),
-            model,
+            str(found.resolve()) if Path(model).is_file() else model,
             device.value,
             threads,
         )
