@@ -42,6 +42,7 @@ benchmark: $(WORKSHOP)
 	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma traces
 	$(BIN)/python benchmarks/files.py kinds metadata fuzz
 	$(BIN)/python benchmarks/serve.py load uploads
+	$(BIN)/python benchmarks/archive.py throughput paper
 	$(BIN)/python benchmarks/publish.py
 
 clean:
@@ -59,5 +60,5 @@ $(TOOL): $(VENV)/.pip pyproject.toml constraints.txt
 
 # The workshop contains the tool: its set-up stamps both.
 $(WORKSHOP): $(VENV)/.pip pyproject.toml constraints.txt
-	$(PIP) -e ".[train,evaluate,hub,web]" --group test --group lint
+	$(PIP) -e ".[train,evaluate,hub,web,ray]" --group test --group lint
 	@touch $(TOOL) $@

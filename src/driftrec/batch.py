@@ -9,7 +9,8 @@ from driftrec.jobs import Job
 from driftrec.restorer import Restored
 
 Status: TypeAlias = Literal["restored", "decoded", "left", "skipped", "failed"]
-_STATUS: dict[str, Status] = {"restore": "restored", "decode": "decoded", "leave": "left"}
+STATUS: dict[str, Status] = {"restore": "restored", "decode": "decoded", "leave": "left"}
+"""The status that follows from a verdict on the picture."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +31,24 @@ class Outcome:
         }
         if self.error:
             facts["error"] = self.error
-        if restored := self.restored:
-            height, width = restored.picture.pixels.shape[:2]
-            facts |= {
-                "width": width,
-                "height": height,
-                "mode": restored.mode,
-                "evaluations": restored.evaluations,
-                "seconds": round(restored.seconds, 3),
-                "consistent": restored.consistent,
-                "note": restored.note,
-                "left_out": list(restored.picture.left_out),
-            }
+        if self.restored:
+            facts |= facts_of(self.restored)
         return json.dumps(facts, ensure_ascii=False)
+
+
+def facts_of(restored: Restored) -> dict[str, object]:
+    """What a report says of a restored picture, as JSON has it."""
+    height, width = restored.picture.pixels.shape[:2]
+    return {
+        "width": width,
+        "height": height,
+        "mode": restored.mode,
+        "evaluations": restored.evaluations,
+        "seconds": round(restored.seconds, 3),
+        "consistent": restored.consistent,
+        "note": restored.note,
+        "left_out": list(restored.picture.left_out),
+    }
 
 
 def run(jobs: Iterable[Job], work: Callable[[Job], Restored]) -> Iterator[Outcome]:
@@ -61,4 +67,4 @@ def run(jobs: Iterable[Job], work: Callable[[Job], Restored]) -> Iterator[Outcom
         except MemoryError:
             yield Outcome(job, "failed", error=f"{job.source} needs more memory than there is: cut it into parts first")
         else:
-            yield Outcome(job, _STATUS[restored.verdict], restored)
+            yield Outcome(job, STATUS[restored.verdict], restored)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from driftrec import __version__
+from driftrec.archive_command import restore_archive
 from driftrec.console import complain, out, say, sentences, stop
 from driftrec.evaluation_commands import benchmark, evaluate
 from driftrec.experiment_command import experiment
@@ -40,6 +41,7 @@ def _common(
 
 
 app.command()(restore)
+app.command()(restore_archive)
 
 
 @app.command()

@@ -141,10 +141,7 @@ def restore(
     suffix = f".{file_format.value if file_format else 'png'}"
     existing = "replace" if overwrite else "skip" if skip_existing else "refuse"
     try:
-        if mode is ModeOption.faithful and steps not in (None, 1, 2, 4, 8):
-            raise ValueError("--mode faithful takes --steps 1, 2, 4 or 8: so many views are averaged")
-        if mode is ModeOption.decode and steps is not None:
-            raise ValueError("--mode decode takes no steps: leave --steps out, or choose --mode natural")
+        check_steps(mode, steps)
         if mode is not ModeOption.natural and (samples > 1 or uncertainty):
             raise ValueError("only --mode natural draws samples: leave --samples and --uncertainty out")
         if uncertainty and samples < 2:
@@ -207,6 +204,14 @@ def restore(
         say(f"{counts['skipped']} of {len(jobs)} results were there already")
     if counts["failed"]:
         stop(f"{counts['failed']} of {len(jobs)} pictures could not be restored")
+
+
+def check_steps(mode: ModeOption, steps: int | None) -> None:
+    """Refuses, before any work, steps that a mode cannot take."""
+    if mode is ModeOption.faithful and steps not in (None, 1, 2, 4, 8):
+        raise ValueError("--mode faithful takes --steps 1, 2, 4 or 8: so many views are averaged")
+    if mode is ModeOption.decode and steps is not None:
+        raise ValueError("--mode decode takes no steps: leave --steps out, or choose --mode natural")
 
 
 def _check_formats(jobs: "Sequence[Job]", file_format: FormatOption | None, bits: int | None) -> None:

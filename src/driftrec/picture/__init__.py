@@ -11,7 +11,7 @@ Two rules shape these rooms.
 """
 
 from driftrec.picture.opening import MAX_PIXELS, Source, open_picture
-from driftrec.picture.saving import SAVE_EXTENSIONS, save_picture, written_whole
+from driftrec.picture.saving import SAVE_EXTENSIONS, encode_picture, save_picture, written_whole
 from driftrec.picture.value import Picture, PictureError
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Picture",
     "PictureError",
     "Source",
+    "encode_picture",
     "open_picture",
     "save_picture",
     "written_whole",

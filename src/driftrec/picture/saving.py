@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -57,28 +58,47 @@ def save_picture(picture: Picture, path: str | os.PathLike[str]) -> None:
     """
     target = Path(path)
     encoder = _encoder(picture, target)
-    options = encoder.options | metadata_options(picture, encoder.file_format)
-    try:
-        with written_whole(target) as stream:
-            if picture.bit_depth == 16 and not (picture.gray and picture.alpha is None):
-                write = write_tiff if encoder is _TIFF else write_png
-                write(picture.samples(), stream, options)
-            else:
-                picture.to_pil().save(stream, encoder.file_format, **options)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise PictureError(f"{target} cannot be written ({error}): try another folder or .png") from error
-
-
-def _encoder(picture: Picture, target: Path) -> _Encoder:
-    """Return the encoder that the extension names, once it is sure that it can do its work."""
-    encoder = _ENCODERS.get(target.suffix.lower())
-    if encoder is None:
-        known = ", ".join(SAVE_EXTENSIONS)
-        raise PictureError(f"{target} has an extension that cannot be written: use one of {known}")
     if not target.parent.is_dir():
         raise PictureError(f"{target} cannot be written: make the folder {target.parent} first")
     if target.is_dir():
         raise PictureError(f"{target} is a folder: give the name of a file")
+    try:
+        with written_whole(target) as stream:
+            _write(picture, encoder, stream)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise PictureError(f"{target} cannot be written ({error}): try another folder or .png") from error
+
+
+def encode_picture(picture: Picture, name: str) -> bytes:
+    """Return the bytes of the file that ``save_picture`` writes under such a name.
+
+    Raises:
+        PictureError: the extension is unknown, or the format cannot hold the picture.
+    """
+    encoder, stream = _encoder(picture, Path(name)), BytesIO()
+    try:
+        _write(picture, encoder, stream)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise PictureError(f"{name} cannot be written ({error}): try .png") from error
+    return stream.getvalue()
+
+
+def _write(picture: Picture, encoder: _Encoder, stream: IO[bytes]) -> None:
+    """Write the file of a picture, with all its metadata."""
+    options = encoder.options | metadata_options(picture, encoder.file_format)
+    if picture.bit_depth == 16 and not (picture.gray and picture.alpha is None):
+        write = write_tiff if encoder is _TIFF else write_png
+        write(picture.samples(), stream, options)
+    else:
+        picture.to_pil().save(stream, encoder.file_format, **options)
+
+
+def _encoder(picture: Picture, target: Path) -> _Encoder:
+    """Return the encoder that the extension names, once it is sure that it can hold the picture."""
+    encoder = _ENCODERS.get(target.suffix.lower())
+    if encoder is None:
+        known = ", ".join(SAVE_EXTENSIONS)
+        raise PictureError(f"{target} has an extension that cannot be written: use one of {known}")
     if picture.alpha is not None and not encoder.alpha:
         raise PictureError(f"{target} cannot be written: JPEG holds no transparency; use .png, .webp or .tif")
     if picture.bit_depth == 16 and not encoder.deep:
@@ -89,12 +109,13 @@ def _encoder(picture: Picture, target: Path) -> _Encoder:
 
 
 @contextlib.contextmanager
-def written_whole(target: Path) -> Iterator[IO[bytes]]:
+def written_whole(target: Path, part: Path | None = None) -> Iterator[IO[bytes]]:
     """Give a stream whose content becomes the target at the end, or vanishes if anything fails.
 
-    What a killed process left of the same target is replaced.
+    Until then it goes by the name of `part`, on the same disk.  The default is a hidden name beside the target, so that
+    what a killed process left of it is replaced; writers of one target at the same time need names of their own.
     """
-    part = target.with_name(f".driftrec-{target.name}.part")
+    part = part or target.with_name(f".driftrec-{target.name}.part")
     part.unlink(missing_ok=True)
     try:
         with part.open("x+b") as stream:

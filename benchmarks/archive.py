@@ -1,0 +1,348 @@
+"""Archives: what Ray costs, what a second machine brings, and what large archives would take.
+
+    python benchmarks/archive.py throughput              # docs/scale_archive.md, some minutes
+    python benchmarks/archive.py paper --price 0.05      # docs/scale_paper.md, from what was measured; at once
+
+`throughput` restores the same pictures by processes of `driftrec restore` and by `driftrec restore-archive`, on this
+machine and on clusters of one and two nodes that are simulated on it, one CPU each.
+"""
+
+import argparse
+import io
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from PIL import Image
+
+from driftrec.evaluate.machine import processor
+
+ROOT = Path(__file__).parents[1]
+PHOTO = ROOT / "examples/casa-mila.jpg"
+DRIFTREC = [sys.executable, "-m", "driftrec"]
+SIDE, TINY = 384, 8000
+
+
+def main() -> None:
+    options = read_options()
+    for what in options.what:
+        page = throughput_page(options.pictures, options.rounds) if what == "throughput" else paper_page(options.price)
+        print(page)
+        name = "scale_archive" if what == "throughput" else "scale_paper"
+        (ROOT / f"docs/{name}.md").write_text(page, encoding="utf-8")
+
+
+# ------------------------------------------------------------------------------------------------- measured
+
+
+@dataclass(frozen=True)
+class Run:
+    """Between the first result and the last, for a megapixel: seconds, and seconds of cores that it and all that it
+    started had; `start`, seconds before the first result and after the last."""
+
+    wall: float
+    cores: float
+    start: float
+
+
+class Meter:
+    """Follows what the processes that this one starts, and those that they start, have had of the cores; on Linux."""
+
+    def __init__(self) -> None:
+        self.taken: dict[int, float] = {}
+        self.history: list[tuple[float, float]] = []
+        self.over = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.begin = time.time()
+        self.thread = threading.Thread(target=self.follow)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+
+    def follow(self) -> None:
+        while not self.over.wait(0.25):
+            parents, seconds = {}, {}
+            for path in Path("/proc").glob("[0-9]*/stat"):
+                try:
+                    fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
+                except (OSError, UnicodeDecodeError):
+                    continue  # it has ended meanwhile
+                pid = int(path.parent.name)
+                parents[pid], seconds[pid] = int(fields[1]), (int(fields[11]) + int(fields[12])) / 100
+            ours = {os.getpid()}
+            while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
+                ours |= more
+            self.taken |= {pid: seconds[pid] for pid in ours - {os.getpid()}}
+            self.history.append((time.time(), sum(self.taken.values())))
+
+    def run(self, out: Path, count: int) -> Run:
+        """What came out, and what it took."""
+        times = sorted(path.stat().st_mtime for path in out.glob("*.png"))
+        assert len(times) == count
+        first, last = times[0], times[-1]
+        moments, taken = zip(*self.history, strict=True)
+        cores = float(np.interp(last, moments, taken) - np.interp(first, moments, taken))
+        megapixels = (count - 1) * SIDE**2 / 1e6
+        return Run((last - first) / megapixels, cores / megapixels, moments[-1] - self.begin - (last - first))
+
+
+def throughput_page(count: int, rounds: int) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "in"
+        pictures(source, count)
+        ways: dict[str, Callable[[Path], None]] = {
+            "plain": lambda out: plain(source, out),
+            "ray": lambda out: by_ray(source, out),
+            "one": lambda out: on_cluster(source, out, 1),
+            "two": lambda out: on_cluster(source, out, 2),
+        }
+        runs: dict[str, list[Run]] = {way: [] for way in ways}
+        loads: list[float] = []
+        for i in range(rounds):
+            for way, work in ways.items():  # all ways in every round: the machine has other things to do as well
+                loads.append(os.getloadavg()[0])
+                out = Path(folder) / f"{way} {i}"
+                with Meter() as meter:
+                    work(out)
+                runs[way].append(meter.run(out, count))
+                print(way, runs[way][-1], loads[-1], file=sys.stderr)
+        given, result = (
+            sum(path.stat().st_size for path in place.iterdir()) / (count * SIDE**2)
+            for place in (source, Path(folder) / "plain 0")
+        )
+
+    def best(way: str, what: str) -> float:
+        return min(getattr(run, what) for run in runs[way])
+
+    rows = []
+    for way, name in (
+        ("plain", "two processes of `driftrec restore`"),
+        ("ray", "`driftrec restore-archive`, two workers"),
+        ("one", "cluster of one node of one CPU"),
+        ("two", "cluster of two nodes of one CPU"),
+    ):
+        per_second = f"{1 / best(way, 'wall'):.2f} Mpx/s"
+        rows.append((name, per_second, f"{best(way, 'cores'):.2f} s", f"{best(way, 'start'):.0f} s"))
+    for more, fewer, name in (("ray", "plain", "Ray over processes"), ("two", "one", "two nodes over one")):
+        ratios = (best(fewer, "wall") / best(more, "wall"), best(more, "cores") / best(fewer, "cores"))
+        rows.append((name, *(f"× {ratio:.2f}" for ratio in ratios), ""))
+    facts = [
+        ("pictures that one driver hands out and hears of", f"{handling():.0f} per second"),
+        ("what the driver keeps of a loose picture's name", f"{bytes_of_a_name():.0f} bytes"),
+        ("bytes of a picture, JPEG", f"{given:.2f} per pixel"),
+        ("bytes of its result, PNG", f"{result:.2f} per pixel"),
+    ]
+    head = ("steady: between the first result and the last", "pictures", "cores, for a megapixel", "start and end")
+    return (
+        f"{table(head, rows)}\n{table(('what', 'measured'), facts)}\n{count} parts of a photo, {SIDE}×{SIDE}, JPEGs of "
+        f"quality 15, faithful, one thread for each worker; {os.cpu_count()} cores of {processor()}, which other "
+        f"programs used at the same time (load {min(loads):.1f} to {max(loads):.1f}): pictures per second say more of "
+        f"them than of driftrec, seconds of cores say what it took.  Best of {rounds} rounds.  Where the driver is "
+        f"measured, there is nothing to do but to find that a result is there.\n"
+    )
+
+
+def pictures(folder: Path, count: int) -> None:
+    """Parts of the photo."""
+    folder.mkdir()
+    with Image.open(PHOTO) as image:
+        photo = image.convert("RGB")
+    for i in range(count):
+        left, top = (i * 97) % (photo.width - SIDE), (i * 61) % (photo.height - SIDE)
+        photo.crop((left, top, left + SIDE, top + SIDE)).save(folder / f"{i:04}.jpg", quality=15)
+
+
+def plain(source: Path, out: Path) -> None:
+    """Two processes of `driftrec restore`, half of the pictures each.
+
+    Each has a session of its own, as Ray's processes have: some systems share the cores between sessions first.
+    """
+    names = sorted(map(str, source.iterdir()))
+    call = [*DRIFTREC, "restore", "--mode", "faithful", "--threads", "1", "-o", str(out)]
+    halves = [[*call, *names[i::2]] for i in range(2)]
+    processes = [subprocess.Popen(half, stdout=subprocess.DEVNULL, start_new_session=True) for half in halves]
+    assert all(process.wait() == 0 for process in processes)
+
+
+def by_ray(source: Path, out: Path, *options: str) -> None:
+    call = [*DRIFTREC, "restore-archive", str(source), str(out), "--mode", "faithful", *options]
+    subprocess.run(call, check=True, stdout=subprocess.DEVNULL)
+
+
+def on_cluster(source: Path, out: Path, nodes: int) -> None:
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": 200_000_000}
+    cluster = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
+    try:
+        for _ in range(nodes - 1):
+            cluster.add_node(**node)
+        by_ray(source, out, "--address", cluster.address)
+    finally:
+        cluster.shutdown()
+
+
+def handling() -> float:
+    """Pictures per second where there is nothing to do for any of them: their results are there."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, out, report = Path(folder) / "in", Path(folder) / "out", Path(folder) / "report.jsonl"
+        stream = io.BytesIO()
+        Image.new("RGB", (16, 16)).save(stream, "JPEG")
+        for place in (source, out):
+            place.mkdir()
+        for i in range(TINY):
+            (source / f"{i:05}.jpg").write_bytes(stream.getvalue())
+            (out / f"{i:05}.png").write_bytes(b"there")
+        with subprocess.Popen(
+            [*DRIFTREC, "restore-archive", str(source), str(out), "--report", str(report)], stdout=subprocess.DEVNULL
+        ) as process:
+            seen: list[tuple[float, int]] = []
+            while process.poll() is None:
+                size = report.stat().st_size if report.exists() else 0
+                seen.append((time.perf_counter(), size))
+                time.sleep(0.02)
+        growing = [i for i in range(1, len(seen)) if seen[i][1] > seen[i - 1][1]]
+        first, last = growing[0], growing[-1]
+        share = 1 - seen[first][1] / seen[last][1]
+        return share * TINY / (seen[last][0] - seen[first][0])
+
+
+def bytes_of_a_name(count: int = 20_000) -> float:
+    """Memory of the driver for each loose picture, its pieces packed for Ray included."""
+    import pickle
+
+    from driftrec.archive.places import place
+    from driftrec.archive.sources import pieces
+
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(count):
+            (Path(folder) / f"picture-{i:010}.jpg").touch()
+        tracemalloc.start()
+        found = pieces(place(folder))
+        packed = [pickle.dumps(piece) for piece in found]
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert len(packed) == len(found)
+    return held / count
+
+
+# ------------------------------------------------------------------------------------------------- on paper
+
+MEGAPIXELS = 2.0
+STORAGE_PRICE, PUT_PRICE, GET_PRICE = 0.023, 5e-6, 4e-7  # a GB and month; a request
+MACHINE_CORES, LOST_PER_HOUR = 32, 1 / 1000  # machines lost in an hour of work of one of them
+CASES = (("10⁶ pictures", 1e6, 64), ("10⁶, in a hurry", 1e6, 1024), ("10⁹ pictures", 1e9, 10_240))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What docs/speed.md and docs/scale_archive.md say, by the core and the picture."""
+
+    seconds: dict[str, float]  # of a core, for a megapixel, by mode
+    kept: float  # share of it on Ray
+    handled: float
+    name: float
+    given: float
+    result: float
+
+    @staticmethod
+    def read() -> "Measured":
+        speed, archive = ((ROOT / f"docs/{n}.md").read_text(encoding="utf-8") for n in ("speed", "scale_archive"))
+        cores = re.search(r"(\d+) cores of", speed)
+        assert cores
+        size = 24  # megapixels, as the rows are called
+        return Measured(
+            {mode: figure(speed, f"{size}-megapixel photo, {mode}") * int(cores[1]) / size for mode in MODES},
+            min(1 / figure(archive, "Ray over processes", 2), 1),
+            figure(archive, "pictures that one driver hands out and hears of"),
+            figure(archive, "what the driver keeps of a loose picture's name"),
+            figure(archive, "bytes of a picture, JPEG"),
+            figure(archive, "bytes of its result, PNG"),
+        )
+
+
+MODES = ("faithful", "natural")
+
+
+def paper_page(price: float) -> str:
+    it = Measured.read()
+    columns = [case(it, count, cores, price) for _, count, cores in CASES]
+    rows = [(what, *(column[what] for column in columns)) for what in columns[0]]
+    return table(("what", *(name for name, _, _ in CASES)), rows) + (
+        f"\nMeasured: {it.seconds['faithful']:.2f} core seconds for a megapixel, faithful, and "
+        f"{it.seconds['natural']:.2f}, natural (24 megapixels in [speed.md](speed.md), all cores counted); "
+        f"× {it.kept:.2f} kept on Ray, {it.handled:.0f} pictures per second and driver, {it.name:.0f} bytes for a "
+        f"name, {it.given:.2f} and {it.result:.2f} bytes per pixel ([scale_archive.md](scale_archive.md)).  "
+        f"Assumed: pictures of {MEGAPIXELS:g} megapixels; $ {price:g} for a core hour, $ {STORAGE_PRICE:g} for a GB "
+        f"and month, $ {PUT_PRICE * 1e6:g} for a million files put or listings, $ {GET_PRICE * 1e6:g} for a million "
+        f"files looked up or read (each result is looked up, looked for in a listing, and put; each picture is read); "
+        f"machines of {MACHINE_CORES} cores, one of which is lost in {1 / LOST_PER_HOUR:,.0f} hours of its work.\n"
+    )
+
+
+def case(it: Measured, count: float, cores: int, price: float) -> dict[str, str]:
+    """One column: so many pictures on so many cores."""
+    facts, pixels = {"cores": f"{cores:,}"}, count * MEGAPIXELS * 1e6
+    for mode, seconds in it.seconds.items():
+        each = MEGAPIXELS * seconds / it.kept
+        hours = count * each / 3600
+        lost = hours / MACHINE_CORES * LOST_PER_HOUR
+        facts |= {
+            f"{mode}: core hours": f"{hours:,.0f}",
+            f"{mode}: time": duration(hours / cores),
+            f"{mode}: computing": f"$ {hours * price:,.0f}",
+            f"{mode}: machines lost": f"{lost:,.1f}",
+            f"{mode}: pictures begun again": f"{lost * MACHINE_CORES:,.0f}",
+            f"{mode}: of what a driver can hear": f"{100 * cores / each / it.handled:.1f} %",
+        }
+    return facts | {
+        "pictures": f"{pixels * it.given / 1e9:,.0f} GB",
+        "results": f"{pixels * it.result / 1e9:,.0f} GB",
+        "results, kept for a month": f"$ {pixels * it.result / 1e9 * STORAGE_PRICE:,.0f}",
+        "requests, loose pictures": f"$ {count * (2 * PUT_PRICE + 2 * GET_PRICE):,.0f}",  # see the text below
+        "names of loose pictures, in the driver": f"{count * it.name / 1e9:,.2f} GB",
+    }
+
+
+def figure(page: str, what: str, column: int = 1) -> float:
+    """The number in the row of a table."""
+    row = next(line for line in page.splitlines() if line.startswith(f"| {what} |"))
+    found = re.search(r"[\d.]+", row.split("|")[column + 1])
+    assert found
+    return float(found[0])
+
+
+def duration(hours: float) -> str:
+    return f"{hours:,.1f} hours" if hours < 100 else f"{hours / 24:,.0f} days"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="+", choices=["throughput", "paper"])
+    parser.add_argument("--pictures", type=int, default=80)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--price", type=float, default=0.04, help="dollars for an hour of a core")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

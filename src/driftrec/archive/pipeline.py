@@ -1,0 +1,193 @@
+"""The pipeline on Ray Data: pieces → chunks of pictures → workers → outcomes, streamed.
+
+Every row is a chunk of a few pictures, and every row is a block: that is what one call of a worker handles, what is
+done again when the worker dies (of it, what was not yet written), and what lies in memory while it waits.
+"""
+
+import json
+import logging
+import os
+import pickle
+import socket
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.data import ActorPoolStrategy, DataContext
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from driftrec.archive.places import Place, first_line
+from driftrec.archive.sources import Piece, chunks, read
+from driftrec.archive.work import Treatment, Worker
+
+_MOST_IN_A_CHUNK = 16
+_CHUNKS_OF_A_WORKER = 4
+_GUESS = 256  # pictures of a tar, which says so only at its end
+_BLOCKS = 4096
+_STORE = 500_000_000
+"""Bytes of the object store of a machine that works alone: chunks wait there, a few for each worker."""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who does the work: `workers` (default: as many as fit) with so many CPU `threads` and `gpus` each."""
+
+    workers: int | None = None
+    threads: int = 1
+    gpus: float = 0.0
+
+
+@contextmanager
+def cluster(address: str | None) -> Iterator[None]:
+    """Joins the cluster at an address, or starts one of this machine alone; leaves or ends it afterwards.
+
+    Raises ConnectionError where nobody answers.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    if address:
+        _knock(address)
+    alone: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _STORE} if address is None else {}
+    try:
+        with _hushed():
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **alone)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        raise ConnectionError(f"no cluster can be reached at {address} ({first_line(error)})") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """ConnectionError where nobody listens: Ray itself asks for minutes before it says so."""
+    host, separator, port = address.rpartition(":")
+    if separator and port.isdecimal() and "/" not in host:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        except (OSError, OverflowError) as error:
+            raise ConnectionError(f"no cluster can be reached at {address} ({first_line(error)})") from error
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Without the lines that Ray's native parts write when they start, past all of Python's logging."""
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (not a path but a device)
+        kept = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def run(
+    source: Place, target: Place, pieces: Sequence[Piece], treatment: Treatment, crew: Crew
+) -> Iterator[dict[str, Any]]:
+    """Yields what became of every picture, see `Worker.restore`, in the order in which they are done.
+
+    Needs a `cluster`.  Raises ValueError where the crew does not fit on it, or its workers cannot start.
+    """
+    workers = _workers(crew)
+    known = sum(_GUESS if piece.count is None else piece.count for piece in pieces)
+    size = min(max(known // (workers * _CHUNKS_OF_A_WORKER), 1), _MOST_IN_A_CHUNK)
+    _quiet()
+    rows = [{"piece": pickle.dumps(piece)} for piece in pieces]
+    blocks = min(len(rows), _BLOCKS)
+    data = (
+        ray.data.from_items(rows, override_num_blocks=blocks)
+        .flat_map(_reader(source, size), num_cpus=0, concurrency=min(workers, blocks))
+        .flat_map(
+            _Worker,
+            fn_constructor_args=(source, target, treatment, _ledger()),
+            compute=ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers),
+            num_cpus=crew.threads,
+            num_gpus=crew.gpus,
+        )
+    )
+    try:
+        for row in data.iter_rows():
+            yield from json.loads(row["outcomes"])
+    except RayError as error:
+        raise ValueError(f"the workers gave up ({_last_line(error)})") from error
+
+
+def _workers(crew: Crew) -> int:
+    """How many workers there shall be; ValueError where not even one fits."""
+    there = ray.cluster_resources()
+    cpus, gpus = there.get("CPU", 0), there.get("GPU", 0)
+    fit = int(cpus // crew.threads) if not crew.gpus else int(min(cpus // crew.threads, gpus // crew.gpus))
+    if fit == 0:
+        asked = f"{crew.threads} CPUs" + (f" and {crew.gpus:g} GPUs" if crew.gpus else "")
+        raise ValueError(f"there are {cpus:g} CPUs and {gpus:g} GPUs, and a worker asks for {asked}: ask for fewer")
+    return min(crew.workers or fit, fit)
+
+
+def _reader(source: Place, size: int) -> Any:  # noqa: ANN401 (Ray's types know lists of rows, not iterators)
+    """Reads pieces in chunks; loose pictures are only named here, and read by the worker."""
+
+    def read_piece(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        for chunk in chunks(read(source, pickle.loads(row["piece"])), size):
+            yield {"items": pickle.dumps(chunk)}
+
+    return read_piece
+
+
+class _Worker:
+    """A `Worker` as Ray calls it."""
+
+    def __init__(self, source: Place, target: Place, treatment: Treatment, attempts: Any) -> None:  # noqa: ANN401
+        self.worker = Worker(source, target, treatment, _Attempts(attempts))
+
+    def __call__(self, row: dict[str, Any]) -> list[dict[str, Any]]:
+        outcomes = list(self.worker.restore(pickle.loads(row["items"])))
+        return [{"outcomes": json.dumps(outcomes, ensure_ascii=False)}]  # one row: Ray has its price for each
+
+
+class _Ledger:
+    """Counts how often pictures were begun and not ended; lives beside the driver, which outlives every worker."""
+
+    def __init__(self) -> None:
+        self.begun: Counter[str] = Counter()
+
+    def begin(self, name: str) -> int:
+        self.begun[name] += 1
+        return self.begun[name]
+
+    def end(self, name: str) -> None:
+        del self.begun[name]
+
+
+class _Attempts:
+    """The ledger as a worker sees it."""
+
+    def __init__(self, ledger: Any) -> None:  # noqa: ANN401 (an actor's handle has no type of its own)
+        self.ledger = ledger
+
+    def begin(self, name: str) -> int:
+        return ray.get(self.ledger.begin.remote(name))
+
+    def end(self, name: str) -> None:
+        self.ledger.end.remote(name)
+
+
+def _ledger() -> Any:  # noqa: ANN401
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(_Ledger).options(num_cpus=0, scheduling_strategy=here).remote()
+
+
+def _quiet() -> None:
+    context = DataContext.get_current()
+    context.target_max_block_size = 1  # every row a block
+    context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _last_line(error: Exception) -> str:
+    return next(iter(reversed(str(error).strip().splitlines())), type(error).__name__)

@@ -1,0 +1,137 @@
+"""Where archives lie: a folder on disk or a prefix in an object store, with files that are whole or not there."""
+
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import fsspec
+from pyarrow import ArrowInvalid, fs
+
+from driftrec.picture import written_whole
+
+PARTS = ".driftrec-parts"
+"""The folder, in the target, of files that are being written."""
+
+_ARROWS_OWN = frozenset({"file", "s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss"})
+_OBJECT_STORES = re.compile(r"s3|gcs|gs|abfs|az|adl|oci|oss|cos|swift|r2|b2")
+"""File systems, by Arrow's or fsspec's name, where a file appears when it is complete."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder (or one file) of a file system; goes to other machines by pickle.
+
+    Arguments: `filesystem`, Arrow's view of it; `root`, the path there; `text`, what people call it.
+    """
+
+    filesystem: fs.FileSystem
+    root: str
+    text: str
+
+    def path(self, name: str) -> str:
+        """The path of a name below the place; the place itself for ''."""
+        return f"{self.root.rstrip('/')}/{name}" if name else self.root
+
+    def label(self, name: str) -> str:
+        """What people call a name below the place; options and passwords of an address are nobody's business."""
+        text = re.sub(r"//[^/@]*@", "//", self.text.partition("?")[0]) if "://" in self.text else self.text
+        return f"{text.rstrip('/')}/{name}" if name else text
+
+    def kind(self, name: str = "") -> fs.FileType:
+        """Whether there is a file, a folder or nothing."""
+        return self.filesystem.get_file_info(self.path(name)).type
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of that name."""
+        return self.kind(name) == fs.FileType.File
+
+    def children(self, name: str) -> list[tuple[str, bool]]:
+        """(name below the place, whether it is a folder) of what lies in a folder, sorted; hidden ones left out."""
+        found = self.filesystem.get_file_info(fs.FileSelector(self.path(name), recursive=False))
+        prefix = f"{name}/" if name else ""
+        visible = (info for info in found if not info.base_name.startswith("."))
+        return sorted((prefix + info.base_name, info.type == fs.FileType.Directory) for info in visible)
+
+    def walk(self, name: str = "", *, leave: str | None = None) -> Iterator[tuple[list[str], list[str]]]:
+        """Yields (names of the files, names of the folders) of every folder, that with the path `leave` left out."""
+        children = self.children(name)
+        folders = [child for child, folder in children if folder and self.path(child) != leave]
+        yield [child for child, folder in children if not folder], folders
+        for folder in folders:
+            yield from self.walk(folder, leave=leave)
+
+    def stream(self, name: str) -> BinaryIO:
+        """The bytes of a file, from its beginning to its end."""
+        return cast(BinaryIO, self.filesystem.open_input_stream(self.path(name), buffer_size=1 << 20))
+
+    def file(self, name: str) -> BinaryIO:
+        """The bytes of a file, in any order."""
+        return cast(BinaryIO, self.filesystem.open_input_file(self.path(name)))
+
+    def read(self, name: str) -> bytes:
+        """All bytes of a file."""
+        with self.filesystem.open_input_stream(self.path(name)) as stream:
+            return stream.read()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Writes a file so that nobody ever sees a part of it, however many write it, and whenever they are killed."""
+        path = self.path(name)
+        if _is_object_store(self.filesystem):
+            self._put(path, data)
+            return
+        part = self.path(f"{PARTS}/{uuid.uuid4().hex}")
+        for folder in (part, path):
+            self.filesystem.create_dir(folder.rpartition("/")[0], recursive=True)
+        if isinstance(self.filesystem, fs.LocalFileSystem):
+            with written_whole(Path(path), Path(part)) as stream:
+                stream.write(data)
+        else:
+            self._put(part, data)
+            self.filesystem.move(part, path)
+
+    def _put(self, path: str, data: bytes) -> None:
+        with self.filesystem.open_output_stream(path) as stream:
+            stream.write(data)
+
+    def delete(self, name: str) -> None:
+        """Deletes a file, if there is one."""
+        if self.has(name):
+            self.filesystem.delete_file(self.path(name))
+
+    def sweep(self) -> None:
+        """Deletes what killed writers left half-written."""
+        if not _is_object_store(self.filesystem) and self.kind(PARTS) == fs.FileType.Directory:
+            self.filesystem.delete_dir(self.path(PARTS))
+
+
+def place(text: str) -> Place:
+    """The place that a path or an address (s3://bucket/folder, gs://…, anything that Arrow or fsspec knows) names.
+
+    Raises ValueError for addresses that nobody here knows.
+    """
+    scheme, separator, _ = text.partition("://")
+    if not separator:
+        return Place(fs.LocalFileSystem(), Path(text).resolve().as_posix(), text)
+    try:
+        if scheme in _ARROWS_OWN:
+            own, root = fs.FileSystem.from_uri(text)
+            return Place(own, root, text)
+        filesystem, root = fsspec.core.url_to_fs(text)
+    except ArrowInvalid as error:
+        raise ValueError(f"{text} cannot be understood ({first_line(error)}): check the address") from error
+    except (ValueError, ImportError) as error:  # unknown, or known and not installed
+        raise ValueError(f"{text} cannot be reached ({first_line(error)}): check what stands before '://'") from error
+    return Place(fs.PyFileSystem(fs.FSSpecHandler(filesystem)), root, text)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its name where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _is_object_store(filesystem: fs.FileSystem) -> bool:
+    names = filesystem.type_name.removeprefix("py::fsspec+").split(",")
+    return any(_OBJECT_STORES.fullmatch(re.sub(r"[^a-z0-9]", "", name)) for name in names)
