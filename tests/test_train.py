@@ -165,7 +165,7 @@ def test_muon_minimises_matrices_and_vectors() -> None:
 
 
 def test_recipes_ship_in_working_order() -> None:
-    for recipe in sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml")):
+    for recipe in sorted((Path(__file__).parents[1] / "recipes").rglob("*.yaml")):
         assert read_recipe(recipe, {"steps": 5}).steps == 5
 
 

@@ -3,7 +3,7 @@
 Small networks leave a trace of their bias there, a shift of colour that grows with the noise.  So a sample takes its
 low band from the faithful estimate,
 
-    x̂ ← x̂ + B (E[x0 | y] − x̂),                                                                    (E16)
+    x̂ ← x̂ + B (E[x0 | y] − x̂),                                                                    (E21)
 
 with B the binomial filter [1 2 1]/4 along both axes at distances 1, 2 and 4, a low-pass of 3.2 pixels (standard
 deviation) that lets nothing through the borders.  The paper's own correction moves the mean of each channel only.
@@ -15,7 +15,7 @@ DISTANCES = (1, 2, 4)
 
 
 def with_low_band(x: Array, reference: Array) -> Array:
-    """(E16): the image x, changed in place, with the low band of `reference`; both (batch, channel, height, width)."""
+    """(E21): the image x, changed in place, with the low band of `reference`; both (batch, channel, height, width)."""
     for channel in range(x.shape[1]):  # one at a time, which bounds the memory
         x[:, channel] += low_band(reference[:, channel] - x[:, channel])
     return x

@@ -18,10 +18,10 @@ class GaussianPairs:
 
     Then r_t = x_t − y is N(k m, k² v + σ²), and everything is known in closed form:
 
-        E[x0 | x_t, y] = y + m + k v (r_t − k m) / (k² v + σ²)                                     (E12)
-        r_u = k_u m + (r_t − k_t m) √((k_u² v + σ_u²) / (k_t² v + σ_t²))                           (E13)
+        E[x0 | x_t, y] = y + m + k v (r_t − k m) / (k² v + σ²)                                     (E17)
+        r_u = k_u m + (r_t − k_t m) √((k_u² v + σ_u²) / (k_t² v + σ_t²))                           (E18)
 
-    (E13) is the probability flow: the ODE maps each marginal on the next, and for Gaussians by a straight line.
+    (E18) is the probability flow: the ODE maps each marginal on the next, and for Gaussians by a straight line.
 
     Attributes:
         process: the forward process.
@@ -38,7 +38,7 @@ class GaussianPairs:
             raise ValueError(f"variance must not be negative, got {self.variance}")
 
     def denoise(self, xt: Array, y: Array, t: float) -> Array:
-        """E[x0 | xt, y], (E12)."""
+        """E[x0 | xt, y], (E17)."""
         k = self.process.scale(t)
         gain = k * self.variance / self.marginal_variance(t)
         return y + self.mean + (xt - y - k * self.mean) * gain
@@ -48,7 +48,7 @@ class GaussianPairs:
         return self.process.scale(t) ** 2 * self.variance + self.process.std(t) ** 2
 
     def flow(self, xt: Array, y: Array, t: float, u: float) -> Array:
-        """Where the probability-flow ODE carries xt from time t to time u, before or after t: (E13)."""
+        """Where the probability-flow ODE carries xt from time t to time u, before or after t: (E18)."""
         stretch = math.sqrt(self.marginal_variance(u) / self.marginal_variance(t))
         return y + self.process.scale(u) * self.mean + (xt - y - self.process.scale(t) * self.mean) * stretch
 
@@ -59,7 +59,7 @@ class FiniteSet:
 
     The posterior mean is their average, each weighted by how well it explains the state:
 
-        E[x0 | x_t, y] = Σ w_i x_i,  w_i ∝ exp(−‖x_t − y − k (x_i − y)‖² / (2σ²))                  (E14)
+        E[x0 | x_t, y] = Σ w_i x_i,  w_i ∝ exp(−‖x_t − y − k (x_i − y)‖² / (2σ²))                  (E19)
 
     As t → 1 with large σ this is the mean of the set, as t → 0 the nearest image.
 
@@ -76,11 +76,11 @@ class FiniteSet:
             raise ValueError(f"clean must be (n, channel, height, width) with n ≥ 1, got {self.clean.shape}")
 
     def denoise(self, xt: np.ndarray, y: np.ndarray, t: float) -> np.ndarray:
-        """E[x0 | xt, y], (E14), in the dtype of xt."""
+        """E[x0 | xt, y], (E19), in the dtype of xt."""
         return np.einsum("bn,nchw->bchw", self.weights(xt, y, t), self.clean).astype(xt.dtype)
 
     def weights(self, xt: np.ndarray, y: np.ndarray, t: float) -> np.ndarray:
-        """The posterior probabilities w (batch, n) of (E14), float64; each row has sum 1."""
+        """The posterior probabilities w (batch, n) of (E19), float64; each row has sum 1."""
         k, std = self.process.scale(t), self.process.std(t)
         centres = y[:, None] + k * (self.clean - y[:, None])
         distance = ((xt[:, None] - centres) ** 2).sum(axis=(2, 3, 4), dtype=np.float64)

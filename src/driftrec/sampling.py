@@ -1,10 +1,10 @@
 """How a natural restoration is made of a faithful one: where sampling starts, in how many steps, and how it ends.
 
-The faithful estimate E[x0 | y] is the first evaluation.  Sampling starts around it, (E7), not at the end of the
+The faithful estimate E[x0 | y] is the first evaluation.  Sampling starts around it, (E8), not at the end of the
 process: noise need only drown what the file lost.  How much that was shows in how far the faithful estimate moved away
 from the file, d = √E[(x̂0 − y)²], and the noise-to-scale ratio to start from is
 
-    s = min(d²/level, s(start)).                                                                   (E15)
+    s = min(d²/level, s(start)).                                                                   (E20)
 
 A file that lost next to nothing starts below the grid's end, and keeps its faithful estimate.  At the end the sample
 gets the low band of the faithful estimate (`driftrec.colour`).
@@ -36,7 +36,7 @@ class Plan:
         evaluations: of the network in all, the faithful one included; at least 1.
         start, end: latest and last time of the grid, 0 < end < start ≤ 1.
         eta: strength of the fresh noise, in [0, 1], see `driftrec.samplers.first_order`.
-        level: of (E15), in image units; smaller values start earlier.
+        level: of (E20), in image units; smaller values start earlier.
         around: where sampling starts: at the faithful estimate, or, without one, at the anchor with all the noise.
         anchor: what the network's residuals are measured from.
         colour: what samples take from the faithful estimate, or without one from the file, see `driftrec.colour`.
@@ -70,7 +70,7 @@ class Plan:
                 raise ValueError(f"{name} must be one of {', '.join(get_args(known))}, got {value!r}")
 
     def times(self, change: float, evaluations: int | None = None) -> tuple[float, ...]:
-        """The sampler's grid after a faithful estimate that moved by `change`, d of (E15), in image units.
+        """The sampler's grid after a faithful estimate that moved by `change`, d of (E20), in image units.
 
         One time for each evaluation but the first; none where there is nothing to sample.  Without a faithful estimate,
         one time for each evaluation, whatever the change.
@@ -93,7 +93,7 @@ class Plan:
         noise: Noise,
         evaluations: int | None = None,
     ) -> Iterator[Array]:
-        """Yields the faithful estimate and those of every step; the last one, after (E16), is the restoration.
+        """Yields the faithful estimate and those of every step; the last one, after (E21), is the restoration.
 
         Arguments: `denoise`, `y`, `noise` as for `driftrec.samplers.multistep`; `faithful`, E[x0 | y] of y's shape, or
         None for plans around the file; `change` and `evaluations` as for `times`.

@@ -32,7 +32,7 @@ class Experiment:
 EXPERIMENTS = {
     "exact": Experiment(
         "Samplers against an exact score",
-        "Residuals are Gaussian, so the best denoiser is known (E12): what is left is the sampler's own error, of the "
+        "Residuals are Gaussian, so the best denoiser is known (E17): what is left is the sampler's own error, of the "
         "mean (bias) and of the standard deviation (spread), in units of the true standard deviation.  OUVE as in the "
         "paper, from t = 1 to 0.03.",
         lambda _: exact(),

@@ -49,7 +49,7 @@ class VP(Process):
 class Bridge(Process):
     """A diffusion bridge (I2SB, Liu et al. 2023, arXiv 2302.05872): Brownian motion with the clock V, pinned to y.
 
-        g² = V',  f = V'/(V(1) − V),  k = 1 − V/V(1),  σ² = V k                                    (E20)
+        g² = V',  f = V'/(V(1) − V),  k = 1 − V/V(1),  σ² = V k                                    (E7)
 
     It is (E1) with a drift that grows without bound: at t = 1 the state is y itself, without noise.  As I2SB's, the
     noise rises and falls symmetrically: g ∝ floor + (1 − floor)(1 − |2t − 1|).

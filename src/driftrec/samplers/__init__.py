@@ -5,13 +5,13 @@
 
 They know a `Denoise` and a process, nothing else.  The first state is
 
-    x = y + k (mean − y) + σ z                                                                     (E7)
+    x = y + k (mean − y) + σ z                                                                     (E8)
 
 at the first time, where `mean` is the best guess of the clean image so far: y itself, as in the paper, or a regression
 estimate, which allows to start late.  Those of `family` then take steps t → u < t of one form, and differ in its three
 coefficients; the others are built on them:
 
-    x_u = y + a (x_t − y) + b (x̂0 − y) + n z                                                       (E8)
+    x_u = y + a (x_t − y) + b (x̂0 − y) + n z                                                       (E9)
 
 They evaluate `denoise` once at each time, and call `noise` once for the start and once for each step with n > 0.
 Arrays are combined by + − × with Python floats only, so NumPy arrays and PyTorch tensors pass, in their own dtype.

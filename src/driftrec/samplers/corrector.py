@@ -32,7 +32,7 @@ def predictor_corrector(
 
     At every time, `corrector_steps` steps of Langevin dynamics towards the marginal of that time come first:
 
-        x ← x + ε score + √(2ε) z                                                                  (E23)
+        x ← x + ε score + √(2ε) z                                                                  (E14)
         langevin: ε = 2 (snr ‖z‖/‖score‖)²,  annealed-langevin: ε = 2 (snr σ)²
 
     The norms are those of each image alone, so that no result depends on its batch mates.  Then the predictor steps to
@@ -97,7 +97,7 @@ def _run(
 def _corrected(
     x: Array, x0: Array, y: Array, process: Process, t: float, noise: Noise, corrector: Corrector, snr: float
 ) -> Array:
-    """(E23)."""
+    """(E14)."""
     k, std = process.scale(t), process.std(t)
     score = (x0 * k + y * (1 - k) - x) * (1 / std**2)
     z = draw(noise, y)

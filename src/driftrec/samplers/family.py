@@ -1,4 +1,4 @@
-"""Samplers whose steps have the form (E8): one evaluation each, and a rule for the three coefficients."""
+"""Samplers whose steps have the form (E9): one evaluation each, and a rule for the three coefficients."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -22,9 +22,9 @@ def first_order(
 ) -> Iterator[Array]:
     """The η-family: η = 1 draws each step from the exact posterior of (E2), η = 0 follows the probability-flow ODE.
 
-    With h = λ_u − λ_t > 0, the coefficients of (E8) are
+    With h = λ_u − λ_t > 0, the coefficients of (E9) are
 
-        a = (σ_u/σ_t) e^{−η²h},  b = k_u (1 − e^{−(1+η²)h}),  n = σ_u √(1 − e^{−2η²h})               (E9)
+        a = (σ_u/σ_t) e^{−η²h},  b = k_u (1 − e^{−(1+η²)h}),  n = σ_u √(1 − e^{−2η²h})               (E10)
 
     They are the exact solution of the reverse SDE (η = 1) or of the ODE (η = 0) while x̂0 stays as it is.  For the
     residual x − y this is the family of DDIM (Song et al. 2021, arXiv 2010.02502, equation 12); between 0 and 1, its η
@@ -36,7 +36,7 @@ def first_order(
         process: the process that `denoise` answers for.
         times: falling, in (0, 1]; see `driftrec.grids`.
         noise: shape -> standard normal numbers of y's kind and dtype.
-        mean: where to start, (E7); shape of y.
+        mean: where to start, (E8); shape of y.
         eta: strength of the fresh noise, in [0, 1].
 
     Raises ValueError for times that do not fall or lie outside (0, 1], for eta outside [0, 1], and, when the noise is
@@ -58,7 +58,7 @@ def multistep(
 ) -> Iterator[Array]:
     """`first_order` with x̂0 extrapolated from the last two evaluations: second order in h at the same cost.
 
-        x̂0 ← x̂0_t + h/(2 h_prev) (x̂0_t − x̂0_prev)                                                 (E10)
+        x̂0 ← x̂0_t + h/(2 h_prev) (x̂0_t − x̂0_prev)                                                 (E11)
 
     The first step is of first order.  For the residual this is 2M of DPM-Solver++ and its SDE form (Lu et al. 2022,
     arXiv 2211.01095).  Arguments and errors as for `first_order`.
@@ -79,7 +79,7 @@ def euler_maruyama(
     """The paper's sampler: Euler–Maruyama steps of δ = t − u on the reverse SDE (DriftRec, arXiv 2211.06757).
 
         x_u − y = (x_t − y) + δ (f (x_t − y) + g² score) + g √δ z
-        score = (k (x̂0 − y) − (x_t − y)) / σ²                                                      (E11)
+        score = (k (x̂0 − y) − (x_t − y)) / σ²                                                      (E12)
 
     δ is the distance of the two times, whatever the grid.  Few steps do badly: prefer `multistep`.
     Arguments and errors as for `first_order`.
@@ -100,7 +100,7 @@ def reverse_diffusion(
     """Reverse diffusion (Song et al. 2021, arXiv 2011.13456, equation 46), with the exact forward step u → t.
 
         x_t − y = q (x_u − y) + G z,  q = k_t/k_u,  G² = σ_t² − q² σ_u²
-        x_u − y = (2 − q) (x_t − y) + G² score + G z                                               (E22)
+        x_u − y = (2 − q) (x_t − y) + G² score + G z                                               (E13)
 
     To first order in δ this is `euler_maruyama`.  Arguments and errors as for `first_order`.
     """
@@ -109,7 +109,7 @@ def reverse_diffusion(
 
 
 class Step(NamedTuple):
-    """The coefficients of (E8)."""
+    """The coefficients of (E9)."""
 
     a: float
     b: float
@@ -120,7 +120,7 @@ Rule = Callable[[float, float], "Step"]
 
 
 def _exponential(process: Process, eta: float) -> Rule:
-    """(E9)."""
+    """(E10)."""
     if not 0 <= eta <= 1:
         raise ValueError(f"eta must be between 0 and 1, got {eta}")
 
@@ -138,7 +138,7 @@ def _exponential(process: Process, eta: float) -> Rule:
 
 
 def euler_maruyama_rule(process: Process) -> Rule:
-    """(E11), sorted by x_t − y, x̂0 − y and z."""
+    """(E12), sorted by x_t − y, x̂0 − y and z."""
 
     def step(t: float, u: float) -> Step:
         delta, g = t - u, process.diffusion(t)
@@ -153,7 +153,7 @@ def euler_maruyama_rule(process: Process) -> Rule:
 
 
 def reverse_diffusion_rule(process: Process) -> Rule:
-    """(E22), sorted by x_t − y, x̂0 − y and z."""
+    """(E13), sorted by x_t − y, x̂0 − y and z."""
 
     def step(t: float, u: float) -> Step:
         q = math.exp(process.log_scale(t) - process.log_scale(u))
@@ -165,7 +165,7 @@ def reverse_diffusion_rule(process: Process) -> Rule:
 
 
 def complete(x: Array, x0: Array, y: Array, step: Step, previous: Array | None = None, slope: float = 0.0) -> None:
-    """Adds to x, which is a x_t, in place, all of (E8) but the noise, with x̂0 + slope (x̂0 − previous) for x̂0."""
+    """Adds to x, which is a x_t, in place, all of (E9) but the noise, with x̂0 + slope (x̂0 − previous) for x̂0."""
     a, b, _ = step
     x += y * (1 - a - b)
     if previous is None:
@@ -185,7 +185,7 @@ def _sample(
     rule: Rule,
     extrapolate: bool = False,
 ) -> Iterator[Array]:
-    """(E8) from time to time, with (E10) where asked for."""
+    """(E9) from time to time, with (E11) where asked for."""
     x = start(y, process, times[0], noise, mean)
     previous, h_previous = None, math.inf
     for t, u in pairwise(times):

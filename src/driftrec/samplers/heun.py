@@ -21,7 +21,7 @@ def euler_heun(
     """Euler–Heun steps of δ = t − u: an Euler–Maruyama step tells the drift at its end, and the mean of both is taken.
 
         x̃ = x_t + δ β(x_t, t) + g_t √δ z,  β = f (x − y) + g² score
-        x_u = x_t + δ/2 (β(x_t, t) + β(x̃, u)) + (g_t + g_u)/2 √δ z                                 (E24)
+        x_u = x_t + δ/2 (β(x_t, t) + β(x̃, u)) + (g_t + g_u)/2 √δ z                                 (E15)
 
     N times cost 2 N − 1 evaluations.  Arguments and errors as for `driftrec.samplers.first_order`.
     """
@@ -48,7 +48,7 @@ def _run(
 
 
 def _drift(x: Array, x0: Array, y: Array, process: Process, t: float) -> Array:
-    """β of (E24)."""
+    """β of (E15)."""
     pull = (process.diffusion(t) / process.std(t)) ** 2
     drift = (x - y) * (process.drift_rate(t) - pull)
     drift += (x0 - y) * (pull * process.scale(t))

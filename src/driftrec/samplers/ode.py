@@ -24,7 +24,7 @@ def probability_flow(
 
     In ρ = (x − y)/k and with the log-SNR λ as the clock it reads
 
-        dρ/dλ = x̂0 − y − ρ                                                                         (E25)
+        dρ/dλ = x̂0 − y − ρ                                                                         (E16)
 
     for every process.  One estimate is yielded, that at the last time.
 

@@ -43,7 +43,7 @@ class Counted:
 
 
 def start(y: Array, process: Process, t: float, noise: Noise, mean: Array | None) -> Array:
-    """The first state, (E7)."""
+    """The first state, (E8)."""
     x = draw(noise, y) * process.std(t)
     if mean is None:
         x += y

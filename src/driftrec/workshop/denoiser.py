@@ -5,15 +5,15 @@ process.  A `Denoiser` answers in them; its kinds differ in what F stands for.
 
 `Residual`, ours: with S² = E[(x0 − y)²], the preconditioning of EDM (Karras et al. 2022, table 1) for the residual,
 
-    x̂0 − y = c_skip r/k + c_out F(c_in r/k, c_noise, y)                                            (E17)
-    c_skip = S²/(S² + s²),  c_out = s S/√(S² + s²),  c_in = 1/√(S² + s²),  c_noise = ¼ ln s        (E18)
+    x̂0 − y = c_skip r/k + c_out F(c_in r/k, c_noise, y)                                            (E22)
+    c_skip = S²/(S² + s²),  c_out = s S/√(S² + s²),  c_in = 1/√(S² + s²),  c_noise = ¼ ln s        (E23)
 
 As s → ∞: c_skip, c_in → 0 and c_out → S, so x̂0 − y = S F(0, ·, y) is plain L2 regression of the residual.  Such samples
 see a residual input of exact zeros, never noise.
 
 `Score`, the paper's (arXiv 2211.06757): F/σ is the score of x_t, so that F stands for −z:
 
-    x̂0 = x0-estimate of score F(x_t, ln σ, y)/σ  ⇔  x̂0 − y = r/k + s F(x_t, ln σ, y)               (E21)
+    x̂0 − y = r/k + s F(x_t, ln σ, y)                                                               (E25)
 
 `Direct` predicts the clean image itself: x̂0 = F, y + F or y ⊙ F.  It is the paper's regression baseline, where the
 network sees y alone, and plain data prediction, where it sees the state too.
@@ -60,7 +60,7 @@ class Denoiser(nn.Module):
 
 
 class Residual(Denoiser):
-    """(E17) with S = `residual_std`, in (0, 1)."""
+    """(E22) with S = `residual_std`, in (0, 1)."""
 
     def __init__(
         self, network: nn.Module, residual_std: float, anchor: Anchor = "corrupted", blind: bool = False
@@ -77,7 +77,7 @@ class Residual(Denoiser):
 
 
 class Direct(Denoiser):
-    """F is the clean image, its change, or what the corrupted image is multiplied by; its inputs are those of (E18)."""
+    """F is the clean image, its change, or what the corrupted image is multiplied by; its inputs are those of (E23)."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Direct(Denoiser):
 
 
 class Score(Denoiser):
-    """(E21), for the states of one process; there is no estimate at s = ∞, and no ratio above s(1) is told apart.
+    """(E25), for the states of one process; there is no estimate at s = ∞, and no ratio above s(1) is told apart.
 
     k is looked up between 4096 log-SNRs λ, which is exact to 10⁻⁵.
     """
@@ -140,7 +140,7 @@ def anchor_of(y: Tensor, anchor: Anchor) -> Tensor:
 
 
 def _scaled(residual: Tensor, ratio: Tensor, residual_std: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(c_in r/k, s, √(S² + s²), c_noise) of (E18), of which s and √(S² + s²) spread over an image."""
+    """(c_in r/k, s, √(S² + s²), c_noise) of (E23), of which s and √(S² + s²) spread over an image."""
     regression = (ratio >= REGRESSION_RATIO)[:, None, None, None]
     s = ratio.clamp(max=REGRESSION_RATIO)
     c_noise = s.log() / 4
@@ -153,12 +153,12 @@ def _scaled(residual: Tensor, ratio: Tensor, residual_std: float) -> tuple[Tenso
 class Loss:
     """The loss of each image: E|x̂0 − x0|² w σ^exponent, or with `absolute` E|x̂0 − x0| √w σ^exponent.
 
-        relative    w = 1/S_i² + 1/s²                                                              (E19)
+        relative    w = 1/S_i² + 1/s²                                                              (E24)
         edm         w = 1/S² + 1/s²
         score       w = ½ 1/s², which is ½ E|σ score + z|², denoising score matching
         none        w = 1, the L2 regression of the paper's baseline, and plain data prediction
 
-    The relative loss is the squared error over c_out² of (E18) with S_i² the image's own mean squared residual plus
+    The relative loss is the squared error over c_out² of (E23) with S_i² the image's own mean squared residual plus
     `floor`², instead of one S² for all.  At s = ∞ this is the squared error relative to the corrupted image's own, so
     that qualities 10 and 90 count alike, as they do in a mean of PSNRs.
 
