@@ -10,23 +10,29 @@ from driftrec.experiments.lab import Lab, Row
 
 @dataclass(frozen=True)
 class Plot:
-    """One line for every value of `line`: `y` over `x`, which are metrics or settings."""
+    """One line for every value of `line`: `y` over `x`, which are metrics or settings.
+
+    `logarithmic` is the axis of x; that of y is it beyond ±`linear`, where that is given.
+    """
 
     x: str
     y: str
     line: str
     logarithmic: bool = False
+    linear: float | None = None
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment: its `title` and `caption`, how to `run` it, and what is shown of its records."""
+    """An experiment: its `title` and `caption`, how to `run` it, and what is shown of its records: plots, metrics,
+    and which setting goes `across` the table."""
 
     title: str
     caption: str
     run: Callable[[Lab], Iterator[Row]]
     plots: tuple[Plot, ...] = ()
     metrics: tuple[str, ...] = ("psnr", "lpips")
+    across: str = ""
 
 
 EXPERIMENTS = {
@@ -36,8 +42,9 @@ EXPERIMENTS = {
         "mean (bias) and of the standard deviation (spread), in units of the true standard deviation.  OUVE as in the "
         "paper, from t = 1 to 0.03.",
         lambda _: exact(),
-        (Plot("N", "spread", "sampler", True),),
-        ("bias", "spread", "evaluations"),
+        (Plot("N", "spread", "sampler", True, 0.1),),
+        ("bias", "spread"),
+        "N",
     ),
     "processes": Experiment(
         "Processes",
@@ -45,6 +52,7 @@ EXPERIMENTS = {
         "0.008, JPEG quality 10.  Samplers that are exact in the log-SNR see no process; Euler–Maruyama sees its grid.",
         studies.processes,
         (Plot("N", "lpips", "process", True),),
+        across="N",
     ),
     "samplers": Experiment(
         "Samplers",
@@ -52,6 +60,7 @@ EXPERIMENTS = {
         "both around the file, to t = 0.03.",
         studies.samplers,
         (Plot("N", "lpips", "sampler", True), Plot("N", "psnr", "sampler", True)),
+        across="N",
     ),
     "averaging": Experiment(
         "Averaging samples",
@@ -76,12 +85,14 @@ EXPERIMENTS = {
         "Two compressions",
         "The second on a grid shifted by (4, 4).",
         studies.double_jpeg,
+        across="restorer",
     ),
     "noise": Experiment(
         "How much noise",
         "OUVE with several σ_max, 10 evaluations, JPEG quality 10.",
         studies.noise,
         (Plot("σ_max", "lpips", "around", True), Plot("σ_max", "psnr", "around", True)),
+        across="around",
     ),
     "start": Experiment(
         "Where to start",
@@ -89,12 +100,14 @@ EXPERIMENTS = {
         "which counts where the noise does not drown it.",
         studies.start,
         (Plot("start", "lpips", "around"), Plot("start", "psnr", "around")),
+        across="around",
     ),
     "rivals": Experiment(
         "Rivals",
         "Other diffusion models on the same network, data and number of training steps, JPEG quality 10.",
         studies.rivals,
         (Plot("N", "lpips", "restorer", True), Plot("N", "psnr", "restorer", True)),
+        across="N",
     ),
     "colour": Experiment(
         "Shift of colour",

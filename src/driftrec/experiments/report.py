@@ -41,7 +41,7 @@ def page(name: str, experiment: Experiment, rows: Sequence[Row], folder: Path, c
     if pictures > 1:
         parts.append(f"Means over {pictures} pictures.")
     parts += [
-        table(rows, shown),
+        table(rows, shown, experiment.across),
         *(
             f"![{plot.y} over {plot.x}]({_draw(plot, rows, folder, name)})"
             for plot in experiment.plots
@@ -54,18 +54,28 @@ def page(name: str, experiment: Experiment, rows: Sequence[Row], folder: Path, c
     return target
 
 
-def table(rows: Sequence[Row], metrics: Sequence[str]) -> str:
-    """A Markdown table with one line for each setting, in the order of the rows."""
+def table(rows: Sequence[Row], metrics: Sequence[str], across: str = "") -> str:
+    """A Markdown table with one line for each setting, in the order of the rows; of the setting `across`, if given, the
+    values are columns."""
     groups = _groups(rows)
-    names = list(dict.fromkeys(name for settings, _ in groups for name in settings))
-    heads = [*names, *(METRICS[metric][0] for metric in metrics)]
-    lines = [f"| {' | '.join(heads)} |", f"| {' | '.join(['---'] * len(names) + ['--:'] * len(metrics))} |"]
+    names = [name for name in dict.fromkeys(n for settings, _ in groups for n in settings) if name != across]
+    columns = list(dict.fromkeys(settings.get(across, "") for settings, _ in groups))
+    heads = [*names]
+    for metric in metrics:
+        heads += [f"{METRICS[metric][0]}{f', {across} = {value}' if across else ''}" for value in columns]
+    lines = [
+        f"| {' | '.join(heads)} |",
+        f"| {' | '.join(['---'] * len(names) + ['--:'] * len(metrics) * len(columns))} |",
+    ]
+    values: dict[tuple[str, ...], dict[tuple[str, object], str]] = {}
     for settings, group in groups:
-        cells = [str(settings.get(name, "")) for name in names]
+        line = values.setdefault(tuple(str(settings.get(name, "")) for name in names), {})
         for metric in metrics:
-            values = [row.metrics[metric] for row in group if metric in row.metrics]
-            cells.append(METRICS[metric][1].format(np.mean(values)) if values else "–")
-        lines.append(f"| {' | '.join(cells)} |")
+            if any(metric in row.metrics for row in group):
+                line[metric, settings.get(across, "")] = METRICS[metric][1].format(_mean(group, metric))
+    for labels, line in values.items():
+        cells = [line.get((metric, value), "–") for metric in metrics for value in columns]
+        lines.append(f"| {' | '.join([*labels, *cells])} |")
     return "\n".join(lines)
 
 
@@ -111,12 +121,18 @@ def _draw(plot: Plot, rows: Sequence[Row], folder: Path, name: str) -> str:
             for rest in dict.fromkeys(r for *_, r in points) if plot.x not in METRICS else [None]:
                 here = sorted(p[:2] for p in points if rest is None or p[2] == rest)
                 label = ", ".join(part for part in (line, rest) if part)
-                axes.plot(*zip(*here, strict=True), marker="o", markersize=3, linewidth=1, label=label)
+                style = "-" if len(axes.lines) < 10 else ":"  # colours repeat after ten lines
+                axes.plot(*zip(*here, strict=True), style, marker="o", markersize=3, linewidth=1, label=label)
             if plot.x in METRICS:
                 for x, y, text in points:
                     axes.annotate(text, (x, y), fontsize=5, xytext=(3, 3), textcoords="offset points")
         if plot.logarithmic:
             axes.set_xscale("log")
+            ticks = sorted({x for points in lines.values() for x, *_ in points})
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.minorticks_off()
+        if plot.linear is not None:
+            axes.set_yscale("symlog", linthresh=plot.linear)
         axes.set(xlabel=METRICS.get(plot.x, (plot.x,))[0], ylabel=METRICS[plot.y][0])
         if any(label for label in lines):
             axes.legend(frameon=False, fontsize="x-small")
