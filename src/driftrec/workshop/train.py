@@ -1,16 +1,19 @@
-"""The training loop: resumable at any kill, on one CPU or several GPUs, through Lightning Fabric.
+"""The training loop: resumable at any kill, on one CPU or on the GPUs of several machines, through Lightning Fabric.
 
 `train` is a generator of log records.  The state of a run is its last checkpoint and nothing else: crop i, noise of
 step n and learning rate at a given progress are pure functions, so a resumed run of a fixed number of steps ends in the
-very weights that an uninterrupted one would have reached.
+very weights that an uninterrupted one would have reached; on another number of devices, in the same but for rounding.
 """
 
 import json
 import os
 import platform
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,8 +26,9 @@ from driftrec.workshop import checkpoint
 from driftrec.workshop.config import NoiseSection, TrainConfig
 from driftrec.workshop.data import Corpus, Crops, open_corpus
 from driftrec.workshop.denoiser import anchor_of, process_end
+from driftrec.workshop.devices import Devices, launch
 from driftrec.workshop.muon import Muon
-from driftrec.workshop.validate import Validation
+from driftrec.workshop.validate import SHEET_QUALITY, Validation
 
 LOG, LAST, BEST, SHEET = "log.jsonl", "last.safetensors", "best.safetensors", "sheet.png"
 
@@ -68,7 +72,7 @@ class Ema:
 def train(
     config: TrainConfig, out: Path, time_limit: float | None = None, cache: Path | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Trains, or goes on with, the run in folder `out`; yields a record at every validation.
+    """Trains, or goes on with, the run in folder `out`; yields a record at every validation, on the first device only.
 
     `time_limit` (minutes) ends this sitting.  The run itself is `config.steps` or `config.minutes` long; where it
     states neither, `time_limit` is its length.  The learning rate falls to zero at the end of the run.  Records
@@ -81,7 +85,9 @@ def train(
         run.tick()
         finished = run.finished
         if finished or run.due("validate", config.validate_every):
-            yield run.validate()
+            record = run.validate()
+            if run.devices.is_first:
+                yield record
         if finished or run.due("save", config.save_every):
             run.save()
 
@@ -94,12 +100,18 @@ class Run:
         if not (self.minutes or config.steps):
             raise ValueError("how long? give the recipe steps or minutes, or a time limit")
         self.config, self.out, self.time_limit = config, out, time_limit
-        self.fabric = fabric = _fabric(config)
-        fabric.seed_everything(config.seed, verbose=False)
         data = config.data
+        # Before the other devices are waited for, as decoding may take longer than they would wait.
         corpus, held_out = open_corpus(list(data.folders), cache, data.corrupted).split(data.held_out)
+        self.fabric = fabric = launch(config.precision, config.devices, config.nodes)
+        self.devices = Devices(fabric)
+        fabric.seed_everything(config.seed, verbose=False)
         self.validation = Validation(config, held_out)
-        self.facts = {"config": config.model_dump(mode="json"), "data": corpus.summary(), "hardware": hardware()}
+        self.facts = {
+            "config": config.model_dump(mode="json"),
+            "data": corpus.summary(),
+            "hardware": hardware(self.devices.count),
+        }
         self.loss = config.loss()
         model = config.denoiser()
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -107,17 +119,17 @@ class Run:
         self.model, self.ema, self.names = model, Ema(model, config.ema), [n for n, _ in model.named_parameters()]
         self.steps, self.before, self.best = 0, 0.0, float("-inf")
         self._resume()
+        self._agree(corpus)
         compiled = fabric.device.type == "cuda" if config.compile is None else config.compile
         self.denoise = torch.compile(self.network) if compiled else self.network
         self.batches = iter(_loader(fabric, config, corpus, self.steps))
-        self.started, self.sitting = time.monotonic(), 0.0
+        self.started, self.sitting, self.validated = time.monotonic(), 0.0, 0.0
         self.last = {"validate": 0.0, "save": 0.0}
         self.losses: list[Tensor] = []
 
     def tick(self) -> None:
         """Reads the clock, `sitting`: minutes since this sitting's start.  All devices go by that of the first."""
-        minutes = (time.monotonic() - self.started) / 60
-        self.sitting = self.fabric.broadcast(minutes) if self.fabric.world_size > 1 else minutes
+        self.sitting = self.devices.of_first((time.monotonic() - self.started) / 60)
 
     @property
     def progress(self) -> float:
@@ -144,16 +156,15 @@ class Run:
             group["lr"] = config.learning_rate * rate_factor(config, self.steps, self.progress)
         x0, y = (image.float().div_(255).contiguous(memory_format=torch.channels_last) for image in next(self.batches))
         # Noise is drawn for the batches of all devices, so that none depends on how many there are.
-        shape, mine = (config.batch, *x0.shape[1:]), slice(fabric.global_rank * len(x0), None)
+        shape, mine = (config.batch, *x0.shape[1:]), slice(self.devices.rank * len(x0), None)
         drawn = draw_noise(shape, config.noise, config.seed * 1_000_003 + self.steps, x0.device)
         ratio, std, z = (values[mine][: len(x0)] for values in drawn)
         anchor = anchor_of(y, config.objective.anchor)
         residual = x0 - anchor + z * torch.where(ratio.isinf(), 0.0, ratio)[:, None, None, None]
         value = x0.new_zeros(())
-        parts = config.accumulate
-        for n, part in enumerate(zip(*(v.chunk(parts) for v in (x0, y, residual, ratio, std)), strict=True), start=1):
-            clean, corrupted, noisy, s, sigma = part
-            with fabric.no_backward_sync(self.network, enabled=n < parts):
+        parts = zip(*(v.tensor_split(config.accumulate) for v in (x0, y, residual, ratio, std)), strict=True)
+        for n, (clean, corrupted, noisy, s, sigma) in enumerate(parts, start=1):
+            with fabric.no_backward_sync(self.network, enabled=n < config.accumulate):
                 share = len(clean) / len(x0)
                 estimate = self.denoise(noisy, s, corrupted)
                 one = share * self.loss(clean, corrupted, estimate, s, sigma).mean()
@@ -167,26 +178,50 @@ class Run:
         self.losses.append(value)
 
     def validate(self) -> dict[str, Any]:
-        """Scores of the averaged weights, logged; kept as best.safetensors when they are the best so far."""
-        main = self.fabric.is_global_zero
-        with self.ema.swapped_into(self.model):
-            scores = self.validation(self.network, self.fabric.device, self.out / SHEET if main else None)
+        """Scores of the averaged weights, logged; kept as best.safetensors when they are the best so far.
+
+        Of training itself the record says the mean loss and the crops per second, of all devices together, since the
+        validation before.
+        """
+        losses = self.devices.of_all(torch.stack(self.losses).mean().item())
         self.tick()
-        mean = cast(Tensor, self.fabric.all_reduce(torch.stack(self.losses).mean()))
+        crops, minutes = len(self.losses) * self.config.batch, self.sitting - self.validated
+        with self.ema.swapped_into(self.model):
+            scores = self._scores()
+        self.tick()
         record = {
             "step": self.steps,
             "minutes": round(self.before + self.sitting, 2),
-            "loss": round(mean.item(), 4),
+            "loss": round(sum(losses) / len(losses), 4),
+            "crops_per_second": round(crops / (60 * minutes), 2),
             **{name: round(score, 3) for name, score in scores.items()},
         }
         self.losses.clear()
+        self.validated = self.sitting
         if (decision := self.validation.decision(scores)) > self.best:
             self.best = decision
             self._write(BEST, self.ema.weights)
-        if main:
+        if self.devices.is_first:
             with (self.out / LOG).open("a") as log:
                 log.write(json.dumps(record) + "\n")
         return record
+
+    def _scores(self) -> dict[str, float]:
+        """The validation's, the corruptions shared by the devices; the first has the one that is sampled and shown."""
+
+        def network(*inputs: Tensor) -> Tensor:
+            with self.fabric.autocast():
+                return self.model(*inputs)
+
+        corrupted = self.validation.data.corrupted
+        mine: dict[str, dict[str, float]] = {}
+        for number, name in enumerate(sorted(corrupted, key=lambda name: name != f"jpeg_{SHEET_QUALITY}")):
+            if owner(number, self.devices.count) == self.devices.rank:
+                part = copy(self.validation)
+                part.data = replace(part.data, corrupted={name: corrupted[name]})
+                mine[name] = part(network, self.fabric.device, self.out / SHEET)
+        found = {name: scores for theirs in self.devices.of_all(mine) for name, scores in theirs.items()}
+        return {key: score for name in corrupted for key, score in found[name].items()}
 
     def save(self) -> None:
         """Writes all that the next sitting needs."""
@@ -196,7 +231,7 @@ class Run:
         self._write(LAST, state | checkpoint.optimizer_tensors(self.optimizer, self.names))
 
     def _write(self, name: str, tensors: dict[str, Tensor]) -> None:
-        if self.fabric.is_global_zero:
+        if self.devices.is_first:
             state = {"step": self.steps, "minutes": self.before + self.sitting, "best": self.best}
             checkpoint.write(self.out / name, tensors, self.facts | state)
 
@@ -217,12 +252,30 @@ class Run:
         checkpoint.load_optimizer(self.optimizer, tensors, self.names)
         self.steps, self.before, self.best = facts["step"], facts["minutes"], facts["best"]
 
+    def _agree(self, corpus: Corpus) -> None:
+        """Raises ValueError where the devices do not see the same run and the same pictures."""
+        pictures = zlib.crc32(repr(corpus.entries).encode())
+        for steps, theirs in self.devices.of_all((self.steps, pictures)):
+            if steps != self.steps:
+                raise ValueError(
+                    f"the run in {self.out} is at step {self.steps} on one device and at {steps} on another: "
+                    "all machines need the same folder"
+                )
+            if theirs != pictures:
+                raise ValueError("the devices do not find the same training pictures: give all machines the same")
 
-def hardware() -> str:
-    """The device that trains, for the model card."""
+
+def owner(number: int, devices: int) -> int:
+    """The device that has piece `number` of a work whose piece 0 is by far the largest."""
+    return 0 if number == 0 or devices == 1 else 1 + (number - 1) % (devices - 1)
+
+
+def hardware(devices: int) -> str:
+    """The devices that train, for the model card."""
     if torch.cuda.is_available():
-        return f"{torch.cuda.device_count()} × {torch.cuda.get_device_name()}"
-    return f"{os.cpu_count()} CPU cores, {platform.machine()}"
+        return f"{devices} × {torch.cuda.get_device_name()}"
+    cores = f"{os.cpu_count()} CPU cores, {platform.machine()}"
+    return cores if devices == 1 else f"{cores}, {devices} processes"
 
 
 def rate_factor(config: TrainConfig, step: int, progress: float) -> float:
@@ -250,16 +303,6 @@ def draw_noise(
         std = ratio.clone()
     ratio[: round(config.regression * shape[0])] = torch.inf
     return ratio, std, torch.randn(shape, generator=generator, device=device)
-
-
-def _fabric(config: TrainConfig) -> Fabric:
-    precision = config.precision
-    if precision == "auto":
-        fast = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()
-        precision = "bf16-mixed" if fast else "32-true"
-    fabric = Fabric(precision=precision, devices=config.devices, num_nodes=config.nodes)
-    fabric.launch()
-    return fabric
 
 
 def _optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:

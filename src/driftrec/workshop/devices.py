@@ -1,0 +1,67 @@
+"""The devices of a run, on one machine or many, and what their processes tell each other beside gradients.
+
+There is one process for each device.  torchrun and `fabric run` start them; without these the first process starts the
+others of its machine itself, by giving its own command again.
+"""
+
+import os
+from typing import TypeVar, cast
+
+import torch
+from lightning_fabric import Fabric
+from torch import distributed
+
+Value = TypeVar("Value")
+
+
+def launch(precision: str, devices: int | str, nodes: int) -> Fabric:
+    """Joins, or starts, the processes of a run.
+
+    Arguments: `precision`, Fabric's name of one, or "auto" for bfloat16 where the machine is fast in it; `devices` of
+    each machine, or "auto" for all GPUs, or one CPU; `nodes`, machines.  Where torchrun or `fabric run` started this
+    process, they have the say of devices and nodes.
+    """
+    if precision == "auto":
+        fast = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()
+        precision = "bf16-mixed" if fast else "32-true"
+    if distributed.is_torchelastic_launched():
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
+    fabric = Fabric(precision=precision, devices=devices, num_nodes=nodes)  # pyright: ignore[reportArgumentType]
+    fabric.launch()
+    return fabric
+
+
+class Devices:
+    """Which of the devices this process has, and words between their processes.
+
+    Words go from CPU to CPU (gloo), so that no GPU has to finish its queue for them.
+
+    Attributes: `rank`, the number of this device among all, from 0; `count`, how many there are.
+    """
+
+    def __init__(self, fabric: Fabric) -> None:
+        self.rank, self.count = fabric.global_rank, fabric.world_size
+        group = distributed.new_group(backend="gloo") if self.count > 1 else None
+        self._group = cast(distributed.ProcessGroup | None, group)  # as every device is a member
+
+    @property
+    def is_first(self) -> bool:
+        """This one writes and reports for all."""
+        return self.rank == 0
+
+    def of_first(self, value: Value) -> Value:
+        """The first device's value; every device must ask."""
+        if self._group is None:
+            return value
+        box = [value]
+        distributed.broadcast_object_list(box, src=0, group=self._group)
+        return box[0]
+
+    def of_all(self, value: Value) -> list[Value]:
+        """The values of all devices, by rank; every device must ask."""
+        if self._group is None:
+            return [value]
+        box: list[Value | None] = [None] * self.count
+        distributed.all_gather_object(box, value, group=self._group)
+        return cast(list[Value], box)
