@@ -1,5 +1,10 @@
 """A corpus is decoded once; every crop is a pure function of seed and index."""
 
+import io
+import tarfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +12,10 @@ import pytest
 from PIL import Image
 
 from conftest import scene
+from driftrec.workshop import data
 from driftrec.workshop.data import Corpus, Crops, open_corpus
 from driftrec.workshop.degrade import Clean, Jpeg
+from driftrec.workshop.train import Batches
 
 
 @pytest.fixture
@@ -73,3 +80,98 @@ def test_small_pictures_are_mirrored_and_gray_has_its_share(corpus: Corpus) -> N
 def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no pictures"):
         open_corpus([tmp_path], tmp_path)
+
+
+def test_a_picture_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "words.png").write_bytes(b"words")
+    with pytest.raises(ValueError, match=r"words\.png cannot be decoded"):
+        open_corpus([tmp_path], tmp_path / "cache")
+
+
+def shard(path: Path, pictures: dict[str, np.ndarray], mode: str = "w") -> None:
+    """A tar file with a text beside every picture, as WebDataset has them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, mode) as file:  # pyright: ignore[reportCallIssue, reportArgumentType]
+        for name, pixels in pictures.items():
+            stream = io.BytesIO()
+            Image.fromarray(pixels).save(stream, "PNG")
+            for suffix, content in ((".png", stream.getvalue()), (".txt", b"a caption")):
+                member = tarfile.TarInfo(name + suffix)
+                member.size = len(content)
+                file.addfile(member, io.BytesIO(content))
+
+
+def test_shards_are_read_from_their_places_alone_and_in_folders(tmp_path: Path) -> None:
+    pictures = [scene(24 + i, 40, seed=i) for i in range(5)]
+    folder = tmp_path / "set"
+    shard(folder / "b/1.tar", {"y": pictures[4], "x": pictures[3]})
+    shard(folder / "0.tar", {"01": pictures[2], "00": pictures[1]})
+    Image.fromarray(pictures[0]).save(folder / "loose.png")
+    corpus = open_corpus([folder], tmp_path / "cache")
+    assert len(corpus) == 5
+    for index, picture in enumerate(pictures):
+        np.testing.assert_array_equal(corpus[index], picture)
+    alone = open_corpus([folder / "0.tar", folder / "b/1.tar"], tmp_path / "cache")
+    assert [entry.group for entry in alone.entries] == [entry.group for entry in corpus.entries[1:]]
+    np.testing.assert_array_equal(alone[3], pictures[4])
+
+
+def test_pairs_may_lie_in_shards(tmp_path: Path) -> None:
+    for side, step in (("clean", 0), ("theirs", 10)):
+        shard(tmp_path / side / "0.tar", {f"{i}": scene(20, 20, seed=i + step) for i in range(3)})
+    corpus = open_corpus([tmp_path / "clean"], tmp_path / "cache", [tmp_path / "theirs"])
+    clean, theirs = corpus.pair(2)
+    np.testing.assert_array_equal(clean, scene(20, 20, seed=2))
+    assert theirs is not None
+    np.testing.assert_array_equal(theirs, scene(20, 20, seed=12))
+
+
+@pytest.mark.parametrize("mode", ["w:gz", None])
+def test_what_is_no_plain_tar_is_named(tmp_path: Path, mode: str | None) -> None:
+    path = tmp_path / "a.tar"
+    if mode:
+        shard(path, {"0": scene(16, 16)}, mode)
+    else:
+        path.write_bytes(b"rubbish" * 100)
+    with pytest.raises(ValueError, match=r"a\.tar cannot be read as a tar file"):
+        open_corpus([path], tmp_path / "cache")
+
+
+def test_of_processes_that_come_at_once_one_decodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(scene(32, 32)).save(tmp_path / "0.png")
+    decode, inside, calls = data._decode, threading.Event(), []
+
+    def slow(*arguments: object) -> None:
+        calls.append(arguments)
+        inside.set()
+        time.sleep(0.5)  # so that the others are sure to find nothing yet
+        decode(*arguments)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(data, "_decode", slow)
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(open_corpus, [tmp_path], tmp_path / "cache")
+        assert inside.wait(60)
+        others = [pool.submit(open_corpus, [tmp_path], tmp_path / "cache") for _ in range(3)]
+        for found in (first, *others):
+            np.testing.assert_array_equal(found.result()[0], scene(32, 32))
+    assert len(calls) == 1
+
+
+class Watched(Crops):
+    """Remembers which crops were made."""
+
+    made: list[int] = []  # noqa: RUF012 (of the class, as crops are frozen)
+
+    def pair(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        self.made.append(index)
+        return super().pair(index)
+
+
+def test_each_device_makes_only_its_part_of_a_batch(corpus: Corpus) -> None:
+    crops = Watched(corpus, Clean(), size=16)
+    whole = Batches(crops, 6, 0, 1)[2][0].numpy()
+    assert crops.made == list(range(12, 18))
+    for rank, part in ((0, slice(0, 3)), (1, slice(3, 6))):
+        crops.made.clear()
+        np.testing.assert_array_equal(Batches(crops, 3, rank, 2)[2][0].numpy(), whole[part])
+        assert crops.made == list(range(12, 18))[part]

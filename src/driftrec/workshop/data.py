@@ -1,8 +1,9 @@
 """Training data: a folder of clean pictures becomes batches of (clean, corrupted) crops.
 
 Pictures are decoded once into one flat file of raw pixels, which every loader process maps into memory; a crop then
-costs a copy and a JPEG, no decoding.  Crop i is a pure function of (seed, i), so a run resumes exactly where it
-stopped and sees the same crops on any number of loader processes or devices.
+costs a copy and a JPEG, no decoding, and only the pixels that it shows are read.  Of processes that open the same
+corpus at the same time, one decodes and the others wait for it.  Crop i is a pure function of (seed, i), so a run
+resumes exactly where it stopped and sees the same crops on any number of loader processes or devices.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
@@ -98,8 +100,8 @@ def _fraction(name: str) -> float:
 def open_corpus(sources: list[Path], cache: Path | None = None, corrupted: Sequence[Path] = ()) -> Corpus:
     """Decodes the pictures of the sources into the cache, or finds them there.
 
-    `corrupted` are as many sources of the corrupted versions.  Raises ValueError when a source has no pictures, and
-    where a pair is incomplete or differs in size.
+    `corrupted` are as many sources of the corrupted versions.  Raises ValueError when a source has no pictures, a
+    picture cannot be decoded, and where a pair is incomplete or differs in size.
     """
     found = [item for source in sources for item in items(source)]
     pixels, shapes = _decoded(found, cache)
@@ -130,20 +132,26 @@ def _decoded(found: list[Item], cache: Path | None) -> tuple[NDArray[np.uint8], 
     """(pixels of all pictures in one flat memory map, their heights and widths)."""
     stamp = "\n".join(f"{item.stamp} {item.group}" for item in found)
     target = (cache or default_cache()) / f"corpus-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}"
-    if not target.with_suffix(".json").exists():
-        _decode(found, target)
-    shapes = json.loads(target.with_suffix(".json").read_text())["shapes"]
+    index = target.with_suffix(".json")
+    if not index.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_suffix(".lock")):
+            if not index.exists():  # else another process has just done it
+                _decode(found, target)
+    shapes = json.loads(index.read_text())["shapes"]
     return np.memmap(target.with_suffix(".u8"), dtype=np.uint8, mode="r"), [(h, w) for h, w in shapes]
 
 
 def _decode(found: list[Item], target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(f".{os.getpid()}.part")
+    partial = target.with_suffix(".part")
     shapes = []
     with partial.open("wb") as out:
         for item in found:
-            with item.open() as image:
-                pixels = np.asarray(image.convert("RGB"))
+            try:
+                with item.open() as image:
+                    pixels = np.asarray(image.convert("RGB"))
+            except OSError as error:
+                raise ValueError(f"{item.name} cannot be decoded: {error}") from error
             shapes.append(pixels.shape[:2])
             out.write(pixels.tobytes())
     partial.replace(target.with_suffix(".u8"))

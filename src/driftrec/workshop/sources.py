@@ -1,6 +1,6 @@
 """Where training pictures come from: folders, WebDataset shards, and data sets of Hugging Face's `datasets`.
 
-    pictures/                      a folder and its subfolders
+    pictures/                      a folder and its subfolders: pictures, and tar files of pictures
     shard-0001.tar                 a tar file of pictures, as WebDataset and img2dataset write them
     hf:imagefolder-or-name         the images of a data set; hf:NAME:SPLIT:COLUMN, by default train and image
 
@@ -12,7 +12,7 @@ import csv
 import io
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -45,7 +45,7 @@ def items(source: Path) -> list[Item]:
     else:
         found = list(_of_folder(source))
     if not found:
-        raise ValueError(f"{source} has no pictures: give a folder with {', '.join(sorted(SUFFIXES))} files")
+        raise ValueError(f"{source} has no pictures: give a folder with {', '.join(sorted(SUFFIXES))} or .tar files")
     return found
 
 
@@ -59,6 +59,10 @@ def _of_folder(folder: Path) -> Iterator[Item]:
         group = f"{row['source']}/{row['path']}" if row else name
         licence = (row["licence"] if row else "") or "not stated"
         yield Item(name, f"{path.name} {stat.st_size} {stat.st_mtime_ns}", group, licence, _opener(path))
+    for shard in sorted(folder.rglob("*.tar")):
+        place = shard.relative_to(folder).with_suffix("")
+        for item in _of_tar(shard):
+            yield replace(item, name=(place / item.name).as_posix())
 
 
 def _opener(path: Path) -> Callable[[], Image.Image]:
@@ -68,7 +72,7 @@ def _opener(path: Path) -> Callable[[], Image.Image]:
 def _of_tar(path: Path) -> Iterator[Item]:
     try:
         stat = path.stat()
-        with tarfile.open(path) as shard:
+        with tarfile.open(path, "r:") as shard:  # not compressed, as pictures are read from their places in the file
             members = [m for m in shard.getmembers() if m.isfile() and Path(m.name).suffix.lower() in SUFFIXES]
     except (OSError, tarfile.TarError) as error:
         raise ValueError(f"{path} cannot be read as a tar file: {error}") from error
