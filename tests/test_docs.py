@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("command", commands())
 def test_commands_in_the_documents_parse(command: str) -> None:
     _, *arguments = shlex.split(command, comments=True)
-    group = CliRunner().invoke(app, [arguments[0], "--help"])
+    words = takewhile(lambda argument: not argument.startswith("-"), arguments)
+    group = CliRunner().invoke(app, [*words, "--help"])
     assert group.exit_code == 0
     for option in (a for a in arguments if a.startswith("--")):
         assert option in group.output

@@ -15,6 +15,7 @@ from driftrec.console import complain, out, say, sentences, stop
 from driftrec.evaluation_commands import benchmark, evaluate
 from driftrec.experiment_command import experiment
 from driftrec.restore_command import DeviceOption, restore
+from driftrec.workshop_commands import dataset, import_official
 
 app = typer.Typer(
     name="driftrec",
@@ -148,6 +149,10 @@ def export(
 
         difference = write(checkpoint, output, name, licence)
         say(f"{output}  {output.stat().st_size / 1e6:.1f} MB  differs from PyTorch by at most {difference:.1e}")
+
+
+app.command()(import_official)
+app.add_typer(dataset, name="dataset")
 
 
 @app.command()
