@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from driftrec.evaluate.corruptions import decode
 from driftrec.evaluate.metrics.lpips import Lpips
@@ -26,6 +27,9 @@ Images: TypeAlias = np.ndarray
 """float32 (n, 3, height, width) in [0, 1]."""
 
 Settings: TypeAlias = Mapping[str, str | int | float]
+
+MULTIPLE = 8
+"""Of which the sides of pictures are multiples: what the networks of the experiments ask for."""
 
 
 class Corruption(Protocol):
@@ -67,7 +71,7 @@ class Lab:
     Attributes:
         corpus: held-out pictures; None for experiments that need none.
         runs: the folder of the trained runs, named as their recipes.
-        lpips: the perceptual metric.
+        lpips: the perceptual metric, of two batches of images in [0, 1].
         pictures, size: how many centre crops of how many pixels.
         threads: CPU threads of the networks.
         used: names of the runs that were asked for.
@@ -75,7 +79,7 @@ class Lab:
 
     corpus: Corpus | None
     runs: Path
-    lpips: Lpips
+    lpips: Callable[[Tensor, Tensor], Tensor]
     pictures: int = 24
     size: int = 160
     threads: int | None = None
@@ -90,7 +94,7 @@ class Lab:
 
     @cache  # noqa: B019 (a lab lives as long as its program)
     def batch(self, corruption: Corruption) -> Batch:
-        """The crops under a corruption."""
+        """The crops under a corruption, cut to sides that are multiples of `MULTIPLE`."""
         pairs = [corruption(crop) for crop in self.crops]
         return Batch(
             _images([clean for _, clean in pairs]),
@@ -134,10 +138,16 @@ def open_lab(
 ) -> Lab:
     """A lab on the pictures that were held out of the training on `data`; other arguments as for `Lab`.
 
-    `weights`: folder with those of LPIPS.  Raises ValueError for folders without pictures and missing weights.
+    `weights`: folder with those of LPIPS, which are looked for when the metric is first asked.  Raises ValueError for
+    folders without pictures.
     """
+
+    @cache
+    def metric() -> Lpips:
+        return Lpips("alex", find(LPIPS_ALEX, weights))
+
     corpus = open_corpus(list(data)).split(held_out)[1] if data else None
-    return Lab(corpus, runs, Lpips("alex", find(LPIPS_ALEX, weights)), pictures, threads=threads)
+    return Lab(corpus, runs, lambda restored, clean: metric()(restored, clean), pictures, threads=threads)
 
 
 def faithful(runner: Runner, y: Images) -> Images:
@@ -199,4 +209,6 @@ def projected(batch: Batch) -> Callable[[Denoise], Denoise]:
 
 def _images(pictures: list[np.ndarray]) -> Images:
     stacked = np.stack([p if p.ndim == 3 else np.repeat(p[..., None], 3, axis=2) for p in pictures])
+    height, width = (side - side % MULTIPLE for side in stacked.shape[1:3])
+    stacked = stacked[:, :height, :width]
     return np.ascontiguousarray(stacked.transpose(0, 3, 1, 2)).astype(np.float32) / 255

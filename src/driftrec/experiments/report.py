@@ -85,7 +85,7 @@ def run_condition(name: str, runner: Runner) -> str:
     training = facts["training"]
     return (
         f"`{name}`: {facts['parameters'] / 1e6:.2f} M parameters, {facts['multiply_adds_per_pixel'] / 1e3:.1f} k "
-        f"multiply–adds per pixel, {training['steps']} steps in {training['minutes']} minutes on a thread of "
+        f"multiply–adds per pixel, {training['steps']} steps in {training['minutes']} minutes on "
         f"{training['hardware']}, {training['pictures']} pictures"
     )
 
