@@ -1,0 +1,183 @@
+"""Training on several devices, here processes on one CPU: the same run as on one, and stopped and resumed across."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+from safetensors.torch import load_file
+
+from conftest import scene
+from driftrec.workshop import checkpoint
+from driftrec.workshop.config import TrainConfig
+from driftrec.workshop.data import open_corpus
+from driftrec.workshop.train import BEST, LAST, LOG, SHEET, Run, _loader, owner, train
+
+STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Clean pictures and, beside them, the cache."""
+    folder = tmp_path_factory.mktemp("devices")
+    (folder / "clean").mkdir()
+    for i in range(12):
+        Image.fromarray(scene(168, 176, seed=i)).save(folder / "clean" / f"{i}.png")
+    return folder
+
+
+def settings(folder: Path, **changed: object) -> dict[str, object]:
+    # Saves and validates at every step; the rate is high, so that what differs between runs grows.
+    base = {
+        "data": {"folders": [str(folder / "clean")], "held_out": 0.3, "crop": 32},
+        "network": {"patch": 2, "channels": [16, 24], "encoder": [1, 1], "decoder": [1]},
+        "batch": 10,
+        "optimizer": "adamw",
+        "learning_rate": 4e-3,
+        "warm_up": 0,
+        "ema": 0.9,
+        "steps": STEPS,
+        "precision": "32-true",
+        "workers": 0,
+        "validate_every": 1e-9,
+        "save_every": 1e-9,
+    }
+    return base | changed
+
+
+@pytest.fixture(scope="module")
+def reference(folder: Path) -> Path:
+    """The run on one device."""
+    list(train(TrainConfig.model_validate(settings(folder)), folder / "reference", cache=folder))
+    return folder / "reference"
+
+
+def run(folder: Path, *command: str) -> tuple[int, str]:
+    """Status and output of a command that starts processes; none of them outlives it."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "DRIFTREC_CACHE": str(folder)}
+    if sys.platform == "linux":
+        environment["GLOO_SOCKET_IFNAME"] = "lo"
+    with subprocess.Popen(
+        [sys.executable, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=300)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # torchrun ends its processes, which are not of its group
+            process.wait(timeout=60)
+            raise
+        finally:
+            if process.poll() is None or sys.platform == "linux":
+                end_group(process.pid)
+    return process.returncode, output
+
+
+def end_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Weights, their averages, the optimiser's state and what the log says are equal but for rounding."""
+    a, b = load_file(one / LAST), load_file(other / LAST)
+    assert a.keys() == b.keys()
+    for name in a:  # as wholes: AdamW moves single weights far where the sign of a gradient is but rounding
+        assert (a[name] - b[name]).norm() <= 1e-3 * a[name].norm(), name
+    ours, theirs = (
+        {line["step"]: line for line in map(json.loads, (path / LOG).read_text().splitlines())} for path in (one, other)
+    )
+    assert ours.keys() == theirs.keys() == set(range(1, STEPS + 1))
+    for step, line in ours.items():
+        assert line.keys() == theirs[step].keys()
+        for key in line.keys() - {"minutes", "crops_per_second"}:
+            assert line[key] == pytest.approx(theirs[step][key], abs=3e-3), (step, key)
+
+
+# Its second process has a clock of its own, by which every run is over at once.
+KILLED = """
+import itertools, os, signal, sys
+from pathlib import Path
+from types import SimpleNamespace
+from driftrec.workshop import train
+from driftrec.workshop.config import TrainConfig
+if os.environ["RANK"] == "1":
+    clock = itertools.count(0, 7200)
+    train.time = SimpleNamespace(monotonic=lambda: next(clock))
+config = TrainConfig.model_validate_json(sys.argv[1])
+for record in train.train(config, Path(sys.argv[2]), time_limit=60):
+    print("step", record["step"], flush=True)
+    if record["step"] == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by signals")
+def test_two_devices_under_torchrun_are_killed_and_one_goes_on(folder: Path, reference: Path, tmp_path: Path) -> None:
+    (tmp_path / "killed.py").write_text(KILLED)
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(tmp_path / "killed.py"))
+    # Five crops a device in four parts: parts of unequal size.
+    config = TrainConfig.model_validate(settings(folder, accumulate=4))
+    status, output = run(folder, *torchrun, config.model_dump_json(), str(tmp_path / "run"), "4")
+    assert status != 0, output
+    assert [line for line in output.splitlines() if line.startswith("step")] == [f"step {n}" for n in range(1, 5)]
+    _, facts = checkpoint.read(tmp_path / "run" / LAST)
+    assert (facts["step"], facts["hardware"].endswith("2 processes")) == (3, True)
+    list(train(config, tmp_path / "run", cache=folder))
+    assert_same_run(reference, tmp_path / "run")
+
+
+def test_one_device_is_stopped_and_two_go_on_by_the_command(folder: Path, reference: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    stopped = train(TrainConfig.model_validate(settings(folder)), out, cache=folder)
+    for _ in range(3):
+        next(stopped)
+    stopped.close()
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(json.dumps(settings(folder, devices=2)))
+    status, output = run(folder, "-m", "driftrec", "train", str(recipe), "--out", str(out))
+    assert status == 0, output
+    # Saved after step 2; each step is told and logged once.
+    said = [line.split()[1] for line in output.splitlines() if line.startswith("step")]
+    assert said == ["3", "4", "5", "6"]
+    assert [json.loads(line)["step"] for line in (out / LOG).read_text().splitlines()] == [1, 2, 3, 3, 4, 5, 6]
+    assert_same_run(reference, out)
+    with Image.open(out / SHEET) as sheet, Image.open(reference / SHEET) as expected:
+        assert sheet.size == expected.size
+    assert sorted(p.name for p in out.iterdir()) == sorted([BEST, LAST, LOG, SHEET])
+
+
+def test_a_batch_that_cannot_be_shared_is_one_sentence(folder: Path) -> None:
+    two, corpus = SimpleNamespace(world_size=2), open_corpus([folder / "clean"], folder)
+    for changed, sentence in (
+        ({"batch": 5}, "a batch of 5 cannot be shared by 2 devices: change batch"),
+        ({"batch": 4, "accumulate": 3}, "a batch of 4 cannot be split into 3 parts"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            _loader(two, TrainConfig.model_validate(settings(folder, **changed)), corpus, 0)  # pyright: ignore[reportArgumentType]
+
+
+def test_machines_that_see_different_things_are_told(folder: Path, tmp_path: Path) -> None:
+    one = Run(TrainConfig.model_validate(settings(folder)), tmp_path / "run", None, folder)
+    corpus = open_corpus([folder / "clean"], folder)
+    for other, sentence in (((1, 0), "at step 0 on one device and at 1 on"), ((0, 0), "same training pictures")):
+        one.devices.of_all = lambda own, other=other: [own, other]  # pyright: ignore[reportAttributeAccessIssue]
+        with pytest.raises(ValueError, match=sentence):
+            one._agree(corpus)
+
+
+def test_the_largest_piece_of_a_work_is_shared_with_nobody() -> None:
+    assert [owner(n, 1) for n in range(6)] == [0] * 6
+    assert [owner(n, 2) for n in range(6)] == [0, 1, 1, 1, 1, 1]
+    assert [owner(n, 4) for n in range(6)] == [0, 1, 2, 3, 1, 2]
