@@ -8,7 +8,15 @@ ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
-    for page in ("README.md", "docs/model-notes.md", "docs/jpeg.md", "docs/files.md", "docs/scale.md", "docs/serve.md"):
+    for page in (
+        "README.md",
+        "docs/model-notes.md",
+        "docs/jpeg.md",
+        "docs/files.md",
+        "docs/scale.md",
+        "docs/serve.md",
+        "docs/paper.md",
+    ):
         publish(ROOT / page)
 
 

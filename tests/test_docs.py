@@ -62,6 +62,7 @@ def test_equations_are_numbered_once_and_cited_rightly() -> None:
         ("docs/files.md", ("files_kinds", "files_metadata", "files_fuzz")),
         ("docs/scale.md", ("scale_archive", "scale_paper")),
         ("docs/serve.md", ("serve_load", "serve_uploads")),
+        ("docs/paper.md", ("paper_speed",)),
     ],
 )
 def test_pages_show_the_tables_that_were_measured(page: str, names: tuple[str, ...]) -> None:
