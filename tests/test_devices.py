@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -16,6 +17,9 @@ from conftest import scene
 from driftrec.workshop import checkpoint
 from driftrec.workshop.config import TrainConfig
 from driftrec.workshop.data import open_corpus
+from driftrec.workshop.nn.ncsnpp import NCSNpp, NCSNppConfig
+from driftrec.workshop.nn.recompute import Recomputable, set_recompute
+from driftrec.workshop.nn.unet import UNet, UNetConfig
 from driftrec.workshop.train import BEST, LAST, LOG, SHEET, Run, _loader, owner, train
 
 STEPS = 6
@@ -181,3 +185,57 @@ def test_the_largest_piece_of_a_work_is_shared_with_nobody() -> None:
     assert [owner(n, 1) for n in range(6)] == [0] * 6
     assert [owner(n, 2) for n in range(6)] == [0, 1, 1, 1, 1, 1]
     assert [owner(n, 4) for n in range(6)] == [0, 1, 2, 3, 1, 2]
+
+
+# ------------------------------------------------------------------------------------------------- memory
+
+
+def kept(network: UNet | NCSNpp) -> tuple[int, dict[str, torch.Tensor]]:
+    """Bytes that a network keeps for the way back, its parameters not counted, and the gradients."""
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.rand(2, 2, 3, 32, 32, generator=generator)
+    own = {p.untyped_storage().data_ptr() for p in network.parameters()}
+    bytes_of: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            bytes_of[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    network.zero_grad()
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = network(x, torch.zeros(2), y)
+    taken = sum(bytes_of.values())  # before the way back adds what it computes again
+    output.square().sum().backward()
+    return taken, {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize(
+    ("network", "share"),
+    [
+        (UNet(UNetConfig(2, (16, 24), (2, 2), (2,))), 0.8),
+        (NCSNpp(NCSNppConfig(features=8, multipliers=(1, 2), blocks=1, attention=(1,))), 0.5),
+    ],
+    ids=["unet", "ncsnpp"],
+)
+def test_computing_again_keeps_less_and_changes_no_gradient(network: UNet | NCSNpp, share: float) -> None:
+    for parameter in network.parameters():  # those that start at zero would hide the others' gradients
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(parameter.numel()))
+    all_of_it, expected = kept(network)
+    set_recompute(network, True)
+    less, found = kept(network)
+    assert 0 < less < share * all_of_it
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        assert gradient.any(), name
+        torch.testing.assert_close(found[name], gradient)
+
+
+def test_the_setting_reaches_the_blocks(folder: Path, tmp_path: Path) -> None:
+    for wanted in (False, True):
+        run = Run(TrainConfig.model_validate(settings(folder, recompute=wanted)), tmp_path / "run", None, folder)
+        found = [m.recompute for m in run.model.modules() if isinstance(m, Recomputable)]
+        assert found == [wanted] * 3
+        run.step()

@@ -176,6 +176,7 @@ class TrainConfig(Section):
     compile: bool | None = None  # None: on a GPU only
     workers: int = Field(default=1, ge=0)  # loader processes per device
     accumulate: int = Field(default=1, ge=1)  # parts that a batch is split into where memory is short
+    recompute: bool = False  # likewise: activations inside blocks are computed twice instead of being kept
     devices: int | Literal["auto"] = "auto"  # on each node; under torchrun or `fabric run`, what these were given
     nodes: int = Field(default=1, ge=1)
     seed: int = 0

@@ -28,6 +28,7 @@ from driftrec.workshop.data import Corpus, Crops, open_corpus
 from driftrec.workshop.denoiser import anchor_of, process_end
 from driftrec.workshop.devices import Devices, launch
 from driftrec.workshop.muon import Muon
+from driftrec.workshop.nn.recompute import set_recompute
 from driftrec.workshop.validate import SHEET_QUALITY, Validation
 
 LOG, LAST, BEST, SHEET = "log.jsonl", "last.safetensors", "best.safetensors", "sheet.png"
@@ -114,6 +115,7 @@ class Run:
         }
         self.loss = config.loss()
         model = config.denoiser()
+        set_recompute(model, config.recompute)
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.network, self.optimizer = fabric.setup(model, _optimizer(config, model))
         self.model, self.ema, self.names = model, Ema(model, config.ema), [n for n, _ in model.named_parameters()]

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from driftrec.workshop.nn.recompute import Recomputable
+
 Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
 
@@ -133,7 +135,7 @@ class NoiseEmbedding(nn.Module):
         return F.silu(self.second(F.silu(self.first(torch.cat([phase.sin(), phase.cos()], dim=1)))))
 
 
-class ResBlock(nn.Module):
+class ResBlock(Recomputable):
     """BigGAN's residual block, which also changes the resolution: (x + conv(silu(norm(…)))) / √2."""
 
     def __init__(
@@ -148,7 +150,7 @@ class ResBlock(nn.Module):
         self.second = _conv(outputs, outputs, gain=0)
         self.shortcut = _conv(inputs, outputs, 1) if resample or inputs != outputs else nn.Identity()
 
-    def forward(self, x: Tensor, embedding: Tensor | None) -> Tensor:
+    def compute(self, x: Tensor, embedding: Tensor | None) -> Tensor:
         h = self.first(self.resample(F.silu(self.first_norm(x))))
         if self.shift is not None:
             h = h + self.shift(embedding)[:, :, None, None]
@@ -156,7 +158,7 @@ class ResBlock(nn.Module):
         return (self.shortcut(self.resample(x)) + h) / math.sqrt(2)
 
 
-class Attention(nn.Module):
+class Attention(Recomputable):
     """Self-attention with one head over positions, in windows of at most `window` × `window` where that is given."""
 
     def __init__(self, channels: int, window: int | None) -> None:
@@ -166,7 +168,7 @@ class Attention(nn.Module):
         self.query, self.key, self.value = (_conv(channels, channels, 1, gain=math.sqrt(0.1)) for _ in range(3))
         self.out = _conv(channels, channels, 1, gain=0)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def compute(self, x: Tensor) -> Tensor:
         h = self.norm(x)
         h = torch.cat([self.query(h), self.key(h), self.value(h)], dim=1)
         if self.window is None:

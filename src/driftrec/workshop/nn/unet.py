@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from driftrec.workshop.nn.recompute import Recomputable
+
 EMBEDDING = 64
 """Width of the noise-level embedding: half of it sines, half cosines."""
 
@@ -51,7 +53,7 @@ class UNetConfig:
         return asdict(self)
 
 
-class Block(nn.Module):
+class Block(Recomputable):
     """x + conv(relu(film(conv(x)))), where the noise level scales and shifts the hidden channels."""
 
     def __init__(self, channels: int) -> None:
@@ -62,7 +64,7 @@ class Block(nn.Module):
         _silence(self.film)
         _silence(self.second)
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+    def compute(self, x: Tensor, embedding: Tensor) -> Tensor:
         scale, shift = self.film(embedding)[:, :, None, None].chunk(2, dim=1)
         hidden = F.relu(torch.addcmul(shift, self.first(x), 1 + scale), inplace=True)
         return x + self.second(hidden)

@@ -1,0 +1,30 @@
+"""Memory for time: blocks whose insides are computed again on the way back, instead of being kept until then."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+
+class Recomputable(nn.Module):
+    """Abstract: a block that keeps all of its activations for the gradient, or, once `recompute` is set, its inputs.
+
+    The gradients are the same.  Subclasses define `compute` in the place of `forward`, without randomness.
+    """
+
+    recompute = False
+    compute: Callable[..., Tensor]
+
+    def forward(self, *inputs: Any) -> Tensor:  # noqa: ANN401 (those of `compute`)
+        if self.recompute and torch.is_grad_enabled():
+            return checkpoint(self.compute, *inputs, use_reentrant=False, preserve_rng_state=False)
+        return self.compute(*inputs)
+
+
+def set_recompute(network: nn.Module, wanted: bool) -> None:
+    """Has all such blocks of a network compute again, or keep."""
+    for module in network.modules():
+        if isinstance(module, Recomputable):
+            module.recompute = wanted
