@@ -2,8 +2,11 @@
 
 import io
 import json
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,8 @@ from starlette.testclient import TestClient
 from conftest import scene
 from driftrec import Restorer
 from driftrec.web.api import Limits, application
+from driftrec.web.desk import Job
+from driftrec.web.studio import AFTER, PREVIEW, Studio
 
 
 @pytest.fixture(scope="module")
@@ -191,3 +196,40 @@ def test_jobs_that_take_too_long_say_so(restorer: Restorer) -> None:
     with client_of(restorer, seconds=0.2) as client:
         state = finished(client, client.post("/api/jobs?steps=50", content=photo(600, 600)).json())
         assert "this takes longer than 0 s: take fewer steps" in state["error"]
+
+
+def test_a_preview_is_whole_while_the_next_takes_its_place(client: TestClient) -> None:
+    state = finished(client, client.post("/api/jobs?mode=decode", content=photo()).json())
+    shop = next(route.endpoint.__self__ for route in client.app.routes if route.path == "/api/jobs")  # pyright: ignore
+    folder, over = shop.desk.jobs[state["id"]].folder, threading.Event()
+    versions = [bytes([65 + n]) * 1000 * (n + 1) for n in range(20)]
+
+    def replace() -> None:
+        while not over.is_set():
+            for version in versions:
+                (folder / "next").write_bytes(version)
+                (folder / "next").replace(folder / PREVIEW)
+
+    (folder / PREVIEW).write_bytes(versions[0])
+    with ThreadPoolExecutor(1) as pool:
+        replacing = pool.submit(replace)
+        try:
+            answers = [client.get(f"/api/jobs/{state['id']}/preview") for _ in range(100)]
+        finally:
+            over.set()
+        replacing.result()
+    assert {int(a.headers["content-length"]) == len(a.content) for a in answers} == {True}
+    assert {a.content in versions for a in answers} == {True}
+    assert len({a.content for a in answers}) > 1  # it was replaced meanwhile
+
+
+def test_a_result_that_is_asked_for_twice_at_once_is_made_once(restorer: Restorer, tmp_path: Path) -> None:
+    studio = Studio(restorer, seconds=60, max_pixels=1_000_000)
+    (tmp_path / AFTER).write_bytes(photo(300, 400))
+    job = Job("me", {}, tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        paths = set(pool.map(lambda _: studio.download(job, "webp"), range(4)))
+    assert paths == {tmp_path / "result.webp"}
+    with Image.open(tmp_path / "result.webp") as image:
+        image.load()
+        assert image.size == (400, 300)

@@ -187,6 +187,9 @@ class _Shop:
         job, name = self._job(request), names.get(request.path_params["picture"])
         if name is None or not (job.folder / name).is_file():
             raise HTTPException(404, "there is no such picture, or not yet")
+        if name == PREVIEW:
+            # Read at once, as work replaces it: a FileResponse asks for the length first and opens the file later.
+            return Response(await run_in_threadpool((job.folder / name).read_bytes), media_type="image/jpeg")
         return FileResponse(job.folder / name)
 
     def _job(self, request: Request) -> Job:

@@ -1,5 +1,6 @@
 """What the desk's worker does with a job: an upload becomes a restored picture, previews, and facts about both."""
 
+import threading
 import time
 from io import BytesIO
 from pathlib import Path
@@ -27,6 +28,7 @@ class Studio:
 
     def __init__(self, restorer: Restorer, *, seconds: float, max_pixels: int) -> None:
         self.restorer, self.seconds, self.max_pixels = restorer, seconds, max_pixels
+        self._saving = threading.Lock()
 
     def work(self, job: Job) -> None:
         """Writes before.png, after.png, preview.jpg and deviation.png (of several samples) into the job's folder.
@@ -64,8 +66,9 @@ class Studio:
         path = job.folder / f"result.{kind}"
         if kind == "png":
             return job.folder / AFTER
-        if not path.exists():
-            save_picture(open_picture(job.folder / AFTER, max_pixels=self.max_pixels), path)
+        with self._saving:  # it may be asked for twice at the same time
+            if not path.exists():
+                save_picture(open_picture(job.folder / AFTER, max_pixels=self.max_pixels), path)
         return path
 
     def inspect(self, data: bytes) -> dict[str, Any]:
