@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 
 import driftrec
-from driftrec.evaluate.machine import processor
+from driftrec.evaluate.machine import processor, run_program
 from driftrec.workshop.data import Corpus, Crops, Entry
 from driftrec.workshop.degrade import jpeg, jpeg_mixture
 from driftrec.workshop.denoiser import Loss, Residual
@@ -227,14 +227,10 @@ print(best[0] / best[1])
 def run(path: Path, mode: str) -> float:
     """Restores a file with the program; returns its peak resident memory in GB."""
     target = path.with_name(f"{mode}.png")
-    process = subprocess.Popen(
-        [DRIFTREC, "restore", str(path), "-o", str(target), "--mode", mode, "--overwrite"], stdout=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"restoring {path} failed")
-    return usage.ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
+    done = run_program([DRIFTREC, "restore", str(path), "-o", str(target), "--mode", mode, "--overwrite"])
+    if done.status or done.megabytes is None:
+        raise SystemExit(f"restoring {path} failed, or its memory cannot be measured here")
+    return done.megabytes / 1e3
 
 
 def in_turns(work: dict[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:

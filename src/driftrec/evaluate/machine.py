@@ -2,6 +2,11 @@
 
 import os
 import platform
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -13,6 +18,43 @@ def processor() -> str:
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor() or platform.machine())
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A program that has ended: exit status, seconds, and peak resident memory in 10^6 bytes where it is known."""
+
+    status: int
+    seconds: float
+    megabytes: float | None
+
+
+def run_program(words: list[str], environment: dict[str, str] | None = None, errors: Path | None = None) -> Finished:
+    """Runs a program to its end, without its output; what it complains of goes to the file `errors`.
+
+    Linux counts as a process's peak also the memory of the one that started it, until the program itself is loaded, so
+    it is started from a small process and not from this one.  The least that can be measured is that process's, 10 MB.
+    """
+    with tempfile.TemporaryDirectory() as folder, (errors or Path(os.devnull)).open("wb") as log:
+        report = Path(folder) / "report"
+        starter = [sys.executable, "-I", "-S", "-c", _STARTER, str(report)] if hasattr(os, "wait4") else []
+        began = time.perf_counter()
+        status = subprocess.run(
+            [*starter, *words], env=environment, stdout=subprocess.DEVNULL, stderr=log, check=False
+        ).returncode
+        if not report.is_file():  # not measured, or the program could not be started
+            return Finished(status, time.perf_counter() - began, None)
+        code, seconds, size = report.read_text(encoding="ascii").split()
+    return Finished(int(code), float(seconds), int(size) * (1e-6 if sys.platform == "darwin" else 1.024e-3))
+
+
+_STARTER = """
+import os, sys, time
+began = time.perf_counter()
+_, status, usage = os.wait4(os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ), 0)
+with open(sys.argv[1], "w") as report:
+    print(os.waitstatus_to_exitcode(status), time.perf_counter() - began, usage.ru_maxrss, file=report)
+"""
 
 
 class PeakMemory:

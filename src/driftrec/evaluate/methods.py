@@ -17,7 +17,6 @@ import hashlib
 import os
 import shlex
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ import numpy as np
 
 from driftrec import __version__
 from driftrec.evaluate.corruptions import decode
+from driftrec.evaluate.machine import run_program
 from driftrec.evaluate.metrics.fidelity import Pixels
 from driftrec.restorer import Consistency, Mode, Restorer
 from driftrec.runtime import DEFAULT_MODEL, find_model
@@ -321,23 +321,11 @@ def _made(kind: Callable[..., Method], options: dict[str, Any], text: str) -> Me
 
 def _run(words: list[str], environment: dict[str, str], errors: Path) -> tuple[float, float | None]:
     """(seconds, peak megabytes) of a program.  Raises ValueError with its last words when it fails."""
-    with errors.open("wb") as log:
-        began = time.perf_counter()
-        process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=log)
-        if hasattr(os, "wait4"):
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            megabytes = usage.ru_maxrss * (1e-6 if os.uname().sysname == "Darwin" else 1.024e-3)
-        else:
-            process.wait()
-            megabytes = None
-        seconds = time.perf_counter() - began
-    if process.returncode:
+    done = run_program(words, environment, errors)
+    if done.status:
         said = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise ValueError(
-            f"{Path(words[0]).name} failed with {process.returncode}: {said[-1] if said else 'no message'}"
-        )
-    return seconds, megabytes
+        raise ValueError(f"{Path(words[0]).name} failed with {done.status}: {said[-1] if said else 'no message'}")
+    return done.seconds, done.megabytes
 
 
 def _hash_of(path: Path) -> str:
