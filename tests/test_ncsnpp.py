@@ -3,14 +3,19 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from driftrec.workshop.config import read_recipe
+from driftrec.runtime import Network
+from driftrec.workshop import checkpoint
+from driftrec.workshop.config import TrainConfig, read_recipe
 from driftrec.workshop.denoiser import Residual
+from driftrec.workshop.export import export
 from driftrec.workshop.nn.cost import cost
 from driftrec.workshop.nn.ncsnpp import Attention, NCSNpp, NCSNppConfig, enlarge, shrink
+from driftrec.workshop.runner import TorchRunner
 
 TINY = NCSNppConfig(features=8, multipliers=(1, 2, 2), blocks=1, attention=(1,))
 
@@ -117,6 +122,47 @@ def test_windows_that_cover_the_map_change_nothing_and_smaller_ones_stay_apart()
 
     torch.testing.assert_close(out(16, y), out(None, y))
     assert (out(4, y) - out(None, y)).abs().max() > 1e-5
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (20, 12), (5, 17)])
+def test_windows_are_pieces_of_the_map_each_by_itself(height: int, width: int) -> None:
+    torch.manual_seed(0)
+    windowed, whole = Attention(8, 8), Attention(8, None)
+    with torch.no_grad():
+        for parameter in windowed.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    whole.load_state_dict(windowed.state_dict())
+    windowed.norm, whole.norm = nn.Identity(), nn.Identity()  # it alone looks beyond the window
+    x = torch.randn(2, 8, height, width)
+    got = windowed(x)
+    for top in range(0, height, 8):
+        for left in range(0, width, 8):
+            part = slice(None), slice(None), slice(top, top + 8), slice(left, left + 8)
+            torch.testing.assert_close(got[part], whole(x[part]))
+
+
+@pytest.mark.parametrize("window", [None, 4])
+def test_one_exported_file_is_the_network_at_every_size(window: int | None, tmp_path: Path) -> None:
+    network_section = {"kind": "ncsnpp", "features": 8, "multipliers": [1, 2], "blocks": 1, "window": window}
+    config = TrainConfig.model_validate(
+        {
+            "network": {**network_section, "attention": [1]},
+            "objective": {"predicts": "score", "weight": "score"},
+            "noise": {"regression": 0, "law": "time"},
+        }
+    )
+    torch.manual_seed(0)
+    weights = {name: p + 0.03 * torch.randn_like(p) for name, p in config.denoiser().named_parameters()}
+    data = {"pictures": 0, "megapixels": 0, "licences": {}}
+    facts = {"config": config.model_dump(mode="json"), "data": data, "hardware": "none", "step": 0, "minutes": 0.0}
+    checkpoint.write(tmp_path / "n.safetensors", weights, facts)
+    export(tmp_path / "n.safetensors", tmp_path / "n.onnx", "n", "CC0-1.0")
+    exported, ours = Network(tmp_path / "n.onnx"), TorchRunner(tmp_path / "n.safetensors", device="cpu")
+    for shape in ((1, 3, 4, 6), (2, 3, 16, 22), (1, 3, 34, 8)):
+        y, residual = np.random.default_rng(1).random((2, *shape), dtype=np.float32)
+        expected = ours(residual / 5, 0.3, y)
+        assert np.abs(expected - y).max() > 0.05
+        np.testing.assert_allclose(exported(residual / 5, 0.3, y), expected, atol=2e-3)
 
 
 def test_resampling_keeps_constants_and_shrinks_what_it_enlarged() -> None:

@@ -171,18 +171,37 @@ class Attention(Recomputable):
     def compute(self, x: Tensor) -> Tensor:
         h = self.norm(x)
         h = torch.cat([self.query(h), self.key(h), self.value(h)], dim=1)
-        if self.window is None:
+        if self.window is None or (not torch.compiler.is_exporting() and max(h.shape[2:]) <= self.window):
             h = self._attend(h)
         else:
-            rows, columns = (-(-side // self.window) for side in h.shape[2:])
-            bands = (band.tensor_split(columns, dim=3) for band in h.tensor_split(rows, dim=2))
-            h = torch.cat([torch.cat([self._attend(part) for part in band], dim=3) for band in bands], dim=2)
+            h = self._attend_in_windows(h, self.window)
         return (x + self.out(h)) / math.sqrt(2)
 
     @staticmethod
     def _attend(h: Tensor) -> Tensor:
         query, key, value = (part.flatten(2).mT[:, None].contiguous() for part in h.chunk(3, dim=1))
         return F.scaled_dot_product_attention(query, key, value)[:, 0].mT.unflatten(2, h.shape[2:])
+
+    @staticmethod
+    def _attend_in_windows(h: Tensor, window: int) -> Tensor:
+        """As `_attend` in each window by itself; those at the right and bottom are filled up, and nobody looks there.
+
+        Written without branches on the size, so that one export is for all sizes.
+        """
+        batch, channels, height, width = h.shape
+        rows, columns = ((side + window - 1) // window for side in (height, width))
+        border = (0, columns * window - width, 0, rows * window - height)
+        parts, there = (
+            F.pad(image, border)
+            .reshape(image.shape[0], image.shape[1], rows, window, columns, window)
+            .permute(0, 2, 4, 3, 5, 1)
+            .reshape(image.shape[0], rows * columns, window**2, image.shape[1])
+            for image in (h, h.new_ones(1, 1, height, width))
+        )
+        query, key, value = (part.contiguous() for part in parts.chunk(3, dim=3))
+        out = F.scaled_dot_product_attention(query, key, value, there.mT > 0)
+        out = out.reshape(batch, rows, columns, window, window, channels // 3).permute(0, 5, 1, 3, 2, 4)
+        return out.reshape(batch, channels // 3, rows * window, columns * window)[..., :height, :width]
 
 
 class Down(nn.Module):
