@@ -85,7 +85,7 @@ def test_a_stopped_run_goes_on(photos: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_killed_run_leaves_whole_results_and_goes_on(photos: Path) -> None:
     (photos / "photos/sub/bad.jpg").unlink()
     for i in range(2, 14):
-        Image.fromarray(scene(200, 200, i)).save(photos / f"photos/{i:02}.jpg", quality=10)
+        Image.fromarray(scene(400, 400, i)).save(photos / f"photos/{i:02}.jpg", quality=10)
     call = [sys.executable, "-m", "driftrec", "restore", "photos", "-o", "out", "--mode", "faithful", "--skip-existing"]
     process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout is not None

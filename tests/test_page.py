@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium to drive: install it to run these tests")
 expect = playwright.expect
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +72,12 @@ def choose(page: "playwright.Page", *paths: Path) -> None:
 
 
 def done(page: "playwright.Page") -> None:
-    expect(page.locator("#downloads")).to_be_visible(timeout=60_000)
+    expect(page.locator("#downloads")).to_be_visible()
     expect(page.locator("#after")).to_have_attribute("src", lambda_suffix("/after"))
+    end = time.monotonic() + 60
+    while not page.evaluate("[...document.images].every(image => image.complete)"):
+        assert time.monotonic() < end
+        page.wait_for_timeout(50)
 
 
 def lambda_suffix(ending: str):
@@ -89,7 +95,7 @@ def test_a_picture_is_restored_step_by_step_and_can_be_downloaded(page, tmp_path
     photo = tmp_path / "photo.jpg"
     Image.fromarray(scene(800, 1000)).save(photo, quality=10)  # large enough to be seen at work
     choose(page, photo)
-    expect(page.locator("#status")).to_contain_text("Estimate", timeout=60_000)
+    expect(page.locator("#status")).to_contain_text("Estimate")
     expect(page.locator("#slider")).to_be_enabled()
     done(page)
     expect(page.locator("#status")).to_contain_text("natural, 6 evaluations")
@@ -135,7 +141,7 @@ def test_the_keyboard_is_enough(page, photo: Path) -> None:
     page.keyboard.press("Space")
     page.get_by_role("button", name="Restore again").focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#status")).to_contain_text("faithful, 1 evaluation", timeout=60_000)
+    expect(page.locator("#status")).to_contain_text("faithful, 1 evaluation")
 
 
 def test_samples_show_where_the_model_guesses(page, photo: Path) -> None:
@@ -174,7 +180,7 @@ def test_bad_files_end_in_one_sentence(
     else:
         (tmp_path / name).write_bytes(content)
     choose(page, tmp_path / name)
-    expect(page.get_by_role("alert")).to_contain_text(sentence, timeout=30_000)
+    expect(page.get_by_role("alert")).to_contain_text(sentence)
     keep(page, f"error-{name}")
     page.close()
 
@@ -200,8 +206,8 @@ def test_several_pictures_and_two_people(page, browser, address: str, photo: Pat
     choose(other_page, second)
     done(other_page)
     expect(other_page.locator("#list")).to_be_hidden()
-    expect(page.locator("#list")).to_contain_text("✓ second.jpg", timeout=60_000)
-    expect(page.locator("#list")).to_contain_text("✓ photo.jpg", timeout=60_000)
+    expect(page.locator("#list")).to_contain_text("✓ second.jpg")
+    expect(page.locator("#list")).to_contain_text("✓ photo.jpg")
     page.get_by_role("button", name="✓ second.jpg").click()
     expect(page.locator("h2")).to_have_text("second.jpg")
     other_page.context.close()

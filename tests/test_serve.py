@@ -185,7 +185,12 @@ def test_the_page_keeps_to_itself(client: TestClient) -> None:
 
 def test_no_more_wait_than_there_is_room_for(restorer: Restorer) -> None:
     with client_of(restorer, waiting=2) as client:
-        answers = [client.post("/api/jobs?steps=50", content=photo(400, 400)) for _ in range(4)]
+        answers = [client.post("/api/jobs?steps=50", content=photo(400, 400))]
+        end = time.monotonic() + 60
+        while client.get(f"/api/jobs/{answers[0].json()['id']}").json()["state"] == "waiting":  # until it is begun
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        answers += [client.post("/api/jobs?steps=50", content=photo(400, 400)) for _ in range(3)]
         assert [a.status_code for a in answers][:3] == [202, 202, 202]
         assert (answers[3].status_code, "too many pictures wait" in answers[3].json()["error"]) == (429, True)
         for answer in answers[:3]:

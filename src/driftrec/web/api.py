@@ -187,10 +187,13 @@ class _Shop:
         job, name = self._job(request), names.get(request.path_params["picture"])
         if name is None or not (job.folder / name).is_file():
             raise HTTPException(404, "there is no such picture, or not yet")
-        if name == PREVIEW:
-            # Read at once, as work replaces it: a FileResponse asks for the length first and opens the file later.
+        if name != PREVIEW:
+            return FileResponse(job.folder / name)
+        # Read at once, as work replaces it: a FileResponse asks for the length first and opens the file later.
+        try:
             return Response(await run_in_threadpool((job.folder / name).read_bytes), media_type="image/jpeg")
-        return FileResponse(job.folder / name)
+        except FileNotFoundError as error:
+            raise HTTPException(404, "this job has just been cancelled") from error
 
     def _job(self, request: Request) -> Job:
         job = self.desk.jobs.get(request.path_params["id"])
