@@ -62,10 +62,10 @@ def processes(lab: Lab) -> Iterator[Row]:
 def samplers(lab: Lab) -> Iterator[Row]:
     """Every sampler at every number of evaluations, for our network and for the paper's objective."""
     batch = lab.batch(HARD)
-    for name, start in (("driftrec", 0.7), ("score", 1.0)):
+    for name, start, counts in (("driftrec", 0.7, (4, 8, 16, 32)), ("score", 1.0, (4, 8, 16, 32, 100))):
         runner = lab.runner(name)
         for sampler in NAMES:
-            for count in (0,) if sampler == ADAPTIVE else (4, 8, 16, 32, 100):
+            for count in (0,) if sampler == ADAPTIVE else counts:
                 x0 = sampled(runner, batch.y, OUVE(), count, sampler=sampler, start=start)
                 yield from lab.rows({"network": name, "sampler": sampler, "N": count or "adaptive"}, x0, batch)
 
