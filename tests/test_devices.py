@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -127,13 +129,21 @@ for record in train.train(config, Path(sys.argv[2]), time_limit=60):
 """
 
 
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by signals")
-def test_two_devices_under_torchrun_are_killed_and_one_goes_on(folder: Path, reference: Path, tmp_path: Path) -> None:
+def test_two_devices_under_fabric_run_are_killed_and_one_goes_on(folder: Path, reference: Path, tmp_path: Path) -> None:
+    pytest.importorskip("click", reason="`fabric run` needs click: pip install click")
     (tmp_path / "killed.py").write_text(KILLED)
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(tmp_path / "killed.py"))
+    fabric = ("-m", "lightning_fabric.cli", "--accelerator", "cpu", "--devices", "2", "--main-port")
+    command = (*fabric, str(free_port()), str(tmp_path / "killed.py"))
     # Five crops a device in four parts: parts of unequal size.
     config = TrainConfig.model_validate(settings(folder, accumulate=4))
-    status, output = run(folder, *torchrun, config.model_dump_json(), str(tmp_path / "run"), "4")
+    status, output = run(folder, *command, config.model_dump_json(), str(tmp_path / "run"), "4")
     assert status != 0, output
     assert [line for line in output.splitlines() if line.startswith("step")] == [f"step {n}" for n in range(1, 5)]
     _, facts = checkpoint.read(tmp_path / "run" / LAST)
@@ -160,6 +170,20 @@ def test_one_device_is_stopped_and_two_go_on_by_the_command(folder: Path, refere
     with Image.open(out / SHEET) as sheet, Image.open(reference / SHEET) as expected:
         assert sheet.size == expected.size
     assert sorted(p.name for p in out.iterdir()) == sorted([BEST, LAST, LOG, SHEET])
+
+
+def test_two_machines_under_torchrun_train_as_one_device(folder: Path, reference: Path, tmp_path: Path) -> None:
+    recipe, out = tmp_path / "recipe.yaml", tmp_path / "run"
+    recipe.write_text(json.dumps(settings(folder)))
+    meeting = ("--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-endpoint")
+    torchrun = ("-m", "torch.distributed.run", *meeting, f"localhost:{free_port()}", "--rdzv-id", "run")
+    command = (*torchrun, "-m", "driftrec", "train", str(recipe), "--out", str(out))
+    with ThreadPoolExecutor(2) as machines:
+        outcomes = list(machines.map(lambda _: run(folder, *command), range(2)))
+    assert [status for status, _ in outcomes] == [0, 0], outcomes
+    said = [line.split()[1] for _, output in outcomes for line in output.splitlines() if line.startswith("step")]
+    assert said == [str(n) for n in range(1, STEPS + 1)]
+    assert_same_run(reference, out)
 
 
 def test_a_batch_that_cannot_be_shared_is_one_sentence(folder: Path) -> None:

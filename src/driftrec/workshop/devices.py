@@ -28,7 +28,8 @@ def launch(precision: str, devices: int | str, nodes: int) -> Fabric:
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = int(os.environ["WORLD_SIZE"]) // devices
     fabric = Fabric(precision=precision, devices=devices, num_nodes=nodes)  # pyright: ignore[reportArgumentType]
-    fabric.launch()
+    if os.environ.get("LT_CLI_USED") != "1":  # else `fabric run` has launched it
+        fabric.launch()
     return fabric
 
 
