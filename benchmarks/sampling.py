@@ -1,6 +1,6 @@
 """Which steps sample best: PSNR and LPIPS of natural restorations of held-out crops, over grids, η and starts.
 
-    python benchmarks/sampling.py runs/small/best.safetensors --data ../shared/data/train ../shared/data/train_more
+    python benchmarks/sampling.py small --data ../shared/data/train ../shared/data/train_more
 
 Held-out pictures of the training corpus decide, never the benchmarks' pictures.
 """
@@ -24,9 +24,9 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 def main() -> None:
     options = read_options()
-    model, config, _ = load(options.checkpoint)
-    model = model.to(memory_format=torch.channels_last)
-    _, held_out = open_corpus(options.data, options.cache).split(config.data.held_out)
+    model = load(options.model)
+    network, finisher = model.denoiser.network, model.finisher and model.finisher.network
+    _, held_out = open_corpus(options.data, options.cache).split(model.denoiser.config.data.held_out)
     crops = validation_set(held_out, options.crops)
     lpips = Lpips("alex", options.weights / "lpips_alex_v0.1.safetensors")
     print(
@@ -34,14 +34,14 @@ def main() -> None:
     )
     for quality in options.quality:
         y = crops.corrupted[f"jpeg_{quality}"].contiguous(memory_format=torch.channels_last)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            mean = faithful(model, y).float()
+        with torch.no_grad():
+            mean = faithful(network, y)
         show(quality, "JPEG", "", "", "", y, crops.clean, lpips)
         show(quality, 1, "", "", "", mean, crops.clean, lpips)
         for evaluations, start, end, eta in product(options.evaluations, options.start, options.end, options.eta):
             plan = Plan(evaluations=evaluations, start=start, end=end, eta=eta, level=options.level)
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-                sample = natural(model, y, mean, plan)
+            with torch.no_grad():
+                sample = natural(network, y, mean, plan, finisher=finisher)
             show(quality, evaluations, start, end, eta, sample, crops.clean, lpips)
 
 
@@ -68,7 +68,7 @@ def show(
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("checkpoint", type=Path)
+    add("model", help="a checkpoint, an exported file, or the name of a model that ships")
     add("--data", type=Path, nargs="+", required=True, help="the folders of the training")
     add("--cache", type=Path, help="where decoded pictures are kept")
     add("--weights", type=Path, default=SHARED / "weights")

@@ -51,7 +51,7 @@ def test_the_file_computes_what_pytorch_does(
     batch, height, width = shape
     y = rng.random((batch, 3, height, width), dtype=np.float32)
     residual = 0.1 * rng.standard_normal(y.shape, dtype=np.float32)
-    model, _, _ = load(trained)
+    model = load(trained).denoiser.network
     with torch.no_grad():
         expected = model(torch.from_numpy(residual), torch.full((batch,), ratio), torch.from_numpy(y)).numpy()
     np.testing.assert_allclose(Network(exported)(residual, ratio, y), expected, atol=2e-3)

@@ -21,7 +21,8 @@ from driftrec.workshop.config import NoiseSection, TrainConfig
 from driftrec.workshop.denoiser import Direct, Loss, Residual, Score
 from driftrec.workshop.export import export
 from driftrec.workshop.runner import TorchRunner
-from driftrec.workshop.train import draw_noise, train
+from driftrec.workshop.tasks import draw_noise
+from driftrec.workshop.train import train
 
 PROCESSES = [OUVE(), TSDVE(2), CosVE(), VP(std_max=0.4), Bridge(0.3)]
 NETWORK = {"patch": 2, "channels": [16, 24], "encoder": [1, 1], "decoder": [1]}

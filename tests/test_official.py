@@ -74,7 +74,8 @@ def test_names_and_shapes_of_the_papers_network(conditional: bool) -> None:
 def test_an_imported_score_is_the_official_one(tmp_path: Path) -> None:
     model = official()
     import_official(saved(model, tmp_path / "a.ckpt"), TrainConfig.model_validate(SCORE), tmp_path / "a.safetensors")
-    ours, _, facts = load(tmp_path / "a.safetensors")
+    part = load(tmp_path / "a.safetensors").denoiser
+    ours, facts = part.network, part.facts
     assert facts["step"] == 7
     process, t = OUVE(), 0.4
     y, residual = pictures(1, 2, 3, 16, 24), 0.1 * pictures(2, 2, 3, 16, 24)
@@ -92,7 +93,7 @@ def test_an_imported_regression_is_the_official_one(predicts: str, tmp_path: Pat
     model = official(conditional=False)
     config = TrainConfig.model_validate(REGRESSION | {"objective": {"predicts": predicts, "weight": "none"}})
     import_official(saved(model, tmp_path / "a.ckpt", "dnn."), config, tmp_path / "a.safetensors")
-    ours, *_ = load(tmp_path / "a.safetensors")
+    ours = load(tmp_path / "a.safetensors").denoiser.network
     y = pictures(1, 1, 3, 16, 16)
     with torch.no_grad():
         raw = model(y, torch.ones(1))

@@ -1,5 +1,7 @@
 """Plans: sampling starts where the file's loss says, and ends as every sampler does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,27 @@ def test_samples_begin_with_the_faithful_estimate_and_count_their_evaluations() 
     assert estimates[0] is faithful
     assert estimates[-1].std() == pytest.approx(0.03, rel=0.2)  # the spread of clean images, which the mean lacks
     assert [e is faithful for e in PLAN.sample(pairs.denoise, y, faithful, 0.0, noise=seeded_noise([0]))] == [True]
+
+
+def test_a_finisher_makes_the_last_evaluation_and_no_other() -> None:
+    pairs, y = GaussianPairs(PLAN.process, 0.02, 0.03**2), np.zeros((1, 1, 20, 20), np.float32)
+    calls: list[tuple[str, float]] = []
+
+    def denoise(xt: np.ndarray, y: np.ndarray, t: float) -> np.ndarray:
+        calls.append(("denoise", t))
+        return pairs.denoise(xt, y, t)
+
+    def finish(_: np.ndarray, y: np.ndarray, t: float) -> np.ndarray:
+        calls.append(("finish", t))
+        return np.full_like(y, 0.25)
+
+    plan = replace(PLAN, colour="none")
+    *_, last = plan.sample(denoise, y, y + np.float32(0.02), 0.05, noise=seeded_noise([0]), finish=finish)
+    assert [name for name, _ in calls] == ["denoise"] * 3 + ["finish"]
+    assert [t for _, t in calls] == list(plan.times(0.05))
+    assert (last == 0.25).all()
+    assert len(list(plan.sample(denoise, y, y, 0.0, noise=seeded_noise([0]), finish=finish))) == 1
+    assert len(calls) == 4
 
 
 def test_cards_round_trip() -> None:

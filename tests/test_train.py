@@ -16,7 +16,8 @@ from conftest import scene
 from driftrec.workshop import checkpoint
 from driftrec.workshop.config import NoiseSection, TrainConfig, parse_settings, read_recipe
 from driftrec.workshop.muon import Muon, orthogonalise
-from driftrec.workshop.train import BEST, LAST, LOG, SHEET, draw_noise, rate_factor, train
+from driftrec.workshop.tasks import draw_noise
+from driftrec.workshop.train import BEST, LAST, LOG, SHEET, rate_factor, train
 
 
 @pytest.fixture(scope="session")

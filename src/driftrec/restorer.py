@@ -255,7 +255,11 @@ class Restorer:
         """(natural restoration, evaluations it took beside the faithful one)."""
         plan = self.network.card.plan
         denoise = tiled(self.network.denoiser(plan.process), self.tiling, on_tile)
-        estimates = plan.sample(denoise, y, faithful, change, noise=seeded_noise([seed]), evaluations=most)
+        last = self.network.finisher(plan.process)
+        finish = None if last is None else tiled(last, self.tiling, on_tile)
+        estimates = plan.sample(
+            denoise, y, faithful, change, noise=seeded_noise([seed]), evaluations=most, finish=finish
+        )
         x0, evaluations = y, 0
         for evaluations, x0 in enumerate(estimates, start=1 if faithful is None else 0):
             if show and evaluations:

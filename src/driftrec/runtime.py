@@ -36,7 +36,8 @@ class Card:
 
     `multiple`: sides of its input must be multiples of this many pixels.  `ratio_min`, `ratio_max`: the finite
     ratios s it was trained for.  `plan`: how to sample with it.  `faithful`: it knows s = ∞; `natural`: it knows finite
-    ratios; `blind`: it does not look at y.  `facts`: everything else (training data, licences, cost, …), for people.
+    ratios; `blind`: it does not look at y; `finisher`: it has one for the last step of a plan.  `facts`: everything
+    else (training data, licences, cost, …), for people.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Card:
     faithful: bool
     natural: bool
     blind: bool
+    finisher: bool
     facts: dict[str, Any]
 
     @staticmethod
@@ -63,6 +65,7 @@ class Card:
                 faithful=values.pop("faithful", True),
                 natural=values.pop("natural", True),
                 blind=values.pop("blind", False),
+                finisher=values.pop("finisher", False),
                 facts=values,
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -103,8 +106,8 @@ class Runner(ABC):
     card: Card
 
     @abstractmethod
-    def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray) -> np.ndarray:
-        """The clean image's estimate from r/k at ratio s.
+    def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray, *, finish: bool = False) -> np.ndarray:
+        """The clean image's estimate from r/k at ratio s; with `finish`, the finisher's, where the card has one.
 
         Arguments: residual and y float32 (batch, 3, height, width), sides multiples of `card.multiple`; ratio
         in (0, ∞], at ∞ the residual is ignored.  Returns x0, same shape, not clipped.
@@ -120,12 +123,19 @@ class Runner(ABC):
 
     def denoiser(self, process: Process) -> Denoise:
         """E[x0 | xt, y] for a state of `process`, which drifts to the card's anchor."""
+        return self._of_states(process)
+
+    def finisher(self, process: Process) -> Denoise | None:
+        """What makes the last evaluation of a plan, if the model has a finisher."""
+        return self._of_states(process, finish=True) if self.card.finisher else None
+
+    def _of_states(self, process: Process, finish: bool = False) -> Denoise:
         anchored = self.card.plan.anchor == "corrupted"
 
         def denoise(xt: Array, y: Array, t: float) -> Array:
             residual = xt - (y if anchored else np.float32(GRAY))
             residual /= process.scale(t)
-            return self(residual, process.ratio(t), y)
+            return self(residual, process.ratio(t), y, finish=finish)
 
         return denoise
 
@@ -155,12 +165,14 @@ class Network(Runner):
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.card = Card.parse(_content(metadata.get("driftrec", "{}")), str(path))
 
-    def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray) -> np.ndarray:
+    def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray, *, finish: bool = False) -> np.ndarray:
         feed = {
             "residual": residual,
             "ratio": np.full(len(y), min(ratio, REGRESSION_RATIO), dtype=np.float32),
             "y": y,
         }
+        if self.card.finisher:
+            feed["finish"] = np.asarray(finish)
         (x0,) = self._session.run(["x0"], feed)
         return np.asarray(x0)
 

@@ -6,7 +6,8 @@ from the file, d = √E[(x̂0 − y)²], and the noise-to-scale ratio to start f
 
     s = min(d²/level, s(start)).                                                                   (E20)
 
-A file that lost next to nothing starts below the grid's end, and keeps its faithful estimate.  At the end the sample
+A file that lost next to nothing starts below the grid's end, and keeps its faithful estimate.  A model may have a
+finisher, which makes the last evaluation in the denoiser's place (`driftrec.workshop.finisher`).  At the end the sample
 gets the low band of the faithful estimate (`driftrec.colour`).
 
 Networks that were not trained at s = ∞, as the paper's, have no faithful estimate: they are sampled from y on, over the
@@ -92,11 +93,13 @@ class Plan:
         *,
         noise: Noise,
         evaluations: int | None = None,
+        finish: Denoise | None = None,
     ) -> Iterator[Array]:
         """Yields the faithful estimate and those of every step; the last one, after (E21), is the restoration.
 
         Arguments: `denoise`, `y`, `noise` as for `driftrec.samplers.multistep`; `faithful`, E[x0 | y] of y's shape, or
-        None for plans around the file; `change` and `evaluations` as for `times`.
+        None for plans around the file; `change` and `evaluations` as for `times`; `finish` makes the last evaluation
+        of the sampler, by default `denoise` does.
         """
         if faithful is not None:
             yield faithful
@@ -104,7 +107,7 @@ class Plan:
         if times := self.times(change, evaluations):
 
             def around(xt: Array, _: Array, t: float) -> Array:
-                return denoise(xt, y, t)
+                return (finish if finish and t == times[-1] else denoise)(xt, y, t)
 
             estimates = multistep(around, anchor, self.process, times, noise=noise, mean=faithful, eta=self.eta)
             for number, x0 in enumerate(estimates, start=1):

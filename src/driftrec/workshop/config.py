@@ -153,6 +153,15 @@ class ObjectiveSection(Section):
     std_exponent: float = 0.0
 
 
+class FinishSection(Section):
+    """Trains a finisher for a model; see `driftrec.workshop.finisher`."""
+
+    model: str  # a checkpoint, an exported file, or the name of a model that ships
+    networks: tuple[Literal["alex", "squeeze"], ...] = Field(default=("alex", "squeeze"), min_length=1)  # of LPIPS
+    weight: float = Field(default=3.0, ge=0)  # of each network's LPIPS beside the relative squared error
+    evaluations: tuple[Annotated[int, Field(ge=2)], ...] = Field(default=(2,), min_length=1)  # of the plans it ends
+
+
 class TrainConfig(Section):
     """A whole run."""
 
@@ -160,6 +169,8 @@ class TrainConfig(Section):
     network: NetworkSection = UNetSection()
     noise: NoiseSection = NoiseSection()
     objective: ObjectiveSection = ObjectiveSection()
+    start: str | None = None  # a model, as for finish.model, whose weights the network starts with
+    finish: FinishSection | None = None
     batch: int = Field(default=16, ge=1)  # crops in a step, over all devices
     optimizer: Literal["adamw", "muon"] = "muon"
     learning_rate: float = Field(default=2e-3, gt=0)
@@ -204,6 +215,8 @@ class TrainConfig(Section):
     def plan(self) -> Plan:
         """How to sample with the network."""
         plan = Plan(anchor=self.objective.anchor)
+        if self.finish:
+            return replace(plan, evaluations=self.finish.evaluations[0])
         if self.noise.regression:
             return plan
         process = self.noise.build_process() if self.noise.law == "time" else plan.process
@@ -267,5 +280,13 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _known() -> list[str]:
-    sections = (TrainConfig, DataSection, UNetSection, NCSNppSection, NoiseSection, ObjectiveSection)
+    sections = (
+        TrainConfig,
+        DataSection,
+        UNetSection,
+        NCSNppSection,
+        NoiseSection,
+        ObjectiveSection,
+        FinishSection,
+    )
     return [name for section in sections for name in section.model_fields]

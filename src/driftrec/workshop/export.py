@@ -2,13 +2,14 @@
 
 The file holds the whole preconditioned denoiser (residual, ratio, y) -> x0 with dynamic batch, height and width; its
 weights are stored in half precision and widened when a session is made; a JSON card in its metadata says how to use it
-and where it comes from.
+and where it comes from.  A model with a finisher holds both networks as the branches of an If, chosen by a fourth
+input, `finish`.
 """
 
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from driftrec.types import REGRESSION_RATIO
-from driftrec.workshop.trained import card, load
+from driftrec.workshop.trained import HALF, Model, card, load
 
 TOLERANCE = 2e-3
 """Largest difference to PyTorch, in image units, that storing weights in half precision may cause."""
@@ -33,8 +34,8 @@ def export(path: Path, target: Path, name: str, licence: str) -> float:
     `name` and `licence` (of the weights) go on the card; all else on it comes from the checkpoint.  Raises ValueError
     when the file computes something else than the checkpoint; then no file is left.
     """
-    model, config, facts = load(path)
-    content = card(config, facts, name, licence)
+    model = load(path)
+    content = card(model, name, licence)
     multiple = content["multiple"]
     partial = target.with_suffix(".part")
     try:
@@ -48,13 +49,22 @@ def export(path: Path, target: Path, name: str, licence: str) -> float:
     return difference
 
 
-def _write(model: nn.Module, multiple: int, target: Path, content: dict[str, Any]) -> None:
+def _write(model: Model, multiple: int, target: Path, content: dict[str, Any]) -> None:
+    proto = _exported(model.denoiser.network, multiple)
+    if model.finisher:
+        proto = _either(proto, _exported(model.finisher.network, multiple))
+    helper.set_model_props(proto, {"driftrec": json.dumps(content)})
+    onnx.checker.check_model(proto)
+    onnx.save(proto, target)
+
+
+def _exported(network: nn.Module, multiple: int) -> onnx.ModelProto:
     height, width = (multiple * torch.export.Dim(name, min=1, max=4096) for name in ("rows", "columns"))
     batch = torch.export.Dim("batch", min=1, max=256)
     image = {0: batch, 2: height, 3: width}
     with _quiet():
         program = torch.onnx.export(
-            model,
+            network,
             _example(2, 4 * multiple, 6 * multiple),
             dynamo=True,
             input_names=["residual", "ratio", "y"],
@@ -64,10 +74,41 @@ def _write(model: nn.Module, multiple: int, target: Path, content: dict[str, Any
         )
     if program is None:
         raise RuntimeError("PyTorch exported nothing")
-    proto = _halve(program.model_proto)
-    helper.set_model_props(proto, {"driftrec": json.dumps(content)})
-    onnx.checker.check_model(proto)
-    onnx.save(proto, target)
+    return _halve(program.model_proto)
+
+
+def _either(denoiser: onnx.ModelProto, finisher: onnx.ModelProto) -> onnx.ModelProto:
+    """One model of two with the same inputs and output, each a branch of an If on the input `finish`."""
+    whole = onnx.ModelProto()
+    whole.CopyFrom(denoiser)
+    branches = [_branch(proto.graph, name) for proto, name in ((finisher, "finisher"), (denoiser, "denoiser"))]
+    (output,) = denoiser.graph.output
+    choice = helper.make_node("If", ["finish"], [output.name], then_branch=branches[0], else_branch=branches[1])
+    inputs = [*denoiser.graph.input, helper.make_tensor_value_info("finish", TensorProto.BOOL, [])]
+    whole.graph.CopyFrom(helper.make_graph([choice], "driftrec", inputs, [output]))
+    return whole
+
+
+def _branch(graph: onnx.GraphProto, prefix: str) -> onnx.GraphProto:
+    """The graph with prefixed names; the inputs are those of the graph around it."""
+    around = {value.name for value in graph.input} | {""}
+
+    def renamed(names: Iterable[str]) -> list[str]:
+        return [name if name in around else f"{prefix}.{name}" for name in names]
+
+    nodes = []
+    for number, node in enumerate(graph.node):
+        copied = onnx.NodeProto()
+        copied.CopyFrom(node)
+        copied.name = f"{prefix}.{number}"
+        copied.input[:], copied.output[:] = renamed(node.input), renamed(node.output)
+        nodes.append(copied)
+    weights = [onnx.TensorProto.FromString(weight.SerializeToString()) for weight in graph.initializer]
+    for weight in weights:
+        (weight.name,) = renamed([weight.name])
+    (output,) = graph.output
+    value = helper.make_tensor_value_info(f"{prefix}.{output.name}", TensorProto.FLOAT, None)
+    return helper.make_graph(nodes, prefix, [], [value], weights)
 
 
 @contextmanager
@@ -91,7 +132,7 @@ def _halve(model: onnx.ModelProto) -> onnx.ModelProto:
         if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < 64:
             continue
         name = weight.name
-        half = numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), name + ".half")
+        half = numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), name + HALF)
         weight.CopyFrom(half)
         casts.append(helper.make_node("Cast", [half.name], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *graph.node]
@@ -100,17 +141,20 @@ def _halve(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _difference(model: nn.Module, path: Path, multiple: int) -> float:
+def _difference(model: Model, path: Path, multiple: int) -> float:
     """Largest difference of the file to PyTorch over other sizes than the export saw, and at s = ∞."""
     session = ort.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
     worst = 0.0
     for batch, rows, columns in ((1, 3, 5), (3, 2, 2)):
         example = _example(batch, rows * multiple, columns * multiple)
-        with torch.no_grad():
-            expected = model(*example).numpy()
         feed = dict(zip(("residual", "ratio", "y"), (t.numpy() for t in example), strict=True))
-        (got,) = session.run(["x0"], feed)
-        worst = max(worst, float(np.abs(np.asarray(got) - expected).max()))
+        for finish, part in ((False, model.denoiser), (True, model.finisher)):
+            if part is None:
+                continue
+            with torch.no_grad():
+                expected = part.network(*example).numpy()
+            (got,) = session.run(["x0"], feed | ({"finish": np.asarray(finish)} if model.finisher else {}))
+            worst = max(worst, float(np.abs(np.asarray(got) - expected).max()))
     return worst
 
 

@@ -28,17 +28,20 @@ class TorchRunner(Runner):
         if threads:
             torch.set_num_threads(threads)
         self._device = torch.device(there[0] if device == "auto" else device)
-        model, config, facts = load(path)
-        self._model = model.to(self._device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.card = Card.parse(card(config, facts, path.parent.name or path.stem, "not stated"), str(path))
+        model = load(path)
+        self._networks = [
+            part.network.to(self._device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+            for part in (model.denoiser, model.finisher or model.denoiser)
+        ]
+        self.card = Card.parse(card(model, path.parent.name or path.stem, "not stated"), str(path))
 
     @torch.inference_mode()
-    def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray) -> np.ndarray:
+    def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray, *, finish: bool = False) -> np.ndarray:
         state, condition = (
             torch.from_numpy(image).to(self._device).contiguous(memory_format=torch.channels_last)
             for image in (residual, y)
         )
-        x0 = self._model(state, torch.full((len(y),), ratio, device=self._device), condition)
+        x0 = self._networks[finish](state, torch.full((len(y),), ratio, device=self._device), condition)
         return x0.contiguous().float().cpu().numpy()
 
 

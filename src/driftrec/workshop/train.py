@@ -23,12 +23,15 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from driftrec.workshop import checkpoint
-from driftrec.workshop.config import NoiseSection, TrainConfig
+from driftrec.workshop.config import TrainConfig
 from driftrec.workshop.data import Corpus, Crops, open_corpus
-from driftrec.workshop.denoiser import anchor_of, process_end
+from driftrec.workshop.denoiser import Denoiser
 from driftrec.workshop.devices import Devices, launch
+from driftrec.workshop.finisher import Finishing
 from driftrec.workshop.muon import Muon
 from driftrec.workshop.nn.recompute import set_recompute
+from driftrec.workshop.tasks import Denoising, Share
+from driftrec.workshop.trained import FINISHED, load
 from driftrec.workshop.validate import SHEET_QUALITY, Validation
 
 LOG, LAST, BEST, SHEET = "log.jsonl", "last.safetensors", "best.safetensors", "sheet.png"
@@ -107,14 +110,18 @@ class Run:
         self.fabric = fabric = launch(config.precision, config.devices, config.nodes)
         self.devices = Devices(fabric)
         fabric.seed_everything(config.seed, verbose=False)
-        self.validation = Validation(config, held_out)
+        finishing = Finishing(config, fabric.device) if config.finish else None
+        self.task = finishing or Denoising(config)
+        self.validation = Validation(config, held_out, finishing)
         self.facts = {
             "config": config.model_dump(mode="json"),
             "data": corpus.summary(),
             "hardware": hardware(self.devices.count),
         }
-        self.loss = config.loss()
-        model = config.denoiser()
+        # A finisher is nothing without its denoiser, which goes where it goes.
+        self.beside = finishing.tensors(f"{FINISHED}.") if finishing else {}
+        self.facts |= finishing.facts(FINISHED) if finishing else {}
+        model = _started(config)
         set_recompute(model, config.recompute)
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.network, self.optimizer = fabric.setup(model, _optimizer(config, model))
@@ -157,19 +164,14 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = config.learning_rate * rate_factor(config, self.steps, self.progress)
         x0, y = (image.float().div_(255).contiguous(memory_format=torch.channels_last) for image in next(self.batches))
-        # Noise is drawn for the batches of all devices, so that none depends on how many there are.
-        shape, mine = (config.batch, *x0.shape[1:]), slice(self.devices.rank * len(x0), None)
-        drawn = draw_noise(shape, config.noise, config.seed * 1_000_003 + self.steps, x0.device)
-        ratio, std, z = (values[mine][: len(x0)] for values in drawn)
-        anchor = anchor_of(y, config.objective.anchor)
-        residual = x0 - anchor + z * torch.where(ratio.isinf(), 0.0, ratio)[:, None, None, None]
+        share = Share(self.steps, self.devices.rank * len(x0), config.batch)
+        residual, ratio, std = self.task.states(x0, y, share)
         value = x0.new_zeros(())
         parts = zip(*(v.tensor_split(config.accumulate) for v in (x0, y, residual, ratio, std)), strict=True)
         for n, (clean, corrupted, noisy, s, sigma) in enumerate(parts, start=1):
             with fabric.no_backward_sync(self.network, enabled=n < config.accumulate):
-                share = len(clean) / len(x0)
                 estimate = self.denoise(noisy, s, corrupted)
-                one = share * self.loss(clean, corrupted, estimate, s, sigma).mean()
+                one = len(clean) / len(x0) * self.task.loss(clean, corrupted, estimate, s, sigma).mean()
                 fabric.backward(one)
             value += one.detach()
         fabric.clip_gradients(self.network, self.optimizer, max_norm=config.clip, error_if_nonfinite=False)
@@ -235,7 +237,7 @@ class Run:
     def _write(self, name: str, tensors: dict[str, Tensor]) -> None:
         if self.devices.is_first:
             state = {"step": self.steps, "minutes": self.before + self.sitting, "best": self.best}
-            checkpoint.write(self.out / name, tensors, self.facts | state)
+            checkpoint.write(self.out / name, tensors | self.beside, self.facts | state)
 
     def _resume(self) -> None:
         """Takes up the run in the folder, if there is one."""
@@ -285,26 +287,24 @@ def rate_factor(config: TrainConfig, step: int, progress: float) -> float:
     return min(1.0, (step + 1) / max(config.warm_up, 1), max(1 - progress, 0.0) / config.anneal)
 
 
-def draw_noise(
-    shape: tuple[int, ...], config: NoiseSection, seed: int, device: torch.device | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """(ratio s, std σ, both (batch,); z of `shape`): the first share of the batch at s = ∞, the rest by the law.
+def _started(config: TrainConfig) -> Denoiser:
+    """A new denoiser, or one with the weights of the model that the run starts from; a finisher starts as what it
+    replaces.  Blocks that the model lacks change nothing at first.
 
-    The log-normal law knows no process; there σ stands for s.
+    Raises ValueError where the model does not fit.
     """
-    device = device or torch.device("cpu")
-    generator = torch.Generator(device).manual_seed(seed)
-    if config.law == "time":
-        process = config.build_process()
-        draws = torch.rand(shape[0], generator=generator, device=device).double().cpu().numpy()
-        times = config.earliest + (process_end(process) - config.earliest) * draws
-        values = process.ratio(times), process.std(times)
-        ratio, std = (torch.tensor(v, dtype=torch.float32, device=device) for v in values)
-    else:
-        ratio = (config.log_mean + config.log_std * torch.randn(shape[0], generator=generator, device=device)).exp()
-        std = ratio.clone()
-    ratio[: round(config.regression * shape[0])] = torch.inf
-    return ratio, std, torch.randn(shape, generator=generator, device=device)
+    denoiser = config.denoiser()
+    source = config.start or (config.finish.model if config.finish else None)
+    if source is None:
+        return denoiser
+    model = load(source)
+    theirs = (config.finish and model.finisher) or model.denoiser
+    weights = theirs.network.state_dict()
+    own = denoiser.state_dict()
+    if odd := [name for name, value in weights.items() if name not in own or own[name].shape != value.shape]:
+        raise ValueError(f"the network of {source} does not fit that of the recipe, which differs in {odd[0]}")
+    denoiser.load_state_dict(weights, strict=False)
+    return denoiser
 
 
 def _optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:

@@ -1,36 +1,90 @@
-"""A checkpoint as what it is for: a denoiser with averaged weights, and the card that tells the tool how to use it."""
+"""Models as what they are for: denoiser, finisher, and the card that tells the tool how to use them.
 
+They come out of a run's checkpoint or of the ONNX file that was made of it, so that what ships can be trained further.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from driftrec.runtime import find_model
+from driftrec.sampling import Plan
 from driftrec.workshop import checkpoint
 from driftrec.workshop.config import TrainConfig
 from driftrec.workshop.denoiser import Denoiser
 from driftrec.workshop.nn.cost import cost
 
+FINISHED = "finished"
+"""Where a finisher's checkpoint keeps its denoiser: the name among the facts, and, with a dot, before the tensors'."""
 
-def load(path: Path) -> tuple[Denoiser, TrainConfig, dict[str, Any]]:
-    """(denoiser with averaged weights, its run's configuration, facts) from best.safetensors or last.safetensors."""
+HALF = ".half"
+"""After the names of tensors that an ONNX file stores in half precision."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A network in evaluation mode with the averaged weights of a run, the run's configuration, and facts about it."""
+
+    network: Denoiser
+    config: TrainConfig
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A denoiser and, where there is one, the finisher of its plans (`driftrec.workshop.finisher`)."""
+
+    denoiser: Part
+    finisher: Part | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """How to sample with it, in as many evaluations as the last part was trained for."""
+        return (self.finisher or self.denoiser).config.plan()
+
+
+def load(source: str | Path) -> Model:
+    """The model of a checkpoint (.safetensors), of an exported file (.onnx), or of a name that ships with driftrec.
+
+    Raises ValueError for files that hold no model.
+    """
+    path = find_model(source)
+    if path.suffix == ".onnx":
+        return _of_export(path)
     tensors, facts = checkpoint.read(path)
-    config = TrainConfig.model_validate(facts["config"])
-    model = config.denoiser()
     averaged = checkpoint.select(tensors, "ema.") or tensors
-    model.load_state_dict(averaged, strict=False)
-    return model.eval(), config, facts
+    own = _part(facts["config"], averaged, facts)
+    if FINISHED not in facts:
+        return Model(own)
+    theirs = facts[FINISHED]
+    return Model(_part(theirs["config"], checkpoint.select(tensors, f"{FINISHED}."), theirs), own)
 
 
-def card(config: TrainConfig, facts: dict[str, Any], name: str, licence: str) -> dict[str, Any]:
-    """The card of a trained network, ready for JSON; see `driftrec.runtime.Card`."""
-    network = config.network.build()
+def _part(config: Mapping[str, Any], tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Part:
+    settings = TrainConfig.model_validate(config)
+    network = settings.denoiser()
+    network.load_state_dict(tensors, strict=False)
+    return Part(network.eval(), settings, facts)
+
+
+def card(model: Model, name: str, licence: str) -> dict[str, Any]:
+    """The card of a model, ready for JSON; see `driftrec.runtime.Card`."""
+    config: TrainConfig = model.denoiser.config
+    network: Any = model.denoiser.network.network
     size = cost(network)
     lowest, highest = config.noise.range
-    return {
+    content = {
         "name": name,
         "licence": licence,
         "multiple": network.config.multiple,
         "ratio_min": lowest,
         "ratio_max": highest,
-        "sampling": config.plan().card(),
+        "sampling": model.plan.card(),
         "faithful": config.noise.regression > 0,
         "natural": config.noise.regression < 1,
         "blind": config.objective.blind,
@@ -38,10 +92,55 @@ def card(config: TrainConfig, facts: dict[str, Any], name: str, licence: str) ->
         "multiply_adds_per_pixel": round(size.multiply_adds),
         "network": network.config.card(),
         "objective": config.objective.model_dump(),
-        "training": {
-            "steps": facts["step"],
-            "minutes": round(facts["minutes"]),
-            "hardware": facts["hardware"],
-            **facts["data"],
-        },
+        "training": _training(model.denoiser),
     }
+    if model.finisher is None:
+        return content
+    content["parameters"] += sum(p.numel() for p in model.finisher.network.parameters())
+    return content | {"finisher": True, "finishing": _training(model.finisher)}
+
+
+def _training(part: Part) -> dict[str, Any]:
+    """What a card says of a run: enough to go on with it elsewhere, but not where its pictures were."""
+    facts = part.facts
+    return {
+        "steps": facts["step"],
+        "minutes": round(facts["minutes"]),
+        "hardware": facts["hardware"],
+        **facts["data"],
+        "config": part.config.model_dump(mode="json", exclude={"data": {"folders", "corrupted"}}),
+    }
+
+
+def _of_export(path: Path) -> Model:
+    import onnx
+
+    proto = onnx.load(path)
+    content = json.loads({p.key: p.value for p in proto.metadata_props}.get("driftrec", "{}"))
+    stored = dict(_initializers(proto.graph))
+    parts = {}
+    for name, run in (("denoiser", "training"), ("finisher", "finishing")):
+        if run not in content:
+            continue
+        facts = content[run]
+        if "config" not in facts:
+            raise ValueError(f"{path} does not say how it was trained: start from its checkpoint")
+        tensors = checkpoint.select(stored, f"{name}.") or stored
+        data = {key: facts[key] for key in ("pictures", "megapixels", "licences")}
+        parts[name] = part = _part(facts["config"], tensors, {**facts, "step": facts["steps"], "data": data})
+        if missing := [n for n, _ in part.network.named_parameters() if n not in tensors]:
+            raise ValueError(f"{path} does not hold {missing[0]} by its name: start from its checkpoint")
+    return Model(**parts)
+
+
+def _initializers(graph: Any) -> Iterator[tuple[str, Tensor]]:  # noqa: ANN401 (onnx.GraphProto, whose package is not at hand yet)
+    """(name, value in single precision) of the floating-point initialisers of a graph and of its branches."""
+    from onnx import TensorProto, numpy_helper
+
+    for weight in graph.initializer:
+        if weight.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16):
+            yield weight.name.removesuffix(HALF), torch.tensor(numpy_helper.to_array(weight)).float()
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _initializers(attribute.g)

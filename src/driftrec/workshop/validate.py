@@ -10,11 +10,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from driftrec.colour import with_low_band
 from driftrec.sampling import Plan
-from driftrec.types import GRAY
+from driftrec.types import GRAY, Denoise
 from driftrec.workshop.config import TrainConfig
 from driftrec.workshop.data import Corpus
 from driftrec.workshop.degrade import Degradation, Pixels, jpeg
+from driftrec.workshop.finisher import Finishing
 
 QUALITIES = (5, 10, 20, 40, 80, 95)
 DECISIVE = (5, 10, 20, 40, 80)
@@ -68,20 +70,31 @@ def faithful(network: Network, y: Tensor) -> Tensor:
     return network(torch.zeros_like(y), torch.full((len(y),), torch.inf, device=y.device), y)
 
 
-def natural(network: Network, y: Tensor, faithful: Tensor | None, plan: Plan, seed: int = 0) -> Tensor:
+def natural(
+    network: Network,
+    y: Tensor,
+    faithful: Tensor | None,
+    plan: Plan,
+    seed: int = 0,
+    finisher: Network | None = None,
+) -> Tensor:
     """A sample around the faithful estimates; the images of the batch share one starting time."""
     generator = torch.Generator(y.device).manual_seed(seed)
 
-    def denoise(xt: Tensor, y: Tensor, t: float) -> Tensor:
-        ratio = torch.full((len(y),), plan.process.ratio(t), device=y.device)
-        anchor = y if plan.anchor == "corrupted" else GRAY
-        return network((xt - anchor) / plan.process.scale(t), ratio, y)
+    def denoiser(network: Network) -> Denoise:
+        def denoise(xt: Tensor, y: Tensor, t: float) -> Tensor:
+            ratio = torch.full((len(y),), plan.process.ratio(t), device=y.device)
+            anchor = y if plan.anchor == "corrupted" else GRAY
+            return network((xt - anchor) / plan.process.scale(t), ratio, y)
+
+        return denoise
 
     def noise(shape: tuple[int, ...]) -> Tensor:
         return torch.randn(shape, generator=generator, device=y.device)
 
     change = math.inf if faithful is None else (faithful - y).square().mean().sqrt().item()
-    *_, last = plan.sample(denoise, y, faithful, change, noise=noise)
+    finish = denoiser(finisher) if finisher else None
+    *_, last = plan.sample(denoiser(network), y, faithful, change, noise=noise, finish=finish)
     return last
 
 
@@ -91,9 +104,11 @@ class Validation:
     For every corruption, PSNR in dB (mean over images, RGB) of the input and of the restorations that the network is
     trained for: `faithful`, and at JPEG's `SHEET_QUALITY` or the only corruption `natural`.  Networks without a
     faithful estimate are scored, as `denoised`, by their estimate from the clean image with noise of ratio `PROBE`.
+    A finisher is scored by what it makes of the plans: PSNR, `natural`, each LPIPS, and the mean of (E26), `finish`.
     """
 
-    def __init__(self, config: TrainConfig, corpus: Corpus) -> None:
+    def __init__(self, config: TrainConfig, corpus: Corpus, finishing: Finishing | None = None) -> None:
+        self.finishing = finishing
         self.jpeg = config.data.is_jpeg
         self.data = validation_set(corpus, degradation=None if self.jpeg else config.data.degradation())
         self.faithful, self.natural = config.noise.regression > 0, config.noise.regression < 1
@@ -111,27 +126,38 @@ class Validation:
             quality = name.removeprefix("jpeg_") if self.jpeg else ""
             shown = not self.jpeg or quality == str(SHEET_QUALITY)
             restored: dict[str, list[Tensor]] = {}
+            distances: dict[str, list[Tensor]] = {}
             for number, (clean, y) in enumerate(zip(self.data.clean.split(16), corrupted.split(16), strict=True)):
                 y = y.to(device)
                 outputs = self._restored(network, clean.to(device), y, shown)
                 for kind, output in outputs.items():
                     restored.setdefault(kind, []).append(output.cpu())
+                if self.finishing:
+                    for kind, values in self._distances(clean.to(device), y, outputs["natural"]).items():
+                        distances.setdefault(kind, []).append(values.cpu())
                 if shown and sheet and number == 0:
                     _write_sheet(sheet, [clean, y.cpu(), *(output.cpu() for output in outputs.values())])
             result[name] = psnr(corrupted, self.data.clean).mean().item()
             for kind, outputs in restored.items():
                 key = f"{kind}_{quality}" if quality else kind
                 result[key] = psnr(torch.cat(outputs), self.data.clean).mean().item()
+            for kind, values in distances.items():
+                result[f"{kind}_{quality}" if quality else kind] = torch.cat(values).mean().item()
         return result
 
     def decision(self, scores: dict[str, float]) -> float:
-        """What chooses the best weights: the faithful estimates, or where there are none the denoised ones."""
-        kind = "faithful" if self.faithful else "denoised"
+        """What chooses the best weights, the larger the better: the PSNR of the faithful estimates, or where there are
+        none of the denoised ones; of finishers the negative (E26)."""
+        kind = "finish" if self.finishing else "faithful" if self.faithful else "denoised"
         names = [f"{kind}_{quality}" for quality in DECISIVE] if self.jpeg else [kind]
-        return sum(scores[name] for name in names) / len(names)
+        mean = sum(scores[name] for name in names) / len(names)
+        return -mean if self.finishing else mean
 
     def _restored(self, network: Network, clean: Tensor, y: Tensor, shown: bool) -> dict[str, Tensor]:
         outputs = {}
+        if self.finishing:
+            residual, ratio, guess = self.finishing.ends(y, 0)
+            return {"natural": with_low_band(network(residual, ratio, y), guess).clamp(0, 1)}
         if self.faithful:
             outputs["faithful"] = faithful(network, y)
         else:
@@ -142,6 +168,15 @@ class Validation:
         if shown and self.natural:
             outputs["natural"] = natural(network, y, outputs.get("faithful"), self.plan)
         return outputs
+
+    def _distances(self, clean: Tensor, y: Tensor, natural: Tensor) -> dict[str, Tensor]:
+        if self.finishing is None:
+            return {}
+        nothing = torch.zeros(len(y), device=y.device)
+        found = {"finish": self.finishing.loss(clean, y, natural, nothing, nothing)}
+        for name, network in zip(self.finishing.settings.networks, self.finishing.lpips, strict=True):
+            found[f"lpips_{name}"] = network(natural, clean)
+        return found
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:

@@ -59,9 +59,9 @@ class Lpips(nn.Module):
             raise ValueError(f"{weights} does not hold LPIPS weights of the network '{trunk}'") from error
         self.requires_grad_(False)
 
-    @torch.no_grad()
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """The distance of each pair, (batch,): 0 for equal pictures, symmetric, independent of batch mates.
+        """The distance of each pair, (batch,): 0 for equal pictures, symmetric, independent of batch mates; it can be
+        differentiated by the pictures.
 
         Arguments: a and b, float32 RGB of shape (batch, 3, height, width) in [0, 1] (the original code takes
         [−1, 1]).  Raises ValueError for other shapes or values, and for sides of fewer than 32 pixels.
@@ -146,6 +146,6 @@ def _check(image: Tensor) -> None:
         raise ValueError(
             f"pictures are (batch, 3, height, width) with sides of {SMALLEST} pixels or more, not {list(image.shape)}"
         )
-    low, high = (float(v) for v in image.aminmax())
+    low, high = (float(v) for v in image.detach().aminmax())
     if not (low >= 0 and high <= 1):  # so that NaN is refused too
         raise ValueError(f"values of pictures are in [0, 1], not in [{low:.3g}, {high:.3g}]")

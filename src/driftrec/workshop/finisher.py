@@ -1,0 +1,113 @@
+"""The last step of a plan, made for the eye.
+
+A plan of few evaluations ends in E[x0 | x_t, y] at a noise level that is not small, an average that is softer than any
+clean picture.  A finisher G makes the last evaluation in the denoiser's place.  It is a network of the same kind in the
+same coordinates, starts with the denoiser's weights, and learns from the very states that the plan's sampler reaches
+with the denoiser, which stays as it is:
+
+    loss_i = E‖G(r/k, s, y) − x0‖²/S_i² + w Σ_n LPIPS_n(G(r/k, s, y), x0)                          (E26)
+
+with S_i² as in (E24), and LPIPS by one or two networks n.  To train the last step alone, on the sampler's own states,
+is the corrective step of CRP (Lay et al. 2023, arXiv 2309.09677), there with the mean squared error.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from driftrec.evaluate.metrics.lpips import Lpips
+from driftrec.evaluate.weights import LPIPS_ALEX, LPIPS_SQUEEZE, find
+from driftrec.types import Array
+from driftrec.workshop.config import FinishSection, TrainConfig
+from driftrec.workshop.tasks import Share
+from driftrec.workshop.trained import Model, Part, load
+
+LPIPS_WEIGHTS = {"alex": LPIPS_ALEX, "squeeze": LPIPS_SQUEEZE}
+
+
+class Ends(NamedTuple):
+    """What a finisher finishes: residuals r/k and ratios s before the last evaluation, and the faithful estimates."""
+
+    residual: Tensor
+    ratio: Tensor
+    faithful: Tensor
+
+
+class Finishing:
+    """The task of a finisher: states that the plans of a model end in, and (E26).
+
+    Arguments: `config` with a `finish` section; `device`, where the model and LPIPS run.  Raises ValueError for a model
+    that cannot be found, has no faithful estimate or was trained otherwise than the recipe says, and where the weights
+    of LPIPS cannot be had.
+    """
+
+    def __init__(self, config: TrainConfig, device: torch.device) -> None:
+        if config.finish is None:
+            raise ValueError("the recipe has no 'finish' section")
+        self.seed, self.floor, self.settings = config.seed, config.noise.floor, config.finish
+        self.of = _finishable(load(self.settings.model), config, self.settings)
+        self.plan = config.plan()
+        self.denoiser = self.of.network.requires_grad_(False).to(device)
+        self.lpips = nn.ModuleList(Lpips(n, find(LPIPS_WEIGHTS[n])) for n in self.settings.networks).to(device)
+
+    def states(self, x0: Tensor, y: Tensor, share: Share) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG002
+        ends = self.ends(y, self.seed * 1_000_003 + share.number * share.batch + share.first)
+        return ends.residual, ends.ratio, ends.ratio
+
+    def loss(self, x0: Tensor, y: Tensor, estimate: Tensor, ratio: Tensor, std: Tensor) -> Tensor:  # noqa: ARG002
+        own = (x0 - y).square().mean(dim=(1, 2, 3)) + self.floor**2
+        error = (estimate - x0).square().mean(dim=(1, 2, 3)) / own
+        shown = estimate.clamp(0, 1)
+        return error + self.settings.weight * torch.stack([network(shown, x0) for network in self.lpips]).sum(dim=0)
+
+    @torch.no_grad()
+    def ends(self, y: Tensor, first: int) -> Ends:
+        """The ends of the plans for corrupted images y (batch, 3, height, width).
+
+        Image i of the batch draws its noise, and the length of its plan, from `first` + i alone.
+        """
+        faithful = self.denoiser(torch.zeros_like(y), y.new_full((len(y),), torch.inf), y)
+        pairs = zip(y.split(1), faithful.split(1), strict=True)
+        residuals, ratios = zip(*(self._end(*pair, first + i) for i, pair in enumerate(pairs)), strict=True)
+        return Ends(torch.cat(residuals), y.new_tensor(ratios), faithful)
+
+    def tensors(self, prefix: str) -> dict[str, Tensor]:
+        """The weights of the denoiser, by prefixed names."""
+        return {prefix + name: value for name, value in self.denoiser.named_parameters()}
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """What is known of the denoiser's run, under that name."""
+        return {name: {**self.of.facts, "config": self.of.config.model_dump(mode="json")}}
+
+    def _end(self, y: Tensor, faithful: Tensor, seed: int) -> tuple[Tensor, float]:
+        """The state of one image before its last evaluation; where nothing is sampled, the faithful estimate."""
+        process, generator = self.plan.process, torch.Generator(y.device).manual_seed(seed)
+        end = faithful - y, process.ratio(self.plan.end)
+
+        def noise(shape: tuple[int, ...]) -> Tensor:
+            return torch.randn(shape, generator=generator, device=y.device)
+
+        def denoise(xt: Array, _: Array, t: float) -> Array:
+            return self.denoiser((xt - y) / process.scale(t), y.new_full((1,), process.ratio(t)), y)
+
+        def finish(xt: Array, _: Array, t: float) -> Array:
+            nonlocal end
+            end = (xt - y) / process.scale(t), process.ratio(t)
+            return xt
+
+        change = (faithful - y).square().mean().sqrt().item()
+        evaluations = self.settings.evaluations[seed % len(self.settings.evaluations)]
+        for _ in self.plan.sample(denoise, y, faithful, change, noise=noise, evaluations=evaluations, finish=finish):
+            pass
+        return end
+
+
+def _finishable(model: Model, config: TrainConfig, settings: FinishSection) -> Part:
+    """The model's denoiser, if a run of that configuration can finish its plans."""
+    theirs = model.denoiser.config
+    if theirs.noise.regression == 0 or theirs.objective.blind:
+        raise ValueError(f"{settings.model} has no faithful estimate to start from: it cannot be finished")
+    if (theirs.objective, theirs.noise.residual_std) != (config.objective, config.noise.residual_std):
+        raise ValueError(f"{settings.model} was trained with another objective or residual_std than the recipe states")
+    return model.denoiser
