@@ -1,6 +1,5 @@
 """Experiments on networks that have learnt nothing: every one runs, is recorded, and gets its page."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from driftrec.cli import app
 from driftrec.experiments.catalogue import EXPERIMENTS, Experiment, Plot
 from driftrec.experiments.exact import exact
 from driftrec.experiments.lab import Lab, Row, open_lab, sampled
-from driftrec.experiments.report import page, table, write_records
+from driftrec.experiments.report import page, read_records, table, write_records
 from driftrec.process import OUVE
 from driftrec.workshop import checkpoint
 from driftrec.workshop.config import read_recipe
@@ -59,13 +58,14 @@ def lab(folder: Path) -> Lab:
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name != "exact"])
 def test_every_experiment_runs_and_gets_its_page(name: str, lab: Lab, tmp_path: Path) -> None:
     lab.used.clear()
-    rows = write_records(EXPERIMENTS[name].run(lab), tmp_path / f"{name}.jsonl")
-    lines = [json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [line["metrics"] for line in lines] == [row.metrics for row in rows]
+    measured = list(EXPERIMENTS[name].run(lab))
+    write_records(measured, ["a condition"], tmp_path / f"{name}.jsonl")
+    rows, conditions = read_records(tmp_path / f"{name}.jsonl")
+    assert rows == measured
     assert {row.picture for row in rows} == {0, 1}
     assert all(np.isfinite(list(row.metrics.values())).all() for row in rows)
     assert lab.used
-    text = page(name, EXPERIMENTS[name], rows, tmp_path, ["a condition"]).read_text(encoding="utf-8")
+    text = page(name, EXPERIMENTS[name], rows, tmp_path, conditions).read_text(encoding="utf-8")
     assert "Means over 2 pictures." in text
     assert "* a condition" in text
     for plot in EXPERIMENTS[name].plots:
@@ -84,14 +84,14 @@ def test_exact_samplers_lose_their_error_with_steps() -> None:
 def test_settings_go_down_or_across_a_table() -> None:
     rows = [
         Row({"sampler": sampler, "N": count}, picture, {"psnr": 20.0 + count + picture})
-        for sampler, count in (("a", 5), ("a", 10), ("b", 10))
+        for sampler, count in (("a", 10), ("a", 5), ("b", 10))
         for picture in (0, 1)
     ]
     assert table(rows, ["psnr"]).splitlines() == [
         "| sampler | N | PSNR ↑ |",
         "| --- | --- | --: |",
-        "| a | 5 | 25.50 |",
         "| a | 10 | 30.50 |",
+        "| a | 5 | 25.50 |",
         "| b | 10 | 30.50 |",
     ]
     assert table(rows, ["psnr"], "N").splitlines() == [
@@ -152,6 +152,10 @@ def test_the_command_writes_records_pages_and_conditions(folder: Path, tmp_path:
         assert line in text
     assert "`denoise`" not in text
     assert "`denoise`: " in (tmp_path / "deep/out/denoising.md").read_text(encoding="utf-8")
+    (tmp_path / "deep/out/colour.md").write_text("spoilt", encoding="utf-8")
+    code, output = run("colour", "--redraw", "--out", str(tmp_path / "deep/out"))
+    assert code == 0, output
+    assert (tmp_path / "deep/out/colour.md").read_text(encoding="utf-8") == text
 
 
 def test_the_command_lists_experiments_and_refuses_others() -> None:
@@ -178,6 +182,9 @@ def test_what_is_missing_is_named_in_a_sentence(folder: Path, tmp_path: Path) ->
             "  ", " "
         )
     assert not list((tmp_path / "out").glob("*.jsonl"))
+    code, output = run("noise", *out, "--redraw")
+    assert code == 1
+    assert "noise.jsonl holds no records of an experiment: run it first" in output
 
 
 def test_a_lab_looks_for_weights_when_it_measures(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ def experiment(
     weights: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Weights of LPIPS.")] = None,
     held_out: Annotated[float, typer.Option(min=0.01, max=0.99, help="Share held out of the training.")] = 0.06,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.  Default: PyTorch's.")] = None,
+    redraw: Annotated[bool, typer.Option("--redraw", help="Make the pages of the records that are there.")] = False,
 ) -> None:
     """Repeat the experiments of the documentation: processes, samplers, rivals, and so on."""
     with sentences("train,evaluate"):
@@ -36,17 +37,19 @@ def experiment(
             raise ValueError(f"there is no experiment '{unknown[0]}': choose from {', '.join(EXPERIMENTS)}, or all")
         from driftrec.evaluate.machine import processor
         from driftrec.experiments.lab import open_lab
-        from driftrec.experiments.report import page, run_condition, write_records
+        from driftrec.experiments.report import page, read_records, run_condition, write_records
 
-        lab = open_lab(data or [], held_out, runs, weights, pictures, threads)
+        lab = None if redraw else open_lab(data or [], held_out, runs, weights, pictures, threads)
         out.mkdir(parents=True, exist_ok=True)
         for name in chosen:
-            lab.used.clear()
-            rows = write_records(EXPERIMENTS[name].run(lab), out / f"{name}.jsonl")
-            conditions = [run_condition(run, lab.runner(run)) for run in sorted(lab.used)]
-            if lab.used:
-                conditions.append(
-                    f"held-out pictures of {', '.join(str(folder.name) for folder in data or [])}, 160 × 160"
-                )
-            conditions += [processor(), f"made by `driftrec experiment {name}`"]
+            records = out / f"{name}.jsonl"
+            if lab:
+                lab.used.clear()
+                measured = list(EXPERIMENTS[name].run(lab))
+                made = [run_condition(run, lab.runner(run)) for run in sorted(lab.used)]
+                if lab.used:
+                    sources = ", ".join(folder.name for folder in data or [])
+                    made.append(f"held-out pictures of {sources}, {lab.size} × {lab.size}")
+                write_records(measured, [*made, processor(), f"made by `driftrec experiment {name}`"], records)
+            rows, conditions = read_records(records)
             say(str(page(name, EXPERIMENTS[name], rows, out, conditions)))

@@ -24,8 +24,8 @@ def exact(evaluations: tuple[int, ...] = (5, 10, 30, 100), side: int = 300) -> I
             *_, x0 = sample(name, counted, y, process, count, start=1.0, end=0.03, noise=seeded_noise([count]))
             residual = (x0 - y).astype(np.float64)
             metrics = {
-                "bias": float(residual.mean() - MEAN) / STD,
-                "spread": float(residual.std()) / STD - 1,
+                "bias": round(float(residual.mean() - MEAN) / STD, 5),
+                "spread": round(float(residual.std()) / STD - 1, 5),
                 "evaluations": counted.evaluations,
             }
             yield Row({"sampler": name, "N": "adaptive" if name == ADAPTIVE else count}, 0, metrics)

@@ -130,7 +130,7 @@ class Lab:
                 "lpips": float(self.lpips(*pair)),
                 "colour": float(shifts[number]),
             }
-            yield Row(settings, number, metrics)
+            yield Row(settings, number, {name: round(value, 5) for name, value in metrics.items()})
 
 
 def open_lab(

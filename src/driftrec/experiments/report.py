@@ -4,8 +4,11 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from driftrec.evaluate.plots import drawing
 from driftrec.experiments.catalogue import Experiment, Plot
@@ -23,14 +26,23 @@ METRICS = {
 """Headings and formats."""
 
 
-def write_records(rows: Iterable[Row], path: Path) -> list[Row]:
-    """Writes one line a row, and returns them; the file is complete or absent."""
-    kept = list(rows)
+def write_records(rows: Iterable[Row], conditions: Sequence[str], path: Path) -> None:
+    """Writes a line on the conditions and one for each row; the file is complete or absent."""
     partial = path.with_suffix(".part")
-    lines = ({"settings": dict(r.settings), "picture": r.picture, "metrics": dict(r.metrics)} for r in kept)
-    partial.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    lines = ({"settings": dict(r.settings), "picture": r.picture, "metrics": dict(r.metrics)} for r in rows)
+    with partial.open("w", encoding="utf-8") as file:
+        for line in ({"conditions": list(conditions)}, *lines):
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
     partial.replace(path)
-    return kept
+
+
+def read_records(path: Path) -> tuple[list[Row], list[str]]:
+    """(rows, conditions) of a file that `write_records` wrote.  Raises ValueError for others."""
+    try:
+        first, *lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+        return [Row(line["settings"], line["picture"], line["metrics"]) for line in lines], first["conditions"]
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} holds no records of an experiment: run it first ({error})") from error
 
 
 def page(name: str, experiment: Experiment, rows: Sequence[Row], folder: Path, conditions: Sequence[str]) -> Path:
@@ -60,6 +72,7 @@ def table(rows: Sequence[Row], metrics: Sequence[str], across: str = "") -> str:
     groups = _groups(rows)
     names = [name for name in dict.fromkeys(n for settings, _ in groups for n in settings) if name != across]
     columns = list(dict.fromkeys(settings.get(across, "") for settings, _ in groups))
+    columns.sort(key=lambda value: (isinstance(value, str), value if isinstance(value, int | float) else 0))
     heads = [*names]
     for metric in metrics:
         heads += [f"{METRICS[metric][0]}{f', {across} = {value}' if across else ''}" for value in columns]
@@ -108,32 +121,49 @@ def _drawable(plot: Plot, rows: Sequence[Row]) -> bool:
 
 def _draw(plot: Plot, rows: Sequence[Row], folder: Path, name: str) -> str:
     """Draws a plot; returns the name of its file."""
-    lines: dict[str, list[tuple[float, float, str]]] = {}
-    for settings, group in _groups(rows):
-        x = settings.get(plot.x, _mean(group, plot.x))
-        y = _mean(group, plot.y)
-        rest = ", ".join(str(v) for key, v in settings.items() if key not in (plot.x, plot.line))
-        if isinstance(x, int | float) and math.isfinite(x + y) and not (plot.logarithmic and x <= 0):
-            lines.setdefault(str(settings.get(plot.line, "")), []).append((x, y, rest))
     path = folder / f"{name}-{plot.y}.png"
     with drawing(path) as axes:
-        for line, points in lines.items():
-            for rest in dict.fromkeys(r for *_, r in points) if plot.x not in METRICS else [None]:
-                here = sorted(p[:2] for p in points if rest is None or p[2] == rest)
-                label = ", ".join(part for part in (line, rest) if part)
-                style = "-" if len(axes.lines) < 10 else ":"  # colours repeat after ten lines
-                axes.plot(*zip(*here, strict=True), style, marker="o", markersize=3, linewidth=1, label=label)
-            if plot.x in METRICS:
-                for x, y, text in points:
-                    axes.annotate(text, (x, y), fontsize=5, xytext=(3, 3), textcoords="offset points")
-        if plot.logarithmic:
-            axes.set_xscale("log")
-            ticks = sorted({x for points in lines.values() for x, *_ in points})
-            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-            axes.minorticks_off()
+        if plot.x in METRICS:
+            _scatter(axes, plot, rows)
+        else:
+            _curves(axes, plot, rows)
         if plot.linear is not None:
             axes.set_yscale("symlog", linthresh=plot.linear)
         axes.set(xlabel=METRICS.get(plot.x, (plot.x,))[0], ylabel=METRICS[plot.y][0])
-        if any(label for label in lines):
-            axes.legend(frameon=False, fontsize="x-small")
+        if any(not str(line.get_label()).startswith("_") for line in axes.lines):
+            cast(Figure, axes.figure).legend(frameon=False, fontsize="x-small", loc="outside right upper")
     return path.name
+
+
+def _curves(axes: Axes, plot: Plot, rows: Sequence[Row]) -> None:
+    """A colour for every value of the plot's line, a style for what else is set."""
+    curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for settings, group in _groups(rows):
+        x, y = settings.get(plot.x, ""), _mean(group, plot.y)
+        rest = ", ".join(str(v) for key, v in settings.items() if key not in (plot.x, plot.line))
+        if isinstance(x, int | float) and math.isfinite(y) and not (plot.logarithmic and x <= 0):
+            curves.setdefault((str(settings.get(plot.line, "")), rest), []).append((x, y))
+    lines, rests = (list(dict.fromkeys(key[i] for key in curves)) for i in (0, 1))
+    for (line, rest), points in curves.items():
+        style, colour = ("-", ":", "--", "-.")[rests.index(rest) % 4], f"C{lines.index(line)}"
+        label = ", ".join(part for part in (line, rest) if part)
+        axes.plot(*zip(*sorted(points), strict=True), style, color=colour, marker="o", ms=3, lw=1, label=label)
+    if plot.logarithmic:
+        axes.set_xscale("log")
+        ticks = sorted({x for points in curves.values() for x, _ in points})
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+
+
+def _scatter(axes: Axes, plot: Plot, rows: Sequence[Row]) -> None:
+    """One metric over another, the points of a value of the plot's line joined and each with its settings."""
+    chains: dict[str, list[tuple[float, float, str]]] = {}
+    for settings, group in _groups(rows):
+        rest = ", ".join(str(v) for key, v in settings.items() if key != plot.line)
+        point = (_mean(group, plot.x), _mean(group, plot.y), rest)
+        chains.setdefault(str(settings.get(plot.line, "")), []).append(point)
+    for line, points in chains.items():
+        label = f"{plot.line} {line}" if line else None
+        axes.plot(*zip(*sorted(p[:2] for p in points), strict=True), marker="o", ms=3, lw=1, label=label)
+        for x, y, text in points:
+            axes.annotate(text, (x, y), fontsize=5, xytext=(3, 3), textcoords="offset points")
