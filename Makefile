@@ -43,6 +43,7 @@ benchmark: $(WORKSHOP)
 	$(BIN)/python benchmarks/files.py kinds metadata fuzz
 	$(BIN)/python benchmarks/serve.py load uploads
 	$(BIN)/python benchmarks/archive.py throughput paper
+	$(BIN)/python benchmarks/gpus.py memory training restoring
 	$(BIN)/python benchmarks/ncsnpp.py --markdown docs/paper_speed.md
 	$(BIN)/python benchmarks/publish.py
 

@@ -60,7 +60,7 @@ def test_equations_are_numbered_once_and_cited_rightly() -> None:
         ("docs/model-notes.md", ("trials", "run", "sampling")),
         ("docs/jpeg.md", ("jpeg_photos", "jpeg_graphics", "jpeg_live1", "jpeg_luma", "jpeg_traces")),
         ("docs/files.md", ("files_kinds", "files_metadata", "files_fuzz")),
-        ("docs/scale.md", ("scale_archive", "scale_paper")),
+        ("docs/scale.md", ("scale_archive", "scale_paper", "scale_gpu", "scale_memory", "scale_training")),
         ("docs/serve.md", ("serve_load", "serve_uploads")),
         ("docs/paper.md", ("paper_speed",)),
     ],
