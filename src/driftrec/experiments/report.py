@@ -156,14 +156,16 @@ def _curves(axes: Axes, plot: Plot, rows: Sequence[Row]) -> None:
 
 
 def _scatter(axes: Axes, plot: Plot, rows: Sequence[Row]) -> None:
-    """One metric over another, the points of a value of the plot's line joined and each with its settings."""
-    chains: dict[str, list[tuple[float, float, str]]] = {}
+    """One metric over another: a colour for every value of the plot's line, a marker for what else is set."""
+    colours, markers = {}, {}
     for settings, group in _groups(rows):
+        line = f"{plot.line} {settings[plot.line]}" if plot.line else ""
         rest = ", ".join(str(v) for key, v in settings.items() if key != plot.line)
-        point = (_mean(group, plot.x), _mean(group, plot.y), rest)
-        chains.setdefault(str(settings.get(plot.line, "")), []).append(point)
-    for line, points in chains.items():
-        label = f"{plot.line} {line}" if line else None
-        axes.plot(*zip(*sorted(p[:2] for p in points), strict=True), marker="o", ms=3, lw=1, label=label)
-        for x, y, text in points:
-            axes.annotate(text, (x, y), fontsize=5, xytext=(3, 3), textcoords="offset points")
+        colour = colours.setdefault(line, f"C{len(colours)}")
+        marker = markers.setdefault(rest, "os^vDP*X<>"[len(markers) % 10])
+        axes.plot(_mean(group, plot.x), _mean(group, plot.y), marker, color=colour, ms=4)
+    if plot.line:
+        for label, colour in colours.items():
+            axes.plot([], [], "-", color=colour, label=label)
+    for label, marker in markers.items():
+        axes.plot([], [], marker, color="black", ms=4, label=label)
