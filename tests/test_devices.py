@@ -1,5 +1,6 @@
 """Training on several devices, here processes on one CPU: the same run as on one, and stopped and resumed across."""
 
+import itertools
 import json
 import os
 import signal
@@ -211,6 +212,17 @@ def test_machines_that_see_different_things_are_told(folder: Path, tmp_path: Pat
         one.devices.of_all = lambda own, other=other: [own, other]  # pyright: ignore[reportAttributeAccessIssue]
         with pytest.raises(ValueError, match=sentence):
             one._agree(corpus)
+
+
+def test_throughput_is_of_all_crops_without_the_time_of_validations(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count(0, 6)  # seconds; whoever looks at it makes them pass
+    monkeypatch.setattr("driftrec.workshop.train.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    config = TrainConfig.model_validate(settings(folder, steps=2))
+    # Ten crops a step: looked at after a step, before and after a validation, at a save.
+    rates = [record["crops_per_second"] for record in train(config, tmp_path / "run", cache=folder)]
+    assert rates == [round(10 / 12, 2), round(10 / 18, 2)]
 
 
 def test_the_largest_piece_of_a_work_is_shared_with_nobody() -> None:
