@@ -37,9 +37,10 @@ def test_make_targets_in_the_readme_exist() -> None:
     assert {"restore", "test"} <= used <= targets
 
 
-def test_pictures_and_pages_of_the_readme_exist() -> None:
-    for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")):
-        assert (ROOT / link).exists(), link
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))], ids=lambda page: page.stem)
+def test_pictures_and_pages_that_are_linked_exist(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), link
 
 
 def test_equations_are_numbered_once_and_cited_rightly() -> None:
@@ -57,7 +58,7 @@ def test_equations_are_numbered_once_and_cited_rightly() -> None:
     ("page", "names"),
     [
         ("README.md", ("quality", "speed")),
-        ("docs/model-notes.md", ("trials", "run", "sampling")),
+        ("docs/model-notes.md", ("trials", "run", "sampling", "finisher_trials", "finisher_run")),
         ("docs/jpeg.md", ("jpeg_photos", "jpeg_graphics", "jpeg_live1", "jpeg_luma", "jpeg_traces")),
         ("docs/files.md", ("files_kinds", "files_metadata", "files_fuzz")),
         ("docs/scale.md", ("scale_archive", "scale_paper", "scale_gpu", "scale_memory", "scale_training")),
