@@ -131,7 +131,11 @@ def _draw(plot: Plot, rows: Sequence[Row], folder: Path, name: str) -> str:
             axes.set_yscale("symlog", linthresh=plot.linear)
         axes.set(xlabel=METRICS.get(plot.x, (plot.x,))[0], ylabel=METRICS[plot.y][0])
         if any(not str(line.get_label()).startswith("_") for line in axes.lines):
-            cast(Figure, axes.figure).legend(frameon=False, fontsize="x-small", loc="outside right upper")
+            title = "" if plot.x in METRICS else plot.line
+            figure = cast(Figure, axes.figure)
+            figure.legend(
+                frameon=False, fontsize="x-small", loc="outside right upper", title=title, title_fontsize="x-small"
+            )
     return path.name
 
 
@@ -160,7 +164,8 @@ def _scatter(axes: Axes, plot: Plot, rows: Sequence[Row]) -> None:
     colours, markers = {}, {}
     for settings, group in _groups(rows):
         line = f"{plot.line} {settings[plot.line]}" if plot.line else ""
-        rest = ", ".join(str(v) for key, v in settings.items() if key != plot.line)
+        shown = {key: value for key, value in settings.items() if key != plot.line}
+        rest = ", ".join(value if isinstance(value, str) else f"{key} = {value}" for key, value in shown.items())
         colour = colours.setdefault(line, f"C{len(colours)}")
         marker = markers.setdefault(rest, "os^vDP*X<>"[len(markers) % 10])
         axes.plot(_mean(group, plot.x), _mean(group, plot.y), marker, color=colour, ms=4)
