@@ -27,6 +27,12 @@ def test_openvino_is_told_the_precision_and_the_threads() -> None:
     }
 
 
+def test_core_ml_is_let_into_the_branches_of_models_with_a_finisher() -> None:
+    (_, options), (_, cpu) = device.providers("coreml", offered=["coreml"])
+    assert options == {"EnableOnSubgraphs": "1"}
+    assert cpu == {}
+
+
 def test_a_device_that_is_not_there_is_refused_with_what_to_install() -> None:
     with pytest.raises(ValueError, match="cannot use 'cuda': replace the package onnxruntime by onnxruntime-gpu, or"):
         device.providers("cuda", offered=["cpu"])

@@ -24,6 +24,8 @@ class Device:
 
     def options(self, threads: int | None) -> dict[str, Any]:
         """Options of the provider; `threads` CPU threads, or as many as there are cores."""
+        if self.provider == "CoreMLExecutionProvider":
+            return {"EnableOnSubgraphs": "1"}  # models with a finisher are the two branches of an If
         if self.provider != "OpenVINOExecutionProvider":
             return {}
         # Convolutions in bfloat16 where the processor has it; OpenVINO itself stays in float32 where it has not.

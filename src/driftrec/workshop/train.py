@@ -254,7 +254,9 @@ class Run:
         averaged = checkpoint.select(tensors, "ema.")
         self.ema.weights = {name: averaged[name].to(self.fabric.device) for name in self.names}
         checkpoint.load_optimizer(self.optimizer, tensors, self.names)
-        self.steps, self.before, self.best = facts["step"], facts["minutes"], facts["best"]
+        self.steps, self.before = facts["step"], facts["minutes"]
+        if before.finish == self.config.finish:  # otherwise what is best was judged otherwise
+            self.best = facts["best"]
 
     def _agree(self, corpus: Corpus) -> None:
         """Raises ValueError where the devices do not see the same run and the same pictures."""
