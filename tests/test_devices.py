@@ -198,7 +198,7 @@ def test_torchrun_goes_on_by_itself_when_one_of_two_machines_fails(
 def test_a_batch_that_cannot_be_shared_is_one_sentence(folder: Path) -> None:
     two, corpus = SimpleNamespace(world_size=2), open_corpus([folder / "clean"], folder)
     for changed, sentence in (
-        ({"batch": 5}, "a batch of 5 cannot be shared by 2 devices: change batch"),
+        ({"batch": 5}, "a batch of 5 cannot be shared by 2 devices: change either"),
         ({"batch": 4, "accumulate": 3}, "a batch of 4 cannot be split into 3 parts"),
     ):
         with pytest.raises(ValueError, match=sentence):

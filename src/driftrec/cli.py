@@ -114,10 +114,14 @@ def train(
         Path, typer.Option("--out", metavar="FOLDER", help="Where the run lives; the same folder goes on with it.")
     ],
     data: Annotated[
-        list[Path] | None, typer.Option(metavar="FOLDER", help="Clean pictures; may be given several times.")
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="Clean pictures, or tar files of them; may be given several times."),
     ] = None,
     time_limit: Annotated[
         float | None, typer.Option(metavar="MINUTES", min=0.01, help="Stop and save after this long.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Weights of LPIPS, which finishers are trained with.")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -132,6 +136,8 @@ def train(
         overrides = parse_settings(settings or [])
         if data:
             overrides["data.folders"] = [str(folder) for folder in data]
+        if weights:
+            overrides["finish.weights_folder"] = str(weights)
         for record in run(read_recipe(recipe, overrides), out_folder, time_limit):
             say("  ".join(f"{key} {value}" for key, value in record.items()))
 

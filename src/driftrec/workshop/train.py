@@ -318,7 +318,7 @@ def _optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
 
 def _loader(fabric: Fabric, config: TrainConfig, corpus: Corpus, first: int) -> DataLoader[tuple[Tensor, Tensor]]:
     if config.batch % fabric.world_size:
-        raise ValueError(f"a batch of {config.batch} cannot be shared by {fabric.world_size} devices: change batch")
+        raise ValueError(f"a batch of {config.batch} cannot be shared by {fabric.world_size} devices: change either")
     if config.batch // fabric.world_size < config.accumulate:
         raise ValueError(f"a batch of {config.batch} cannot be split into {config.accumulate} parts: change accumulate")
     data = config.data
