@@ -109,6 +109,14 @@ EXPERIMENTS = {
         (Plot("N", "lpips", "restorer", True), Plot("N", "psnr", "restorer", True)),
         across="N",
     ),
+    "cells": Experiment(
+        "A prior and the file's cells",
+        "A model of clean pictures that was not trained for JPEG, every estimate moved into the quantisation cells of "
+        "the file (DDRM, ΠGDM), JPEG quality 10.",
+        studies.cells,
+        (Plot("N", "lpips", "restorer", True), Plot("N", "psnr", "restorer", True)),
+        across="N",
+    ),
     "colour": Experiment(
         "Shift of colour",
         "Mean absolute error of the means of the channels, in gray levels, and what corrections do to it.",

@@ -18,6 +18,9 @@ QUALITIES = (5, 10, 20, 40)
 HARD = Jpeg(10)
 """The corruption of experiments that look at one only."""
 
+BUDGETS = (4, 8, 16, 50)
+"""Numbers of evaluations at which models are compared."""
+
 VE = OUVE(gamma=0.0)
 RATIO = 0.37
 """Noise-to-scale ratio that samples start from where nothing else is asked for: s(0.7) of the paper's OUVE."""
@@ -158,29 +161,31 @@ def rivals(lab: Lab) -> Iterator[Row]:
     batch = lab.batch(HARD)
     yield from input_rows(lab, batch, N=0)
     yield from lab.rows({"N": 1, "restorer": "L2 regression"}, faithful(lab.runner("regression"), batch.y), batch)
-    ours, palette, prior, bridge = (lab.runner(name) for name in ("driftrec", "palette", "prior", "bridge"))
+    ours, palette, bridge = (lab.runner(name) for name in ("driftrec", "palette", "bridge"))
     guess = faithful(ours, batch.y)
     vp, ve, own = VP(), OUVE(0.0, 0.005, 10.0), Bridge(0.2)
-    for count in (4, 8, 16, 50):
+    for count in BUDGETS:
         outputs = {
             "driftrec": sampled(ours, batch.y, OUVE(), count - 1, start=0.4, end=0.02, mean=guess),
             "driftrec, around the file": sampled(ours, batch.y, OUVE(), count, start=0.6, end=0.02),
             "bridge (I2SB)": sampled(bridge, batch.y, own, count, sampler="ancestral", start=1 - 1e-3, end=0.05),
             "conditional, VP (Palette)": sampled(palette, batch.y, vp, count, end=vp.time_of_ratio(0.01)),
             "conditional, VE (SR3)": sampled(palette, batch.y, ve, count, end=ve.time_of_ratio(0.01)),
-            "prior and cells (DDRM)": sampled(
-                prior, batch.y, vp, count, end=vp.time_of_ratio(0.01), wrap=projected(batch)
-            ),
-            "prior and cells, late start": sampled(
-                prior,
-                batch.y,
-                vp,
-                count,
-                start=vp.time_of_ratio(0.1),
-                end=vp.time_of_ratio(0.01),
-                mean=batch.y,
-                wrap=projected(batch),
-            ),
+        }
+        for name, x0 in outputs.items():
+            yield from lab.rows({"N": count, "restorer": name}, x0, batch)
+
+
+def cells(lab: Lab) -> Iterator[Row]:
+    """A model of clean pictures that knows nothing of JPEG, kept to the file's quantisation cells."""
+    prior, batch, vp = lab.runner("prior"), lab.batch(HARD), VP()
+    yield from input_rows(lab, batch, N=0)
+    late, end = vp.time_of_ratio(0.1), vp.time_of_ratio(0.01)
+    for count in BUDGETS:
+        options = {"end": end, "wrap": projected(batch)}
+        outputs = {
+            "from pure noise": sampled(prior, batch.y, vp, count, **options),
+            "from the file": sampled(prior, batch.y, vp, count, start=late, mean=batch.y, **options),
         }
         for name, x0 in outputs.items():
             yield from lab.rows({"N": count, "restorer": name}, x0, batch)
