@@ -61,7 +61,7 @@ def lpips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lpips:
 
 def recipe(model: Path, **settings: object) -> TrainConfig:
     finish = {"model": str(model), "networks": ["alex"], "weight": 2.0, "evaluations": [2, 4]}
-    return TrainConfig.model_validate({"network": NETWORK, "finish": finish, **settings})
+    return TrainConfig.model_validate({"network": NETWORK, "finish": finish} | settings)
 
 
 def corrupted(count: int, seed: int = 0) -> torch.Tensor:
@@ -189,6 +189,13 @@ def test_models_that_cannot_be_finished_are_named(model: Path, tmp_path: Path) -
         Finishing(recipe(model, noise={"residual_std": 0.1}), CPU)
     with pytest.raises(ModelError, match="there is no model"):
         Finishing(recipe(tmp_path / "nowhere.safetensors"), CPU)
+
+
+def test_weights_of_lpips_are_looked_for_where_the_recipe_says(model: Path, lpips: Lpips, tmp_path: Path) -> None:
+    (tmp_path / "cache" / LPIPS_ALEX.file).rename(tmp_path / LPIPS_ALEX.file)
+    config = recipe(model, finish={"model": str(model), "networks": ["alex"], "weights_folder": str(tmp_path)})
+    (found,) = Finishing(config, CPU).lpips
+    torch.testing.assert_close(found.state_dict(), lpips.state_dict())
 
 
 @pytest.mark.usefixtures("few_crops")

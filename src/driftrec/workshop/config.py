@@ -158,6 +158,7 @@ class FinishSection(Section):
 
     model: str  # a checkpoint, an exported file, or the name of a model that ships
     networks: tuple[Literal["alex", "squeeze"], ...] = Field(default=("alex", "squeeze"), min_length=1)  # of LPIPS
+    weights_folder: Path | None = None  # where those networks' weights are; default: the cache, or downloaded into it
     weight: float = Field(default=3.0, ge=0)  # of each network's LPIPS beside the relative squared error
     evaluations: tuple[Annotated[int, Field(ge=2)], ...] = Field(default=(2,), min_length=1)  # of the plans it ends
 

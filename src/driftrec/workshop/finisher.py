@@ -49,7 +49,9 @@ class Finishing:
         self.of = _finishable(load(self.settings.model), config, self.settings)
         self.plan = config.plan()
         self.denoiser = self.of.network.requires_grad_(False).to(device)
-        self.lpips = nn.ModuleList(Lpips(n, find(LPIPS_WEIGHTS[n])) for n in self.settings.networks).to(device)
+        folder = self.settings.weights_folder
+        networks = (Lpips(name, find(LPIPS_WEIGHTS[name], folder)) for name in self.settings.networks)
+        self.lpips = nn.ModuleList(networks).to(device)
 
     def states(self, x0: Tensor, y: Tensor, share: Share) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG002
         ends = self.ends(y, self.seed * 1_000_003 + share.number * share.batch + share.first)

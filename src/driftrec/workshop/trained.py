@@ -103,12 +103,19 @@ def card(model: Model, name: str, licence: str) -> dict[str, Any]:
 def _training(part: Part) -> dict[str, Any]:
     """What a card says of a run: enough to go on with it elsewhere, but not where its pictures were."""
     facts = part.facts
+    config = part.config.model_dump(
+        mode="json", exclude={"data": {"folders", "corrupted"}, "finish": {"weights_folder"}}
+    )
+    for section in (config, config["finish"] or {}):
+        for key in ("start", "model"):
+            if section.get(key):
+                section[key] = Path(section[key]).name
     return {
         "steps": facts["step"],
         "minutes": round(facts["minutes"]),
         "hardware": facts["hardware"],
         **facts["data"],
-        "config": part.config.model_dump(mode="json", exclude={"data": {"folders", "corrupted"}}),
+        "config": config,
     }
 
 
