@@ -31,14 +31,15 @@ def input_rows(lab: Lab, batch: Batch, **settings: str | int | float) -> Iterato
     yield from lab.rows({**settings, "restorer": "input"}, batch.y, batch)
 
 
-def natural(lab: Lab, name: str, y: Images, seed: int = 0) -> Images:
+def natural(lab: Lab, name: str, y: Images, seed: int = 0, evaluations: int | None = None) -> Images:
     """What the tool would do with a run: its plan, the starting time of each picture its own."""
     runner = lab.runner(name)
     plan, mean = runner.card.plan, faithful(runner, y)
     denoise, parts = runner.denoiser(plan.process), []
     for number, (one, guess) in enumerate(zip(np.split(y, len(y)), np.split(mean, len(y)), strict=True)):
         change = float(np.sqrt(np.mean((guess - one) ** 2)))
-        *_, x0 = plan.sample(denoise, one, guess, change, noise=seeded_noise([1000 * seed + number]))
+        noise = seeded_noise([1000 * seed + number])
+        *_, x0 = plan.sample(denoise, one, guess, change, noise=noise, evaluations=evaluations)
         parts.append(x0)
     return np.concatenate(parts)
 
@@ -166,7 +167,8 @@ def rivals(lab: Lab) -> Iterator[Row]:
     vp, ve, own = VP(), OUVE(0.0, 0.005, 10.0), Bridge(0.2)
     for count in BUDGETS:
         outputs = {
-            "driftrec": sampled(ours, batch.y, OUVE(), count - 1, start=0.4, end=0.02, mean=guess),
+            "driftrec, as the tool samples": natural(lab, "driftrec", batch.y, evaluations=count),
+            "driftrec, around the faithful": sampled(ours, batch.y, OUVE(), count - 1, start=0.4, end=0.02, mean=guess),
             "driftrec, around the file": sampled(ours, batch.y, OUVE(), count, start=0.6, end=0.02),
             "bridge (I2SB)": sampled(bridge, batch.y, own, count, sampler="ancestral", start=1 - 1e-3, end=0.05),
             "conditional, VP (Palette)": sampled(palette, batch.y, vp, count, end=vp.time_of_ratio(0.01)),
