@@ -1,6 +1,7 @@
 """Finishers: the states they learn from, their loss, a training, and one file of both networks."""
 
 import math
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -110,11 +111,25 @@ def test_nothing_to_sample_leaves_the_faithful_estimate(model: Path, lpips: Lpip
 def test_the_loss_by_hand(model: Path, lpips: Lpips) -> None:
     finishing = Finishing(recipe(model), CPU)
     x0, y, estimate = corrupted(2, 1), corrupted(2, 2), corrupted(2, 3) * 1.2 - 0.1
-    nothing = torch.zeros(2)
-    for n, loss in enumerate(finishing.loss(x0, y, estimate, nothing, nothing)):
+    for n, loss in enumerate(finishing.distance(x0, y, estimate)):
         errors = [((a[n] - x0[n]).numpy().astype(float) ** 2).mean() for a in (estimate, y)]
         distance = lpips(estimate[n : n + 1].clamp(0, 1), x0[n : n + 1]).item()
         assert loss.item() == pytest.approx(errors[0] / (errors[1] + 0.02**2) + 2.0 * distance, rel=1e-4)
+
+
+def test_every_step_looks_from_another_corner(model: Path, lpips: Lpips) -> None:
+    finishing = Finishing(recipe(model), CPU)
+    generator = torch.Generator().manual_seed(1)
+    x0, y, estimate = (torch.rand(1, 3, 48, 48, generator=generator) for _ in range(3))
+    nothing = torch.zeros(1)
+    error = (finishing.distance(x0, y, estimate) - 2.0 * lpips(estimate, x0)).item()
+    losses = [finishing.loss(x0, y, estimate, nothing, nothing, step).item() for step in range(6)]
+    assert len(set(losses)) > 4
+    parts = ((..., slice(t, t + 32), slice(u, u + 32)) for t, u in product(range(16), repeat=2))
+    seen = np.array([lpips(estimate[part], x0[part]).item() for part in parts])
+    for loss in losses:
+        assert np.abs(error + 2.0 * seen - loss).min() < 1e-4 * loss
+    assert finishing.loss(x0, y, estimate, nothing, nothing, 3).item() == losses[3]
 
 
 @pytest.fixture
@@ -136,7 +151,7 @@ def few_crops(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_finisher_learns_ships_with_its_denoiser_and_makes_the_last_step(
     model: Path, pictures: Path, tmp_path: Path
 ) -> None:
-    data = {"folders": [str(pictures)], "crop": 32, "held_out": 0.3}
+    data = {"folders": [str(pictures)], "crop": 48, "held_out": 0.3}
     settings = {"data": data, "batch": 4, "warm_up": 1, "workers": 0, "learning_rate": 4e-3}
     (first,), (last,) = (list(train(recipe(model, steps=n, **settings), tmp_path / f"run{n}")) for n in (1, 12))
     (tmp_path / "run12").rename(tmp_path / "run")

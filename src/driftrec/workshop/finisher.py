@@ -7,12 +7,17 @@ with the denoiser, which stays as it is:
 
     loss_i = E‖G(r/k, s, y) − x0‖²/S_i² + w Σ_n LPIPS_n(G(r/k, s, y), x0)                          (E26)
 
-with S_i² as in (E24), and LPIPS by one or two networks n.  To train the last step alone, on the sampler's own states,
+with S_i² as in (E24), and LPIPS by one or two networks n.  These look at pictures on grids of their own, by strides of
+up to 16 pixels; where theirs keep step with the JPEG's, G learns a pattern of 8 pixels that pleases nobody else.
+So in every step LPIPS sees the pictures from another corner on.
+
+To train the last step alone, on the sampler's own states,
 is the corrective step of CRP (Lay et al. 2023, arXiv 2309.09677), there with the mean squared error.
 """
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +27,9 @@ from driftrec.types import Array
 from driftrec.workshop.config import FinishSection, TrainConfig
 from driftrec.workshop.tasks import Share
 from driftrec.workshop.trained import Model, Part, load
+
+PERIOD = 16
+"""Of the coarsest grid that the networks of LPIPS see pictures on, in pixels."""
 
 LPIPS_WEIGHTS = {"alex": LPIPS_ALEX, "squeeze": LPIPS_SQUEEZE}
 
@@ -57,11 +65,19 @@ class Finishing:
         ends = self.ends(y, self.seed * 1_000_003 + share.number * share.batch + share.first)
         return ends.residual, ends.ratio, ends.ratio
 
-    def loss(self, x0: Tensor, y: Tensor, estimate: Tensor, ratio: Tensor, std: Tensor) -> Tensor:  # noqa: ARG002
+    def loss(self, x0: Tensor, y: Tensor, estimate: Tensor, ratio: Tensor, std: Tensor, step: int) -> Tensor:  # noqa: ARG002
+        corner = np.random.default_rng((self.seed, step)).integers(0, PERIOD, 2)
+        return self.distance(x0, y, estimate, (int(corner[0]), int(corner[1])))
+
+    def distance(self, x0: Tensor, y: Tensor, estimate: Tensor, corner: tuple[int, int] | None = None) -> Tensor:
+        """(E26) of every image, (batch,); LPIPS of all, or of what is `PERIOD` pixels smaller from a corner on."""
         own = (x0 - y).square().mean(dim=(1, 2, 3)) + self.floor**2
         error = (estimate - x0).square().mean(dim=(1, 2, 3)) / own
-        shown = estimate.clamp(0, 1)
-        return error + self.settings.weight * torch.stack([network(shown, x0) for network in self.lpips]).sum(dim=0)
+        images = [estimate.clamp(0, 1), x0]
+        if corner is not None:
+            (top, left), (height, width) = corner, (side - PERIOD for side in x0.shape[2:])
+            images = [image[:, :, top : top + height, left : left + width] for image in images]
+        return error + self.settings.weight * torch.stack([network(*images) for network in self.lpips]).sum(dim=0)
 
     @torch.no_grad()
     def ends(self, y: Tensor, first: int) -> Ends:

@@ -27,8 +27,8 @@ class Task(Protocol):
         """(residual r/k (batch, 3, height, width), ratio s (batch,), std σ (batch,)) for clean and corrupted images."""
         ...
 
-    def loss(self, x0: Tensor, y: Tensor, estimate: Tensor, ratio: Tensor, std: Tensor) -> Tensor:
-        """Of every image, (batch,)."""
+    def loss(self, x0: Tensor, y: Tensor, estimate: Tensor, ratio: Tensor, std: Tensor, step: int) -> Tensor:
+        """Of every image in step number `step`, (batch,)."""
         ...
 
 
@@ -36,7 +36,7 @@ class Denoising:
     """Clean images with noise, whose clean image is asked for: (E2), and the loss of the configuration."""
 
     def __init__(self, config: TrainConfig) -> None:
-        self.config, self.loss = config, config.loss()
+        self.config, self.formula = config, config.loss()
 
     def states(self, x0: Tensor, y: Tensor, share: Share) -> tuple[Tensor, Tensor, Tensor]:
         # Noise is drawn for the batches of all devices, so that none depends on how many there are.
@@ -45,6 +45,9 @@ class Denoising:
         ratio, std, z = (values[mine] for values in drawn)
         anchor = anchor_of(y, self.config.objective.anchor)
         return x0 - anchor + z * torch.where(ratio.isinf(), 0.0, ratio)[:, None, None, None], ratio, std
+
+    def loss(self, x0: Tensor, y: Tensor, estimate: Tensor, ratio: Tensor, std: Tensor, step: int) -> Tensor:  # noqa: ARG002
+        return self.formula(x0, y, estimate, ratio, std)
 
 
 def draw_noise(

@@ -171,7 +171,7 @@ class Run:
         for n, (clean, corrupted, noisy, s, sigma) in enumerate(parts, start=1):
             with fabric.no_backward_sync(self.network, enabled=n < config.accumulate):
                 estimate = self.denoise(noisy, s, corrupted)
-                one = len(clean) / len(x0) * self.task.loss(clean, corrupted, estimate, s, sigma).mean()
+                one = len(clean) / len(x0) * self.task.loss(clean, corrupted, estimate, s, sigma, self.steps).mean()
                 fabric.backward(one)
             value += one.detach()
         fabric.clip_gradients(self.network, self.optimizer, max_norm=config.clip, error_if_nonfinite=False)

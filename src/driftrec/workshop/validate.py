@@ -172,8 +172,7 @@ class Validation:
     def _distances(self, clean: Tensor, y: Tensor, natural: Tensor) -> dict[str, Tensor]:
         if self.finishing is None:
             return {}
-        nothing = torch.zeros(len(y), device=y.device)
-        found = {"finish": self.finishing.loss(clean, y, natural, nothing, nothing)}
+        found = {"finish": self.finishing.distance(clean, y, natural)}
         for name, network in zip(self.finishing.settings.networks, self.finishing.lpips, strict=True):
             found[f"lpips_{name}"] = network(natural, clean)
         return found
