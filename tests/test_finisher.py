@@ -19,7 +19,7 @@ from driftrec.runtime import ModelError, Network
 from driftrec.workshop import checkpoint
 from driftrec.workshop.config import TrainConfig
 from driftrec.workshop.export import export
-from driftrec.workshop.finisher import Finishing
+from driftrec.workshop.finisher import Finishing, repeated
 from driftrec.workshop.runner import TorchRunner
 from driftrec.workshop.tasks import Share
 from driftrec.workshop.train import BEST, train
@@ -114,7 +114,22 @@ def test_the_loss_by_hand(model: Path, lpips: Lpips) -> None:
     for n, loss in enumerate(finishing.distance(x0, y, estimate)):
         errors = [((a[n] - x0[n]).numpy().astype(float) ** 2).mean() for a in (estimate, y)]
         distance = lpips(estimate[n : n + 1].clamp(0, 1), x0[n : n + 1]).item()
-        assert loss.item() == pytest.approx(errors[0] / (errors[1] + 0.02**2) + 2.0 * distance, rel=1e-4)
+        error = (estimate[n] - x0[n]).numpy().astype(float)
+        blocks = [error[:, i : i + 8, j : j + 8] for i in range(0, 32, 8) for j in range(0, 32, 8)]
+        mean = np.mean(blocks, axis=0)
+        pattern = 16 * ((mean - mean.mean((1, 2), keepdims=True)) ** 2).mean()
+        expected = (errors[0] + 0.1 * pattern) / (errors[1] + 0.02**2) + 2.0 * distance
+        assert loss.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_what_repeats_from_block_to_block_counts_as_often_as_it_does() -> None:
+    generator = torch.Generator().manual_seed(2)
+    noise = torch.randn(64, 3, 40, 44, generator=generator)  # the last four columns are part of no block
+    assert repeated(noise).mean() == pytest.approx(63 / 64, rel=0.02)
+    pattern = torch.randn(1, 3, 8, 8, generator=generator).tile(1, 1, 5, 5)
+    deviation = pattern.var(dim=(2, 3), correction=0).mean().item()
+    assert repeated(pattern).item() == pytest.approx(25 * deviation, rel=1e-4)
+    assert repeated(torch.full((1, 3, 16, 16), 0.3)).item() == pytest.approx(0, abs=1e-9)
 
 
 def test_every_step_looks_from_another_corner(model: Path, lpips: Lpips, monkeypatch: pytest.MonkeyPatch) -> None:

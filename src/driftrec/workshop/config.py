@@ -160,6 +160,7 @@ class FinishSection(Section):
     networks: tuple[Literal["alex", "squeeze"], ...] = Field(default=("alex", "squeeze"), min_length=1)  # of LPIPS
     weights_folder: Path | None = None  # where those networks' weights are; default: the cache, or downloaded into it
     weight: float = Field(default=3.0, ge=0)  # of each network's LPIPS beside the relative squared error
+    pattern: float = Field(default=0.1, ge=0)  # weight of what the errors of all 8×8 blocks have in common
     evaluations: tuple[Annotated[int, Field(ge=2)], ...] = Field(default=(2,), min_length=1)  # of the plans it ends
 
 

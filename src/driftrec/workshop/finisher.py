@@ -5,14 +5,15 @@ clean picture.  A finisher G makes the last evaluation in the denoiser's place. 
 same coordinates, starts with the denoiser's weights, and learns from the very states that the plan's sampler reaches
 with the denoiser, which stays as it is:
 
-    loss_i = E‖G(r/k, s, y) − x0‖²/S_i² + w Σ_n LPIPS_n(G(r/k, s, y), x0)                          (E26)
+    loss_i = (E‖e‖² + v B E‖p‖²)/S_i² + w Σ_n LPIPS_n(G(r/k, s, y), x0),  e = G(r/k, s, y) − x0    (E26)
 
-with S_i² as in (E24), and LPIPS by one or two networks n.  These look at pictures on grids of their own, by strides of
-up to 16 pixels; where theirs keep step with the JPEG's, G learns a pattern of 8 pixels that pleases nobody else.
-So in every step LPIPS sees the pictures from another corner on.
+with S_i² as in (E24), LPIPS by one or two networks n, and p the mean of e over the B blocks of 8×8 pixels, less its own
+mean.  For errors that know no blocks, E‖p‖² is E‖e‖²/B; a pattern that repeats from block to block counts B times as
+much.  It is the texture that is cheapest to make up, and just what a restorer of JPEGs must not leave.  For the same
+reason LPIPS, whose networks have grids of their own, sees the pictures from another corner on in every step.
 
-To train the last step alone, on the sampler's own states,
-is the corrective step of CRP (Lay et al. 2023, arXiv 2309.09677), there with the mean squared error.
+To train the last step alone, on the sampler's own states, is the corrective step of CRP (Lay et al. 2023, arXiv
+2309.09677), there with the mean squared error.
 """
 
 from typing import Any, NamedTuple
@@ -30,6 +31,9 @@ from driftrec.workshop.trained import Model, Part, load
 
 PERIOD = 16
 """Of the coarsest grid that the networks of LPIPS see pictures on, in pixels."""
+
+BLOCK = 8
+"""Side of a JPEG's blocks, in pixels."""
 
 LPIPS_WEIGHTS = {"alex": LPIPS_ALEX, "squeeze": LPIPS_SQUEEZE}
 
@@ -72,12 +76,13 @@ class Finishing:
     def distance(self, x0: Tensor, y: Tensor, estimate: Tensor, corner: tuple[int, int] | None = None) -> Tensor:
         """(E26) of every image, (batch,); LPIPS of all, or of what is `PERIOD` pixels smaller from a corner on."""
         own = (x0 - y).square().mean(dim=(1, 2, 3)) + self.floor**2
-        error = (estimate - x0).square().mean(dim=(1, 2, 3)) / own
+        error = estimate - x0
+        squared = error.square().mean(dim=(1, 2, 3)) + self.settings.pattern * repeated(error)
         images = [estimate.clamp(0, 1), x0]
         if corner is not None:
             (top, left), (height, width) = corner, (side - PERIOD for side in x0.shape[2:])
             images = [image[:, :, top : top + height, left : left + width] for image in images]
-        return error + self.settings.weight * torch.stack([network(*images) for network in self.lpips]).sum(dim=0)
+        return squared / own + self.settings.weight * torch.stack([lpips(*images) for lpips in self.lpips]).sum(dim=0)
 
     @torch.no_grad()
     def ends(self, y: Tensor, first: int) -> Ends:
@@ -119,6 +124,16 @@ class Finishing:
         for _ in self.plan.sample(denoise, y, faithful, change, noise=noise, evaluations=evaluations, finish=finish):
             pass
         return end
+
+
+def repeated(error: Tensor) -> Tensor:
+    """B E‖p‖² of (E26): what is the same in all blocks of 8×8 pixels of an image.  (batch, channel, height, width) ->
+    (batch,); for white noise its variance, nearly."""
+    height, width = (side // BLOCK for side in error.shape[2:])
+    blocks = error[:, :, : height * BLOCK, : width * BLOCK].unflatten(3, (width, BLOCK)).unflatten(2, (height, BLOCK))
+    pattern = blocks.mean(dim=(2, 4))
+    pattern = pattern - pattern.mean(dim=(2, 3), keepdim=True)
+    return height * width * pattern.square().mean(dim=(1, 2, 3))
 
 
 def _finishable(model: Model, config: TrainConfig, settings: FinishSection) -> Part:
