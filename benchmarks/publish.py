@@ -16,6 +16,7 @@ def main() -> None:
         "docs/scale.md",
         "docs/serve.md",
         "docs/paper.md",
+        "docs/experiments.md",
     ):
         publish(ROOT / page)
 

@@ -64,6 +64,7 @@ def test_equations_are_numbered_once_and_cited_rightly() -> None:
         ("docs/scale.md", ("scale_archive", "scale_paper", "scale_gpu", "scale_memory", "scale_training")),
         ("docs/serve.md", ("serve_load", "serve_uploads")),
         ("docs/paper.md", ("paper_speed",)),
+        ("docs/experiments.md", ("experiments_findings",)),
     ],
 )
 def test_pages_show_the_tables_that_were_measured(page: str, names: tuple[str, ...]) -> None:
