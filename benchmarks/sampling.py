@@ -25,7 +25,8 @@ SHARED = Path(__file__).parents[2] / "shared"
 def main() -> None:
     options = read_options()
     model = load(options.model)
-    network, finisher = model.denoiser.network, model.finisher and model.finisher.network
+    network = model.denoiser.network
+    finisher = None if options.sampler_only or model.finisher is None else model.finisher.network
     _, held_out = open_corpus(options.data, options.cache).split(model.denoiser.config.data.held_out)
     crops = validation_set(held_out, options.crops)
     lpips = Lpips("alex", options.weights / "lpips_alex_v0.1.safetensors")
@@ -72,6 +73,7 @@ def read_options() -> argparse.Namespace:
     add("--data", type=Path, nargs="+", required=True, help="the folders of the training")
     add("--cache", type=Path, help="where decoded pictures are kept")
     add("--weights", type=Path, default=SHARED / "weights")
+    add("--sampler-only", action="store_true", help="without the finisher, if the model has one")
     add("--crops", type=int, default=48)
     add("--quality", type=int, nargs="+", default=[10])
     add("--evaluations", type=int, nargs="+", default=[4, 6, 8])
