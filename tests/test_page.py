@@ -98,7 +98,7 @@ def test_a_picture_is_restored_step_by_step_and_can_be_downloaded(page, tmp_path
     expect(page.locator("#status")).to_contain_text("Estimate")
     expect(page.locator("#slider")).to_be_enabled()
     done(page)
-    expect(page.locator("#status")).to_contain_text("natural, 6 evaluations")
+    expect(page.locator("#status")).to_contain_text("natural, 2 evaluations")
     keep(page, "done")
     with page.expect_download() as download:
         page.get_by_role("link", name="WebP").click()
