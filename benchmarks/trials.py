@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 QUALITIES = (5, 10, 20, 40, 80, 95)
-GAINS = (10, 40, 80, 95)
+GAINS = ("10", "40", "80", "95", "10_30")
 
 Record = dict[str, float]
 
@@ -35,8 +35,8 @@ def main() -> None:
 
 def gains() -> dict:
     """{heading: record -> cell}: PSNR of faithful restorations over that of the JPEGs, in dB; natural at quality 10."""
-    columns = {f"gain at {q}": lambda r, q=q: _gain(r, f"faithful_{q}", q) for q in GAINS}
-    return columns | {"natural at 10": lambda r: _gain(r, "natural_10", 10)}
+    columns = {f"gain at {q.replace('_', ' → ')}": lambda r, q=q: _gain(r, f"faithful_{q}", q) for q in GAINS}
+    return columns | {"natural at 10": lambda r: _gain(r, "natural_10", "10")}
 
 
 def distances() -> dict:
@@ -53,7 +53,7 @@ def distances() -> dict:
     }
 
 
-def _gain(record: Record, key: str, quality: int) -> str:
+def _gain(record: Record, key: str, quality: str) -> str:
     return f"{record[key] - record[f'jpeg_{quality}']:+.2f}" if key in record else "–"
 
 

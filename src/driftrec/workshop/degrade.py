@@ -152,14 +152,15 @@ def jpeg_mixture(shifted: float, double: float, clean: float, power: float = 2.0
     """What the shipped models train on: JPEGs of every quality, and shares of the cases met in the wild.
 
     `shifted`, `double`, `clean` are the shares of crops of larger JPEGs, of pictures compressed twice
-    (the first time on a shifted grid), and of uncompressed ones; the rest is a single aligned JPEG.
+    (the first time on a shifted grid, the second time at any quality alike), and of uncompressed ones; the rest is a
+    single aligned JPEG.
     """
-    single, moved = Jpeg(power=power), Jpeg(power=power, shifted=True)
+    single, moved, again = Jpeg(power=power), Jpeg(power=power, shifted=True), Jpeg(power=1.0)
     return Mixture(
         (
             (1 - shifted - double - clean, single),
             (shifted, moved),
-            (double, Chain((moved, single))),
+            (double, Chain((moved, again))),
             (clean, Clean()),
         )
     )

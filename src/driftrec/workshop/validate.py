@@ -15,12 +15,14 @@ from driftrec.sampling import Plan
 from driftrec.types import GRAY, Denoise
 from driftrec.workshop.config import TrainConfig
 from driftrec.workshop.data import Corpus
-from driftrec.workshop.degrade import Degradation, Pixels, jpeg
+from driftrec.workshop.degrade import Degradation, Jpeg, Pixels, jpeg
 from driftrec.workshop.finisher import Finishing
 
 QUALITIES = (5, 10, 20, 40, 80, 95)
 DECISIVE = (5, 10, 20, 40, 80)
 """The qualities that choose the best weights: above, the decoder and not the network has most of the say."""
+DOUBLE = (10, 30)
+"""Qualities of the two compressions, the first on a grid shifted by (4, 4), of what else is scored."""
 SHEET_QUALITY = 10
 PROBE = 0.05
 """The ratio at which networks without an estimate at infinity are compared."""
@@ -42,7 +44,7 @@ def validation_set(
 ) -> ValidationSet:
     """Centre crops of `count` pictures spread over the corpus; fewer when it has fewer large enough.
 
-    They are corrupted by JPEG 4:2:0 of `QUALITIES`, named jpeg_5 and so on; or, named input, by `degradation`; or they
+    They are corrupted by JPEG 4:2:0 of `QUALITIES`, named jpeg_5 and so on, and twice, jpeg_10_30; or, named input, by `degradation`; or they
     are the corpus's own pairs.
     """
     pairs = centre_pairs(corpus, count, size)
@@ -53,7 +55,14 @@ def validation_set(
         corrupted = {"input": _tensor([degradation(c, np.random.default_rng(n)) for n, c in enumerate(crops)])}
     else:
         corrupted = {f"jpeg_{q}": _tensor([jpeg(crop, q) for crop in crops]) for q in QUALITIES}
+        corrupted[f"jpeg_{DOUBLE[0]}_{DOUBLE[1]}"] = _tensor([_double_jpeg(crop) for crop in crops])
     return ValidationSet(_tensor(crops), corrupted)
+
+
+def _double_jpeg(crop: Pixels) -> Pixels:
+    first, second = DOUBLE
+    once = Jpeg(first, first, subsampling=(0, 0, 1), shift=(4, 4))(crop, np.random.default_rng(0))
+    return jpeg(once, second)
 
 
 def centre_pairs(corpus: Corpus, count: int, size: int) -> list[tuple[Pixels, Pixels | None]]:
