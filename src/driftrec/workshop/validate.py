@@ -44,8 +44,8 @@ def validation_set(
 ) -> ValidationSet:
     """Centre crops of `count` pictures spread over the corpus; fewer when it has fewer large enough.
 
-    They are corrupted by JPEG 4:2:0 of `QUALITIES`, named jpeg_5 and so on, and twice, jpeg_10_30; or, named input, by `degradation`; or they
-    are the corpus's own pairs.
+    They are corrupted by JPEG 4:2:0 of `QUALITIES`, named jpeg_5 and so on, and by that of `DOUBLE`, jpeg_10_30; or,
+    named input, by `degradation`; or they are the corpus's own pairs.
     """
     pairs = centre_pairs(corpus, count, size)
     crops = [clean for clean, _ in pairs]
