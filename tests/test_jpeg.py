@@ -1,6 +1,7 @@
 """Cells, expected values, traces and plans: what a file says of the picture it came from."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from conftest import scene
 from driftrec.jpeg import Cells, JpegError, decode, examine, read_jpeg
 from driftrec.jpeg.blocks import YCBCR, box_mean, dct, idct, replicate, upsample_triangle
 from driftrec.jpeg.dequantise import expected_coefficients, laplacian_theta
+from driftrec.jpeg.detect import Trace
 from driftrec.jpeg.file import Component
 
 
@@ -213,7 +215,7 @@ def test_a_jpeg_saved_as_png_is_found_on_its_grid(quality: int) -> None:
     assert report.plan.verdict == "restore"
     assert not report.plan.consistent
     assert report.earlier is not None
-    assert report.earlier.shift == (5, 2)
+    assert report.earlier.shift == report.grid == (5, 2)
     assert abs(report.earlier.quality - quality) <= 5
 
 
@@ -232,9 +234,16 @@ def test_files_saved_twice_are_found_and_left_free(shift: tuple[int, int]) -> No
     data = compress(once, quality=90)
     report = examine(opened(data), data)
     assert report.earlier is not None
-    assert report.earlier.shift == shift
+    assert report.earlier.shift == report.grid == shift
     assert abs(report.earlier.quality - 40) <= 5
     assert (report.plan.verdict, report.plan.consistent) == ("restore", False)
+
+
+@pytest.mark.parametrize(("earlier", "grid"), [(40, (4, 4)), (60, (0, 0)), (90, (0, 0))])
+def test_the_coarsest_compression_says_which_grid_to_undo(earlier: int, grid: tuple[int, int]) -> None:
+    data = compress(scene(40, 48), quality=60)
+    report = replace(examine(opened(data), data), earlier=Trace((4, 4), earlier, 1.0))
+    assert report.grid == grid
 
 
 def test_nearly_lossless_files_are_only_decoded_and_the_others_trusted_by_degrees() -> None:

@@ -174,6 +174,19 @@ def test_gray_files_and_open_files_are_consistent_too(restorer: driftrec.Restore
     )
 
 
+def test_the_grid_of_the_compression_to_undo_is_put_where_the_network_expects_it(restorer: driftrec.Restorer) -> None:
+    clean = scene(203, 245)
+    once = jpeg(clean, 5)[3:, 6:]
+    data = jpeg_file(once, quality=90)
+    for source in (Image.fromarray(once), data):
+        with Image.open(io.BytesIO(data)) as image:
+            pixels = once if source is not data else np.asarray(image)
+        as_it_stands = restorer.restore_pixels(pixels, mode="faithful")
+        restored = restorer.restore(source, mode="faithful")
+        assert restored.picture.pixels.shape == pixels.shape
+        assert psnr(restored.picture.pixels, clean[3:, 6:] / 255) > psnr(as_it_stands, clean[3:, 6:] / 255) + 0.1
+
+
 def test_pictures_without_jpeg_traces_come_back_as_they_are_unless_forced(restorer: driftrec.Restorer) -> None:
     picture = Image.fromarray(scene(96, 128))
     left = restorer.restore(picture)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftrec.tiling import GRID, Tiling, pad_to_grid, tiled
+from driftrec.tiling import GRID, Tiling, margins, tiled
 
 SMALL = Tiling(tile=160, blind=16, feather=16)
 
@@ -48,14 +48,22 @@ def test_a_local_filter_gives_the_same_picture_with_and_without_tiles(rng: np.ra
     np.testing.assert_allclose(result[inner], whole[inner], atol=1e-5)
 
 
-def test_padding_repeats_the_rim_up_to_the_grid(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("grid", [(0, 0), (3, 0), (4, 7)])
+def test_margins_repeat_the_rim_and_put_the_grid_at_the_first_pixel(
+    grid: tuple[int, int], rng: np.random.Generator
+) -> None:
     for height in (1, 15, 16, 17):
         for width in (1, 16, 33):
             image = rng.random((1, 3, height, width), dtype=np.float32)
-            padded = pad_to_grid(image)
+            around = margins(height, width, grid=grid)
+            padded = around.added(image)
             assert not any(n % GRID for n in padded.shape[2:])
-            np.testing.assert_array_equal(padded[..., :height, :width], image)
+            np.testing.assert_array_equal(around.removed(padded), image)
+            np.testing.assert_array_equal(padded[..., 0, 0], image[..., 0, 0])
             np.testing.assert_array_equal(padded[..., -1, -1], image[..., -1, -1])
+            if height > grid[0] and width > grid[1]:  # the first whole block is a whole block of the padded image
+                first = padded[..., 8 if grid[0] else 0, 8 if grid[1] else 0]
+                np.testing.assert_array_equal(first, image[..., grid[0], grid[1]])
 
 
 @pytest.mark.parametrize("options", [{"tile": 100}, {"blind": 8}, {"feather": 0}, {"tile": 128, "blind": 32}])

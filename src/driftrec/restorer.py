@@ -18,7 +18,7 @@ from driftrec.picture import MAX_PIXELS, Picture, Source, open_picture, save_pic
 from driftrec.runtime import DEFAULT_MODEL, ModelError, open_model
 from driftrec.samplers import seeded_noise
 from driftrec.symmetry import VIEWS, averaged
-from driftrec.tiling import Tiling, pad_to_grid, tiled
+from driftrec.tiling import Tiling, margins, tiled
 
 Mode: TypeAlias = Literal["natural", "faithful", "decode"]
 
@@ -196,7 +196,9 @@ class Restorer:
             else:
                 x0, verdict = picture.as_float(), "leave"
         if trust > 0 or x0 is None:
-            estimate, taken, deviation = self._network(picture.as_float(), mode, evaluations, seeds, progress, preview)
+            estimate, taken, deviation = self._network(
+                picture.as_float(), mode, evaluations, seeds, report.grid, progress, preview
+            )
             x0, verdict = estimate if x0 is None else _blend(x0, estimate, trust), "restore"
             if deviation is not None:
                 deviation *= np.float32(trust)
@@ -211,34 +213,35 @@ class Restorer:
         mode: Mode,
         evaluations: int,
         seeds: Sequence[int],
+        grid: tuple[int, int] = (0, 0),
         progress: Progress | None = None,
         preview: Preview | None = None,
     ) -> tuple[np.ndarray, int, np.ndarray | None]:
         """(the network's restoration of pixels (H, W, 3), evaluations it took, deviation of several samples).
 
-        A sample takes `evaluations` at the most, the faithful one, which all share, included.  Models that know no
-        faithful estimate do without.
+        `grid` is where the first whole block of the compression to undo starts.  A sample takes `evaluations` at the
+        most, the faithful one, which all share, included.  Models that know no faithful estimate do without.
         """
-        height, width = pixels.shape[:2]
-        y = pad_to_grid(pixels.transpose(2, 0, 1)[None], self.network.card.multiple)
+        around = margins(*pixels.shape[:2], self.network.card.multiple, grid)
+        y = around.added(pixels.transpose(2, 0, 1)[None])
         del pixels  # a large picture's would be in the way
         views = evaluations if mode == "faithful" else int(self.network.card.faithful)
         most = views + len(seeds) * (evaluations - views)
         on_tile = _counter(progress, most * self.tiling.count(*y.shape[-2:])) if progress else None
         regression = tiled(self.network.regression(), self.tiling, on_tile)
-        show = None if preview is None else lambda x0: preview(_pixels(x0, height, width))
+        show = None if preview is None else lambda x0: preview(_pixels(around.removed(x0)))
         faithful, change, taken = None, math.inf, views
         if views:
             faithful = averaged(lambda view: regression(view, view, 1.0), y, views)
             if show:
                 show(faithful)
             if evaluations == views:
-                return _pixels(faithful, height, width), views, None
+                return _pixels(around.removed(faithful)), views, None
             change = _rms_difference(faithful, y)
         samples = Moments()
         for seed in seeds:
             x0, more = self._sample(y, faithful, change, evaluations, seed, on_tile, show)
-            samples.add(_pixels(x0, height, width))
+            samples.add(_pixels(around.removed(x0)))
             taken += more
         return samples.mean, taken, samples.deviation() if len(seeds) > 1 else None
 
@@ -343,9 +346,9 @@ def _cells(report: Report, consistent: Consistency, label: str) -> Cells | None:
     return Cells(report.file)
 
 
-def _pixels(x0: np.ndarray, height: int, width: int) -> np.ndarray:
-    """An estimate (1, 3, padded height, padded width) as pixels (height, width, 3) in [0, 1]."""
-    return np.ascontiguousarray(x0[0, :, :height, :width].clip(0, 1).transpose(1, 2, 0))
+def _pixels(x0: np.ndarray) -> np.ndarray:
+    """An estimate (1, 3, height, width) as pixels (height, width, 3) in [0, 1]."""
+    return np.ascontiguousarray(x0[0].clip(0, 1).transpose(1, 2, 0))
 
 
 def _blend(start: np.ndarray, end: np.ndarray, weight: float) -> np.ndarray:

@@ -16,6 +16,9 @@ from driftrec.types import Array, Denoise
 GRID = 16
 """Period of the JPEG grid with 4:2:0 chroma, in pixels: sides of padded pictures and tiles are multiples of it."""
 
+BLOCK = 8
+"""Side of a JPEG's blocks in pixels."""
+
 
 @dataclass(frozen=True)
 class Tiling:
@@ -86,8 +89,31 @@ def tiled(denoise: Denoise, tiling: Tiling, on_tile: Callable[[], None] | None =
     return denoise_tiles
 
 
-def pad_to_grid(image: Array, multiple: int = 1) -> Array:
-    """The image (…, height, width) with its last row and column repeated up to multiples of `GRID` and `multiple`."""
+@dataclass(frozen=True)
+class Margins:
+    """Rows and columns around a picture, in pixels: they put the grid of a compression where the network expects it,
+    with whole blocks from the first row and column on, and make sides multiples of `GRID`.
+    """
+
+    top: int = 0
+    bottom: int = 0
+    left: int = 0
+    right: int = 0
+
+    def added(self, image: Array) -> Array:
+        """The image (…, height, width) with its outer rows and columns repeated."""
+        sides = ((self.top, self.bottom), (self.left, self.right))
+        return np.pad(image, [(0, 0)] * (image.ndim - 2) + list(sides), mode="edge")
+
+    def removed(self, image: Array) -> Array:
+        """What was between the margins; a view."""
+        height, width = image.shape[-2:]
+        return image[..., self.top : height - self.bottom, self.left : width - self.right]
+
+
+def margins(height: int, width: int, multiple: int = 1, grid: tuple[int, int] = (0, 0)) -> Margins:
+    """Margins of a picture whose first whole 8×8 block starts at (row, column) `grid`, 0 … 7 each, so that sides become
+    multiples of `GRID` and `multiple`."""
     step = math.lcm(GRID, multiple)
-    missing = [math.ceil(n / step) * step - n for n in image.shape[-2:]]
-    return np.pad(image, [(0, 0)] * (image.ndim - 2) + [(0, m) for m in missing], mode="edge")
+    top, left = ((BLOCK - start) % BLOCK for start in grid)
+    return Margins(top, -(top + height) % step, left, -(left + width) % step)

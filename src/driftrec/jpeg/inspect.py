@@ -77,6 +77,14 @@ class Report:
         """Bytes of the file for each pixel."""
         return None if self.size is None else self.size / (self.width * self.height)
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(row, column), 0 … 7 each, where the first whole block of the coarsest known compression starts: that of the
+        file, or of an earlier one that took more away."""
+        if self.earlier is None or (self.file is not None and self.earlier.quality >= self.file.quality[0]):
+            return 0, 0
+        return self.earlier.shift
+
     def row(self) -> tuple[str, ...]:
         """Size, quality, sampling, bytes per pixel, earlier compression and plan, as text for a table."""
         quality, sampling = "no JPEG", "–"

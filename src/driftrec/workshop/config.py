@@ -81,6 +81,7 @@ class DataSection(Section):
     power: float = Field(default=2.0, gt=0)  # weight on low qualities, see degrade.Jpeg
     shifted: float = Field(default=0.15, ge=0, le=1)  # shares of the batch, see degrade.jpeg_mixture
     double: float = Field(default=0.15, ge=0, le=1)
+    double_first: float = Field(default=0.0, ge=0, le=1)
     clean: float = Field(default=0.03, ge=0, le=1)
 
     @model_validator(mode="after")
@@ -105,7 +106,7 @@ class DataSection(Section):
         """The corruption that training crops go through."""
         if self.corruption:
             return chain(self.corruption)
-        return jpeg_mixture(self.shifted, self.double, self.clean, self.power)
+        return jpeg_mixture(self.shifted, self.double, self.clean, self.power, self.double_first)
 
 
 class NoiseSection(Section):

@@ -148,19 +148,21 @@ class Mixture:
         return self.choices[index][1](pixels, rng)
 
 
-def jpeg_mixture(shifted: float, double: float, clean: float, power: float = 2.0) -> Mixture:
+def jpeg_mixture(shifted: float, double: float, clean: float, power: float = 2.0, double_first: float = 0.0) -> Mixture:
     """What the shipped models train on: JPEGs of every quality, and shares of the cases met in the wild.
 
-    `shifted`, `double`, `clean` are the shares of crops of larger JPEGs, of pictures compressed twice
-    (the first time on a shifted grid, the second time at any quality alike), and of uncompressed ones; the rest is a
-    single aligned JPEG.
+    `shifted` and `clean` are the shares of crops of larger JPEGs and of uncompressed pictures.  `double` and
+    `double_first` are those of pictures compressed twice on two grids, the second time at any quality alike; the crop
+    is on the grid of the second compression, or on that of the first.  The rest is a single JPEG on its own grid.
     """
-    single, moved, again = Jpeg(power=power), Jpeg(power=power, shifted=True), Jpeg(power=1.0)
+    single, moved = Jpeg(power=power), Jpeg(power=power, shifted=True)
+    again, moved_again = Jpeg(power=1.0), Jpeg(power=1.0, shifted=True)
     return Mixture(
         (
-            (1 - shifted - double - clean, single),
+            (1 - shifted - double - double_first - clean, single),
             (shifted, moved),
             (double, Chain((moved, again))),
+            (double_first, Chain((single, moved_again))),
             (clean, Clean()),
         )
     )

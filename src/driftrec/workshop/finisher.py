@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from driftrec.evaluate.metrics.lpips import Lpips
 from driftrec.evaluate.weights import LPIPS_ALEX, LPIPS_SQUEEZE, find
+from driftrec.tiling import BLOCK
 from driftrec.types import Array
 from driftrec.workshop.config import FinishSection, TrainConfig
 from driftrec.workshop.tasks import Share
@@ -31,9 +32,6 @@ from driftrec.workshop.trained import Model, Part, load
 
 PERIOD = 16
 """Of the coarsest grid that the networks of LPIPS see pictures on, in pixels."""
-
-BLOCK = 8
-"""Side of a JPEG's blocks, in pixels."""
 
 LPIPS_WEIGHTS = {"alex": LPIPS_ALEX, "squeeze": LPIPS_SQUEEZE}
 
