@@ -60,8 +60,18 @@ def test_mixtures_draw_their_shares_and_chains_run_in_order() -> None:
     mixture = Mixture(((3, Clean()), (1, Chain((Jpeg(1, 1), Clean())))))
     clean = sum((mixture(picture, np.random.default_rng(s)) == picture).all() for s in range(400))
     assert abs(clean / 400 - 0.75) < 4 * (0.75 * 0.25 / 400) ** 0.5
-    double = jpeg_mixture(shifted=0, double=1, clean=0)(picture, np.random.default_rng(1))
-    assert double.shape == picture.shape
+
+
+def test_twice_compressed_crops_are_on_the_grid_of_the_last_or_the_first_compression() -> None:
+    """On a JPEG's own grid, and at its quality, another compression changes next to nothing."""
+    gray = np.repeat(scene(64, 64)[..., :1], 3, axis=2)
+
+    def change(**shares: float) -> float:
+        mixture = jpeg_mixture(shifted=0, clean=0, **shares)
+        crops = [mixture(gray, np.random.default_rng(seed)).astype(int) for seed in range(9)]
+        return float(np.median([min(np.abs(jpeg(c.astype("u1"), q) - c).mean() for q in range(1, 91)) for c in crops]))
+
+    assert change(double=1) < 0.2 * change(double=0, double_first=1)
 
 
 @pytest.mark.parametrize(

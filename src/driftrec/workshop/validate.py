@@ -22,7 +22,8 @@ QUALITIES = (5, 10, 20, 40, 80, 95)
 DECISIVE = (5, 10, 20, 40, 80)
 """The qualities that choose the best weights: above, the decoder and not the network has most of the say."""
 DOUBLE = (10, 30)
-"""Qualities of the two compressions, the first on a grid shifted by (4, 4), of what else is scored."""
+"""Qualities of the two compressions, the second on a grid shifted by (4, 4), of what else is scored: crops are on the
+grid of the first, where the tool puts them (`driftrec.jpeg.Report.grid`)."""
 SHEET_QUALITY = 10
 PROBE = 0.05
 """The ratio at which networks without an estimate at infinity are compared."""
@@ -61,8 +62,8 @@ def validation_set(
 
 def _double_jpeg(crop: Pixels) -> Pixels:
     first, second = DOUBLE
-    once = Jpeg(first, first, subsampling=(0, 0, 1), shift=(4, 4))(crop, np.random.default_rng(0))
-    return jpeg(once, second)
+    again = Jpeg(second, second, subsampling=(0, 0, 1), shift=(4, 4))
+    return again(jpeg(crop, first), np.random.default_rng(0))
 
 
 def centre_pairs(corpus: Corpus, count: int, size: int) -> list[tuple[Pixels, Pixels | None]]:
