@@ -190,6 +190,7 @@ def test_a_finisher_learns_ships_with_its_denoiser_and_makes_the_last_step(
     assert there[0].card.plan == after.plan
     assert there[0].card.plan.evaluations == 2
     assert there[0].card.facts["finishing"]["steps"] == last["step"]
+    assert there[0].card.facts["finishing"]["earlier"] == before.denoiser.spent()
     y, residual = corrupted(2).numpy(), 0.05 * np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype("f4")
     for finish in (False, True):
         results = [runner(residual, 0.1, y, finish=finish) for runner in there]
@@ -200,6 +201,7 @@ def test_a_finisher_learns_ships_with_its_denoiser_and_makes_the_last_step(
     # It may be trained further from what ships, and used as any model.
     again = load(exported)
     assert again.finisher is not None
+    assert again.finisher.spent()["steps"] == last["step"] + before.denoiser.spent()["steps"]
     for part, other in ((again.denoiser, after.denoiser), (again.finisher, after.finisher)):
         for (name, a), b in zip(part.network.named_parameters(), other.network.parameters(), strict=True):
             torch.testing.assert_close(a, b, rtol=2e-3, atol=1e-4, msg=name)

@@ -31,7 +31,7 @@ from driftrec.workshop.finisher import Finishing
 from driftrec.workshop.muon import Muon
 from driftrec.workshop.nn.recompute import set_recompute
 from driftrec.workshop.tasks import Denoising, Share
-from driftrec.workshop.trained import FINISHED, load
+from driftrec.workshop.trained import FINISHED, Part, load
 from driftrec.workshop.validate import SHEET_QUALITY, Validation
 
 LOG, LAST, BEST, SHEET = "log.jsonl", "last.safetensors", "best.safetensors", "sheet.png"
@@ -121,7 +121,9 @@ class Run:
         # A finisher is nothing without its denoiser, which goes where it goes.
         self.beside = finishing.tensors(f"{FINISHED}.") if finishing else {}
         self.facts |= finishing.facts(FINISHED) if finishing else {}
-        model = _started(config)
+        model, origin = _started(config)
+        if origin:
+            self.facts |= {"earlier": origin.spent()}
         set_recompute(model, config.recompute)
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.network, self.optimizer = fabric.setup(model, _optimizer(config, model))
@@ -255,6 +257,7 @@ class Run:
         self.ema.weights = {name: averaged[name].to(self.fabric.device) for name in self.names}
         checkpoint.load_optimizer(self.optimizer, tensors, self.names)
         self.steps, self.before = facts["step"], facts["minutes"]
+        self.facts |= {"earlier": facts["earlier"]} if "earlier" in facts else {}
         if before.finish == self.config.finish:  # otherwise what is best was judged otherwise
             self.best = facts["best"]
 
@@ -289,16 +292,16 @@ def rate_factor(config: TrainConfig, step: int, progress: float) -> float:
     return min(1.0, (step + 1) / max(config.warm_up, 1), max(1 - progress, 0.0) / config.anneal)
 
 
-def _started(config: TrainConfig) -> Denoiser:
+def _started(config: TrainConfig) -> tuple[Denoiser, Part | None]:
     """A new denoiser, or one with the weights of the model that the run starts from; a finisher starts as what it
-    replaces.  Blocks that the model lacks change nothing at first.
+    replaces.  Blocks that the model lacks change nothing at first.  The second value is what the weights come from.
 
     Raises ValueError where the model does not fit.
     """
     denoiser = config.denoiser()
     source = config.start or (config.finish.model if config.finish else None)
     if source is None:
-        return denoiser
+        return denoiser, None
     model = load(source)
     theirs = (config.finish and model.finisher) or model.denoiser
     weights = theirs.network.state_dict()
@@ -306,7 +309,7 @@ def _started(config: TrainConfig) -> Denoiser:
     if odd := [name for name, value in weights.items() if name not in own or own[name].shape != value.shape]:
         raise ValueError(f"the network of {source} does not fit that of the recipe, which differs in {odd[0]}")
     denoiser.load_state_dict(weights, strict=False)
-    return denoiser
+    return denoiser, theirs
 
 
 def _optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:

@@ -34,6 +34,14 @@ class Part:
     config: TrainConfig
     facts: Mapping[str, Any]
 
+    def spent(self) -> dict[str, int]:
+        """Steps and minutes of training behind the weights, those of the runs that they started from included."""
+        before = self.facts.get("earlier", {"steps": 0, "minutes": 0})
+        return {
+            "steps": self.facts["step"] + before["steps"],
+            "minutes": round(self.facts["minutes"] + before["minutes"]),
+        }
+
 
 @dataclass(frozen=True)
 class Model:
@@ -113,6 +121,7 @@ def _training(part: Part) -> dict[str, Any]:
     return {
         "steps": facts["step"],
         "minutes": round(facts["minutes"]),
+        **({"earlier": facts["earlier"]} if "earlier" in facts else {}),
         "hardware": facts["hardware"],
         **facts["data"],
         "config": config,
