@@ -6,6 +6,7 @@ python benchmarks/sheet.py photo.png --quality 10 --box 0 0 200 200 --out sheet.
 
 import argparse
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -17,26 +18,37 @@ MARGIN = 4
 
 def main() -> None:
     options = read_options()
-    clean = None
-    if options.quality:
-        clean, file = Image.open(options.picture).convert("RGB"), io.BytesIO()
-        clean.save(file, "JPEG", quality=options.quality, subsampling="4:2:0")
-    else:
-        file = io.BytesIO(options.picture.read_bytes())
-    restorer = driftrec.Restorer(options.model)
-    columns = {"JPEG": Image.open(file).convert("RGB")}
-    for mode in options.mode:
-        columns[mode] = restorer.restore(file.getvalue(), mode=mode).picture.to_pil().convert("RGB")
-    if clean:
-        columns["original"] = clean
-    left, top, width, height = options.box or (0, 0, *columns["JPEG"].size)
-    tiles = {
-        name: image.crop((left, top, left + width, top + height)).resize(
-            (width * options.zoom, height * options.zoom), Image.Resampling.NEAREST
-        )
-        for name, image in columns.items()
-    }
-    strip(tiles).save(options.out, optimize=True)
+    clean = Image.open(options.picture).convert("RGB") if options.quality else None
+    data = options.picture.read_bytes() if clean is None else compressed(clean, options.quality)
+    columns = restored(driftrec.Restorer(options.model), data, options.mode, clean)
+    strip(enlarged(columns, options.box or (0, 0, *columns["JPEG"].size), options.zoom)).save(
+        options.out, optimize=True
+    )
+
+
+def compressed(clean: Image.Image, quality: int) -> bytes:
+    """A JPEG of a picture."""
+    file = io.BytesIO()
+    clean.save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    return file.getvalue()
+
+
+def restored(
+    restorer: driftrec.Restorer, data: bytes, modes: Sequence[str], clean: Image.Image | None
+) -> dict[str, Image.Image]:
+    """The JPEG, its restorations and what it was made of, by name."""
+    columns = {"JPEG": Image.open(io.BytesIO(data)).convert("RGB")}
+    for mode in modes:
+        columns[mode] = restorer.restore(data, mode=mode).picture.to_pil().convert("RGB")
+    return columns if clean is None else columns | {"original": clean}
+
+
+def enlarged(columns: dict[str, Image.Image], box: tuple[int, int, int, int], zoom: int) -> dict[str, Image.Image]:
+    """The part at (left, top, width, height) of every picture, every pixel a square of `zoom`."""
+    left, top, width, height = box
+    part = (left, top, left + width, top + height)
+    size = (width * zoom, height * zoom)
+    return {name: image.crop(part).resize(size, Image.Resampling.NEAREST) for name, image in columns.items()}
 
 
 def strip(tiles: dict[str, Image.Image]) -> Image.Image:
