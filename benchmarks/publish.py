@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 def main() -> None:
     for page in (
         "README.md",
+        "docs/model.md",
         "docs/model-notes.md",
         "docs/jpeg.md",
         "docs/files.md",

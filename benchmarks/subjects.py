@@ -1,4 +1,4 @@
-"""Enlarged crops of what pictures show: a face, writing, flowers, sky, shadows; the JPEG, its restorations and the original.
+"""A face, writing, flowers, sky and shadows, enlarged: the JPEG, its restorations and the original.
 
     python benchmarks/subjects.py small --data ../shared/data/train ../shared/data/train_more --out docs/subjects.webp
 

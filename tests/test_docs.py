@@ -58,7 +58,9 @@ def test_equations_are_numbered_once_and_cited_rightly() -> None:
     ("page", "names"),
     [
         ("README.md", ("quality", "speed")),
-        ("docs/model-notes.md", ("trials", "run", "sampling", "finisher_trials", "finisher_run")),
+        ("docs/model.md", ("model_small",)),
+        ("docs/model-notes.md", ("trials", "run", "run_more", "sampling", "finisher_trials", "finisher_run")),
+        ("docs/model-notes.md", ("finisher_more", "texture")),
         ("docs/jpeg.md", ("jpeg_photos", "jpeg_graphics", "jpeg_live1", "jpeg_luma", "jpeg_traces")),
         ("docs/files.md", ("files_kinds", "files_metadata", "files_fuzz")),
         ("docs/scale.md", ("scale_archive", "scale_paper", "scale_gpu", "scale_memory", "scale_training")),

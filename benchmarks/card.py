@@ -1,0 +1,58 @@
+"""What the file of a shipped model says of itself, as a table for its model card.
+
+python benchmarks/card.py small --markdown docs/model_small.md
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from driftrec.runtime import find_model, open_model
+
+
+def main() -> None:
+    options = read_options()
+    page = table(options.model)
+    print(page)
+    if options.markdown:
+        options.markdown.write_text(page, encoding="utf-8")
+
+
+def table(model: str) -> str:
+    """The card as a Markdown table."""
+    path, card = find_model(model), open_model(model).card
+    facts = card.facts
+    rows = {
+        "file": f"`{path.name}`, {path.stat().st_size / 1e6:.1f} MB: ONNX, weights in half precision",
+        "licence": facts["licence"],
+        "parameters": f"{facts['parameters'] / 1e6:.2f} million",
+        "multiply–adds": f"{facts['multiply_adds_per_pixel'] / 1e3:.1f} thousand a pixel and evaluation",
+        "evaluations": f"1 faithful, {card.plan.evaluations} natural",
+        "training of the denoiser": cost(facts["training"]),
+    }
+    if "finishing" in facts:
+        rows["training of the finisher"] = cost(facts["finishing"])
+    data = facts["training"]
+    counts = sorted(data["licences"].items(), key=lambda item: -item[1])
+    rows["training pictures"] = f"{data['pictures']}, {data['megapixels']} megapixels"
+    rows["their licences"] = "; ".join(f"{licence}: {count}" for licence, count in counts)
+    return "\n".join(["|  |  |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows.items())]) + "\n"
+
+
+def cost(run: dict[str, Any]) -> str:
+    """Steps, time and hardware of a run, and of those that its weights come from."""
+    before = run.get("earlier", {"steps": 0, "minutes": 0})
+    steps, minutes = run["steps"] + before["steps"], run["minutes"] + before["minutes"]
+    last = f", of them {run['steps']} in the last run" if before["steps"] else ""
+    return f"{steps} steps{last}; {minutes / 60:.1f} hours on {run['hardware']}"
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="a name of a model that ships, or an exported file")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
