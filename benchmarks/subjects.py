@@ -1,4 +1,4 @@
-"""A face, writing, flowers, sky and shadows, enlarged: the JPEG, its restorations and the original.
+"""A face, writing, an interface, flowers, stone and shadows, enlarged: the JPEG, its restorations and the original.
 
     python benchmarks/subjects.py small --data ../shared/data/train ../shared/data/train_more --out docs/subjects.webp
 

@@ -2,7 +2,7 @@
 pictures, and when.
 
 python benchmarks/trials.py docs/trials/[am]*.jsonl --markdown docs/trials.md
-python benchmarks/trials.py docs/runs/small.jsonl --every 3 --markdown docs/run.md
+python benchmarks/trials.py docs/runs/small-more.jsonl --markdown docs/run_more.md
 python benchmarks/trials.py docs/trials/finish-*.jsonl --finisher --markdown docs/finisher_trials.md
 """
 
