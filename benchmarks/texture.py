@@ -29,7 +29,7 @@ def main() -> None:
     options = read_options()
     _, held_out = open_corpus(options.data).split(DataSection().held_out)
     crops = [clean for clean, _ in centre_pairs(held_out, options.crops, SIDE)]
-    heads = ["model", "quality", *(f"period {period}" for period in PERIODS), "highest", "added, gray levels"]
+    heads = ["model", "quality", *(f"period {period}" for period in PERIODS), "added, gray levels"]
     lines = [f"| {' | '.join(heads)} |", f"| --- |{' --: |' * (len(heads) - 1)}"]
     for model in options.models:
         restorer = Restorer(model)
@@ -38,7 +38,7 @@ def main() -> None:
             ratios = power / median_filter(power, SURROUNDINGS, mode="wrap")
             peaks = [f"{peak(ratios, period):.1f}" for period in PERIODS]
             added = np.sqrt(power.mean())
-            cells = [Path(model).stem, str(quality), *peaks, f"{ratios.max():.1f}", f"{added:.2f}"]
+            cells = [Path(model).stem, str(quality), *peaks, f"{added:.2f}"]
             lines.append(f"| {' | '.join(cells)} |")
             print(lines[-1], flush=True)
     if options.markdown:
