@@ -166,17 +166,18 @@ def training() -> list[Row]:
         optimizer.zero_grad()
 
     side = 2048
-    matrix = torch.randn(side, side, dtype=torch.bfloat16)
-    seconds = in_turns(
-        {"single precision": lambda: step(False), "bfloat16": lambda: step(True), "product": lambda: matrix @ matrix}
-    )
-    attainable = 2 * side**3 / seconds.pop("product")
+    matrix = torch.randn(side, side)
+    half = matrix.bfloat16()
+    seconds = in_turns({"single precision": lambda: step(False), "bfloat16": lambda: step(True)})
+    products = in_turns({"single precision": lambda: matrix @ matrix, "bfloat16": lambda: half @ half})
+    best = min(seconds, key=lambda name: seconds[name])
+    attainable = 2 * side**3 / products[best]
     # Forward, gradient of the input, gradient of the weights: three times two operations for each multiply–add.
-    used = 6 * card.facts["multiply_adds_per_pixel"] * 16 * 96**2 / seconds["bfloat16"]
+    used = 6 * card.facts["multiply_adds_per_pixel"] * 16 * 96**2 / seconds[best]
     return [
-        *((f"training in {name}", f"{16 / value:.0f} crops of 96×96 per second") for name, value in seconds.items()),
+        *((f"training in {name}", f"{16 / value:.1f} crops of 96×96 per second") for name, value in seconds.items()),
         (
-            "operations per second of training in bfloat16, over those of a large matrix product",
+            f"operations per second of training in {best}, over those of a large matrix product",
             f"{used / attainable:.0%}",
         ),
     ]
