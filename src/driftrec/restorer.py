@@ -222,7 +222,8 @@ class Restorer:
         `grid` is where the first whole block of the compression to undo starts.  A sample takes `evaluations` at the
         most, the faithful one, which all share, included.  Models that know no faithful estimate do without.
         """
-        around = margins(*pixels.shape[:2], self.network.card.multiple, grid)
+        height, width = pixels.shape[:2]
+        around = margins(height, width, self.network.card.multiple, grid)
         y = around.added(pixels.transpose(2, 0, 1)[None])
         del pixels  # a large picture's would be in the way
         views = evaluations if mode == "faithful" else int(self.network.card.faithful)
