@@ -45,6 +45,7 @@ benchmark: $(WORKSHOP)
 	$(BIN)/python benchmarks/archive.py throughput paper
 	$(BIN)/python benchmarks/gpus.py memory training restoring
 	$(BIN)/python benchmarks/ncsnpp.py --markdown docs/paper_speed.md
+	$(BIN)/python benchmarks/card.py small --markdown docs/model_small.md
 	$(BIN)/python benchmarks/publish.py
 
 clean:

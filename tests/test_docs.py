@@ -1,5 +1,6 @@
 """What the documents say exists: commands parse, equations are where they are cited, tables are published whole."""
 
+import importlib
 import re
 import shlex
 from itertools import takewhile
@@ -52,6 +53,12 @@ def test_equations_are_numbered_once_and_cited_rightly() -> None:
         for number in re.findall(r"\((E\d+)\)", path.read_text(encoding="utf-8"))
     }
     assert in_code == set(stated)
+
+
+def test_the_model_card_is_that_of_the_model_that_ships(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    card = importlib.import_module("card")
+    assert card.table("small") == (ROOT / "docs/model_small.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

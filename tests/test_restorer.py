@@ -178,9 +178,9 @@ def test_the_grid_of_the_compression_to_undo_is_put_where_the_network_expects_it
     clean = scene(203, 245)
     once = jpeg(clean, 5)[3:, 6:]
     data = jpeg_file(once, quality=90)
-    for source in (Image.fromarray(once), data):
-        with Image.open(io.BytesIO(data)) as image:
-            pixels = once if source is not data else np.asarray(image)
+    with Image.open(io.BytesIO(data)) as image:
+        twice = np.asarray(image)
+    for source, pixels in ((Image.fromarray(once), once), (data, twice)):
         as_it_stands = restorer.restore_pixels(pixels, mode="faithful")
         restored = restorer.restore(source, mode="faithful")
         assert restored.picture.pixels.shape == pixels.shape

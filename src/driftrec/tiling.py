@@ -95,10 +95,10 @@ class Margins:
     with whole blocks from the first row and column on, and make sides multiples of `GRID`.
     """
 
-    top: int = 0
-    bottom: int = 0
-    left: int = 0
-    right: int = 0
+    top: int
+    bottom: int
+    left: int
+    right: int
 
     def added(self, image: Array) -> Array:
         """The image (…, height, width) with its outer rows and columns repeated."""
