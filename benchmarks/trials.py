@@ -6,16 +6,21 @@ python benchmarks/trials.py docs/runs/small-more.jsonl --markdown docs/run_more.
 python benchmarks/trials.py docs/trials/finish-*.jsonl --finisher --markdown docs/finisher_trials.md
 python benchmarks/trials.py docs/runs/small-finish.jsonl --finisher --markdown docs/finisher_run.md
 python benchmarks/trials.py docs/runs/small-finish-more.jsonl --finisher --markdown docs/finisher_more.md
+python benchmarks/trials.py docs/trials/state-*.jsonl --finisher --markdown docs/finisher_state.md
 """
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
+
+from driftrec.evaluate.plots import drawing
 
 QUALITIES = (5, 10, 20, 40, 80, 95)
 GAINS = ("10", "40", "80", "95", "10_30")
 
 Record = dict[str, float]
+Column = Callable[[Record], str]
 
 
 def main() -> None:
@@ -33,15 +38,30 @@ def main() -> None:
     print(page)
     if options.markdown:
         options.markdown.write_text(page, encoding="utf-8")
+    if options.plot:
+        plot(logs, there, options.plot)
 
 
-def gains() -> dict:
+def plot(logs: dict[str, list[Record]], columns: dict[str, Column], path: Path) -> None:
+    """The columns over minutes of training, one run after the other."""
+    with drawing(path) as axes:
+        for color, (head, cell) in enumerate(columns.items()):
+            before = 0.0
+            for log in logs.values():
+                shown = [(before + r["minutes"], float(cell(r))) for r in log if cell(r) != "–"]
+                axes.plot(*zip(*shown, strict=True), ".-", color=f"C{color}", label=None if before else head)
+                before += log[-1]["minutes"]
+        axes.set(xlabel=f"minutes of training: {', then '.join(logs)}")
+        axes.legend(frameon=False, fontsize="small", ncols=2)
+
+
+def gains() -> dict[str, Column]:
     """{heading: record -> cell}: PSNR of faithful restorations over that of the JPEGs, in dB; natural at quality 10."""
     columns = {f"gain at {q.replace('_', ' → ')}": lambda r, q=q: _gain(r, f"faithful_{q}", q) for q in GAINS}
     return columns | {"natural at 10": lambda r: _gain(r, "natural_10", "10")}
 
 
-def distances() -> dict:
+def distances() -> dict[str, Column]:
     """{heading: record -> cell}: both LPIPS of natural restorations, and their PSNR in dB."""
     kinds = {
         "LPIPS-Alex": ("lpips_alex", "{:.3f}"),
@@ -65,6 +85,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--finisher", action="store_true", help="the runs are of finishers: show LPIPS")
     parser.add_argument("--every", type=int, default=1, help="only every n-th record, counted from the last")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the columns over the minutes of all runs there")
     return parser.parse_args()
 
 

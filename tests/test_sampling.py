@@ -22,10 +22,15 @@ def test_the_start_follows_the_change_up_to_its_limit() -> None:
     assert PLAN.times(0.2)[0] == pytest.approx(0.5)
 
 
+def test_a_single_time_lies_half_way() -> None:
+    first, *_, last = PLAN.times(0.015)
+    (only,) = PLAN.times(0.015, evaluations=2)
+    assert PLAN.process.ratio(only) ** 2 == pytest.approx(PLAN.process.ratio(first) * PLAN.process.ratio(last))
+
+
 def test_nothing_is_sampled_where_nothing_was_lost() -> None:
     assert PLAN.times(1e-4) == ()
     assert PLAN.times(0.05, evaluations=1) == ()
-    assert len(PLAN.times(0.05, evaluations=2)) == 1
 
 
 def test_samples_begin_with_the_faithful_estimate_and_count_their_evaluations() -> None:

@@ -6,9 +6,11 @@ from the file, d = √E[(x̂0 − y)²], and the noise-to-scale ratio to start f
 
     s = min(d²/level, s(start)).                                                                   (E20)
 
-A file that lost next to nothing starts below the grid's end, and keeps its faithful estimate.  A model may have a
-finisher, which makes the last evaluation in the denoiser's place (`driftrec.workshop.finisher`).  At the end the sample
-gets the low band of the faithful estimate (`driftrec.colour`).
+A file that lost next to nothing starts below the grid's end, and keeps its faithful estimate.  A grid of a single time
+has it half-way in log-SNR, where the noise leaves something to find, and most of the faithful estimate to see.
+
+A model may have a finisher, which makes the last evaluation in the denoiser's place (`driftrec.workshop.finisher`).  At
+the end the sample gets the low band of the faithful estimate (`driftrec.colour`).
 
 Networks that were not trained at s = ∞, as the paper's, have no faithful estimate: they are sampled from y on, over the
 whole grid, and the low band is that of y.
@@ -16,6 +18,7 @@ whole grid, and the low band is that of y.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
 from driftrec.colour import with_low_band, with_mean
@@ -35,7 +38,7 @@ class Plan:
     Attributes:
         process: the process to sample.
         evaluations: of the network in all, the faithful one included; at least 1.
-        start, end: latest and last time of the grid, 0 < end < start ≤ 1.
+        start, end: latest and last time of the grid, 0 < end < start ≤ 1; a single time lies between.
         eta: strength of the fresh noise, in [0, 1], see `driftrec.samplers.first_order`.
         level: of (E20), in image units; smaller values start earlier.
         around: where sampling starts: at the faithful estimate, or, without one, at the anchor with all the noise.
@@ -82,7 +85,8 @@ class Plan:
         ratio = min(change**2 / self.level, self.process.ratio(self.start))
         if steps < 2 or ratio <= self.process.ratio(self.end):
             return ()
-        return uniform_log_snr(self.process, steps - 1, start=self.process.time_of_ratio(ratio), end=self.end)
+        grid = partial(uniform_log_snr, self.process, start=self.process.time_of_ratio(ratio), end=self.end)
+        return grid(3)[1:2] if steps == 2 else grid(steps - 1)
 
     def sample(
         self,
