@@ -26,8 +26,9 @@ def table(model: str) -> str:
         "file": f"`{path.name}`, {path.stat().st_size / 1e6:.1f} MB: ONNX, weights in half precision",
         "licence": facts["licence"],
         "parameters": f"{facts['parameters'] / 1e6:.2f} million",
-        "multiply–adds": f"{facts['multiply_adds_per_pixel'] / 1e3:.1f} thousand a pixel and evaluation",
         "evaluations": f"1 faithful, {card.plan.evaluations} natural",
+        "multiply–adds per pixel": f"{facts['multiply_adds_per_pixel'] / 1e3:.1f} thousand faithful, "
+        f"{facts['plan_multiply_adds_per_pixel'] / 1e3:.1f} thousand natural",
         "training of the denoiser": cost(facts["training"]),
     }
     if "finishing" in facts:

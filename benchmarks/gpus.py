@@ -30,15 +30,14 @@ from driftrec.workshop.config import TrainConfig, read_recipe
 from driftrec.workshop.nn.cost import cost
 from driftrec.workshop.nn.ncsnpp import NCSNpp, NCSNppConfig
 from driftrec.workshop.nn.recompute import Recomputable, set_recompute
-from driftrec.workshop.nn.unet import UNet, UNetConfig
 
 ROOT = Path(__file__).parents[1]
 Make = Callable[[], nn.Module]
 
 
-def base() -> UNet:
-    """A U-Net of just under 250 k multiply–adds per pixel."""
-    return UNet(UNetConfig(2, (96, 144, 192), (2, 2, 3), (1, 1)))
+def base() -> nn.Module:
+    """The U-Net for GPUs, of just under 250 k multiply–adds per pixel."""
+    return read_recipe(ROOT / "recipes/base.yaml").network.build()
 
 
 def paper() -> NCSNpp:
@@ -295,12 +294,13 @@ def restoring_page(options: argparse.Namespace) -> str:
     score = read_recipe(ROOT / "recipes/paper-ouve-d2kf2k.yaml").plan().evaluations
     slow, fast = options.inference[1] * 1e12, options.inference[0] * 1e12
     beside = {mode: beside_network(mode) for mode in ("faithful", "natural")}
-    small = float(card.facts["multiply_adds_per_pixel"])
+    once, plan = (float(card.facts[f"{name}multiply_adds_per_pixel"]) for name in ("", "plan_"))
+    larger, largest = cost(base()).multiply_adds, cost(paper()).multiply_adds
     columns = {
-        f"{card.name}, faithful": restored(small, 1, slow, beside["faithful"], options),
-        f"{card.name}, natural": restored(small, card.plan.evaluations, slow, beside["natural"], options),
-        "base, natural": restored(cost(base()).multiply_adds, card.plan.evaluations, slow, beside["natural"], options),
-        f"NCSN++, {score} evaluations": restored(cost(paper()).multiply_adds, score, fast, beside["natural"], options),
+        f"{card.name}, faithful": restored(once, 1, slow, beside["faithful"], options),
+        f"{card.name}, natural": restored(plan, card.plan.evaluations, slow, beside["natural"], options),
+        "base, natural": restored(2 * larger, 2, slow, beside["natural"], options),
+        f"NCSN++, {score} evaluations": restored(score * largest, score, fast, beside["natural"], options),
     }
     rows = [(what, *(facts[what] for facts in columns.values())) for what in next(iter(columns.values()))]
     faithful, natural = (f"{beside[mode]:.2f}" for mode in ("faithful", "natural"))
@@ -318,13 +318,13 @@ def restoring_page(options: argparse.Namespace) -> str:
 def restored(
     multiply_adds: float, evaluations: int, sustained: float, beside: float, options: argparse.Namespace
 ) -> dict[str, str]:
-    """One network on one GPU, and what an archive takes."""
-    network = sustained / (2 * multiply_adds * evaluations * 1e6)  # megapixels per second
+    """A restoration's `multiply_adds` per pixel, in all its evaluations, on one GPU, and what an archive takes."""
+    network = sustained / (2 * multiply_adds * 1e6)  # megapixels per second
     cores = options.cores / beside
     hours = PICTURES * MEGAPIXELS / min(network, cores) / 3600
     return {
-        "multiply–adds per pixel and evaluation": f"{multiply_adds / 1e3:,.0f} k",
         "evaluations": f"{evaluations}",
+        "multiply–adds per pixel": f"{multiply_adds / 1e3:,.0f} k",
         "the GPU's share: megapixels per second": f"{network:,.1f}",
         f"the share of {options.cores} cores: megapixels per second": f"{cores:,.1f}",
         "what is waited for": "the GPU" if network < cores else "the cores",

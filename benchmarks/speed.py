@@ -264,7 +264,8 @@ def caption() -> str:
     card = driftrec.Network().card
     return (
         f"driftrec {driftrec.__version__}, model {card.name} ({card.facts['multiply_adds_per_pixel'] / 1e3:.1f} k "
-        f"multiply–adds per pixel, {card.plan.evaluations} evaluations for a natural restoration), ONNX Runtime "
+        f"multiply–adds per pixel, {card.facts['plan_multiply_adds_per_pixel'] / 1e3:.1f} k in {card.plan.evaluations} "
+        f"evaluations for a natural restoration), ONNX Runtime "
         f"{onnxruntime.__version__}, PyTorch {torch.__version__}, {os.cpu_count()} cores of {processor()}. "
         f"Best of several rounds."
     )

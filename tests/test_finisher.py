@@ -20,12 +20,14 @@ from driftrec.workshop import checkpoint
 from driftrec.workshop.config import TrainConfig
 from driftrec.workshop.export import export
 from driftrec.workshop.finisher import Finishing, repeated
+from driftrec.workshop.nn.cost import cost
 from driftrec.workshop.runner import TorchRunner
 from driftrec.workshop.tasks import Share
 from driftrec.workshop.train import BEST, train
 from driftrec.workshop.trained import load
 
 NETWORK = {"patch": 2, "channels": [8, 12], "encoder": [1, 1], "decoder": [1]}
+DEEPER = NETWORK | {"encoder": [1, 2], "decoder": [2]}
 DATA = {"pictures": 3, "megapixels": 1, "licences": {"CC0": 3}}
 CPU = torch.device("cpu")
 
@@ -169,7 +171,7 @@ def test_a_finisher_learns_ships_with_its_denoiser_and_makes_the_last_step(
     model: Path, pictures: Path, tmp_path: Path
 ) -> None:
     data = {"folders": [str(pictures)], "crop": 48, "held_out": 0.3}
-    settings = {"data": data, "batch": 4, "warm_up": 1, "workers": 0, "learning_rate": 4e-3}
+    settings = {"network": DEEPER, "data": data, "batch": 4, "warm_up": 1, "workers": 0, "learning_rate": 4e-3}
     (first,), (last,) = (list(train(recipe(model, steps=n, **settings), tmp_path / f"run{n}")) for n in (1, 12))
     (tmp_path / "run12").rename(tmp_path / "run")
     assert last["finish_10"] < first["finish_10"]
@@ -191,7 +193,11 @@ def test_a_finisher_learns_ships_with_its_denoiser_and_makes_the_last_step(
     assert there[0].card.plan == after.plan
     assert there[0].card.plan.evaluations == 2
     assert there[0].card.facts["finishing"]["steps"] == last["step"]
-    assert there[0].card.facts["finishing"]["earlier"] == before.denoiser.spent()
+    facts = there[0].card.facts
+    assert facts["finishing"]["earlier"] == before.denoiser.spent()
+    parts = before.denoiser.network.network, after.finisher.network.network
+    assert facts["parameters"] == sum(p.numel() for part in parts for p in part.parameters())
+    assert facts["plan_multiply_adds_per_pixel"] == round(sum(cost(part).multiply_adds for part in parts))
     y, residual = corrupted(2).numpy(), 0.05 * np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype("f4")
     for finish in (False, True):
         results = [runner(residual, 0.1, y, finish=finish) for runner in there]

@@ -91,7 +91,7 @@ def models() -> None:
 
     from driftrec.runtime import Network, bundled_models
 
-    table = Table("name", "megabytes", "parameters", "multiply–adds per pixel", "steps", "trained on", "licence")
+    table = Table("name", "megabytes", "parameters", "multiply–adds per pixel", "natural", "trained on", "licence")
     for name, path in bundled_models().items():
         card = Network(path).card
         facts = card.facts
@@ -100,7 +100,7 @@ def models() -> None:
             f"{path.stat().st_size / 1e6:.1f}",
             f"{facts['parameters'] / 1e6:.2f} M",
             f"{facts['multiply_adds_per_pixel'] / 1e3:.1f} k",
-            str(card.plan.evaluations),
+            f"{facts['plan_multiply_adds_per_pixel'] / 1e3:.1f} k in {card.plan.evaluations} steps",
             str(facts["training"]["pictures"]),
             str(facts["licence"]),
         )

@@ -4,6 +4,7 @@ They come out of a run's checkpoint or of the ONNX file that was made of it, so 
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,28 +84,29 @@ def _part(config: Mapping[str, Any], tensors: Mapping[str, Tensor], facts: Mappi
 def card(model: Model, name: str, licence: str) -> dict[str, Any]:
     """The card of a model, ready for JSON; see `driftrec.runtime.Card`."""
     config: TrainConfig = model.denoiser.config
-    network: Any = model.denoiser.network.network
-    size = cost(network)
+    networks: list[Any] = [part.network.network for part in (model.denoiser, model.finisher) if part]
+    sizes = [cost(network) for network in networks]
+    each, last = sizes[0].multiply_adds, sizes[-1].multiply_adds
     lowest, highest = config.noise.range
     content = {
         "name": name,
         "licence": licence,
-        "multiple": network.config.multiple,
+        "multiple": math.lcm(*(network.config.multiple for network in networks)),
         "ratio_min": lowest,
         "ratio_max": highest,
         "sampling": model.plan.card(),
         "faithful": config.noise.regression > 0,
         "natural": config.noise.regression < 1,
         "blind": config.objective.blind,
-        "parameters": size.parameters,
-        "multiply_adds_per_pixel": round(size.multiply_adds),
-        "network": network.config.card(),
+        "parameters": sum(size.parameters for size in sizes),
+        "multiply_adds_per_pixel": round(each),
+        "plan_multiply_adds_per_pixel": round((model.plan.evaluations - 1) * each + last),
+        "network": networks[0].config.card(),
         "objective": config.objective.model_dump(),
         "training": _training(model.denoiser),
     }
     if model.finisher is None:
         return content
-    content["parameters"] += sum(p.numel() for p in model.finisher.network.parameters())
     return content | {"finisher": True, "finishing": _training(model.finisher)}
 
 
