@@ -10,7 +10,7 @@ from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter
 
 from conftest import scene
-from driftrec.jpeg import Cells, JpegError, decode, examine, read_jpeg
+from driftrec.jpeg import Cells, JpegError, decode, examine, read_jpeg, recovered
 from driftrec.jpeg.blocks import YCBCR, box_mean, dct, idct, replicate, upsample_triangle
 from driftrec.jpeg.dequantise import expected_coefficients, laplacian_theta
 from driftrec.jpeg.detect import Trace
@@ -270,3 +270,79 @@ def test_facts_can_be_written_down() -> None:
         "4:2:0",
     )
     assert examine(opened(data), b"no JPEG").facts()["jpeg_unread"] == "it is not a JPEG file"
+
+
+# ------------------------------------------------------------------------------------------ earlier compressions undone
+
+
+def muted(height: int, width: int) -> np.ndarray:
+    """A scene without black and white, which decoders would cut off."""
+    return np.rint(40 + textured(height, width) * (170 / 255)).astype(np.uint8)
+
+
+def twice(first: int, last: int, shift: tuple[int, int], **options: object) -> tuple[np.ndarray, bytes]:
+    """(what a first compression left, on a grid that starts at `shift`; the file of a second one)."""
+    top, left = (16 - s for s in shift)
+    once = opened(compress(muted(224 + top, 272 + left), quality=first, **options))[top:, left:]
+    return once, compress(once, quality=last)
+
+
+@pytest.mark.parametrize("subsampling", ["4:2:0", "4:2:2", "4:4:4"])
+@pytest.mark.parametrize("shift", [(4, 4), (3, 6), (0, 5)])
+def test_the_first_compression_comes_back_nearly_as_it_was(shift: tuple[int, int], subsampling: str) -> None:
+    once, data = twice(20, 70, shift, subsampling=subsampling)
+    pixels = (opened(data) / 255).astype(np.float32)
+    back = recovered(pixels, Trace(shift, 20, 1.0), read_jpeg(data))
+    # Whole blocks of both grids of chroma; those at the border are cut.
+    inner = np.s_[16:-16, 16:-16]
+    before, after = (psnr(p[inner], once[inner] / 255) for p in (pixels, back))
+    assert after > before + 1.5
+    assert back.dtype == np.float32
+
+
+def test_gray_pictures_stay_gray() -> None:
+    once = opened(compress(muted(240, 240)[..., 0], quality=15))[5:, 3:]
+    data = compress(once[..., 0], quality=60)
+    pixels = (opened(data) / 255).astype(np.float32)
+    back = recovered(pixels, Trace((3, 5), 15, 1.0), read_jpeg(data))
+    assert psnr(back, once / 255) > psnr(pixels, once / 255) + 3
+    assert np.ptp(back, axis=2).max() < 1e-5
+
+
+@pytest.mark.parametrize("trace", [Trace((2, 5), 20, 1.0), Trace((4, 4), 90, 1.0)])
+def test_what_does_not_look_quantised_stays_as_it_is(trace: Trace) -> None:
+    _, data = twice(20, 70, (4, 4))
+    pixels = (opened(data) / 255).astype(np.float32)
+    np.testing.assert_array_equal(recovered(pixels, trace, read_jpeg(data)), pixels)
+
+
+def test_blocks_that_were_cut_off_stay_as_they_are() -> None:
+    once, _ = twice(20, 70, (4, 4))
+    once = once.copy()
+    once[60:100, 100:140] = 255
+    data = compress(once, quality=70)
+    pixels = (opened(data) / 255).astype(np.float32)
+    change = np.abs(recovered(pixels, Trace((4, 4), 20, 1.0), read_jpeg(data)) - pixels)
+    assert change[64:96, 104:136].max() < 1e-5
+    assert change.max() > 0.01
+
+
+def test_bands_of_a_recovered_picture_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, data = twice(20, 70, (3, 6))
+    pixels = (opened(data) / 255).astype(np.float32)
+    whole = recovered(pixels, Trace((3, 6), 20, 1.0), read_jpeg(data))
+    monkeypatch.setattr("driftrec.jpeg.recover.BAND", 64)
+    np.testing.assert_allclose(recovered(pixels, Trace((3, 6), 20, 1.0), read_jpeg(data)), whole, atol=2e-3)
+
+
+def test_small_pictures_stay_as_they_are() -> None:
+    pixels = (scene(20, 30) / 255).astype(np.float32)
+    np.testing.assert_allclose(recovered(pixels, Trace((4, 4), 20, 1.0)), pixels, atol=1e-6)
+
+
+@pytest.mark.parametrize("first", [12, 21, 33])
+def test_the_quality_of_the_first_compression_is_found_exactly(first: int) -> None:
+    _, data = twice(first, 80, (4, 2))
+    earlier = examine(opened(data), data).earlier
+    assert earlier is not None
+    assert (earlier.shift, earlier.quality) == ((4, 2), first)

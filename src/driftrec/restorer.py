@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 from PIL import Image
 
-from driftrec.jpeg import Cells, JpegError, Report, Verdict, decode, examine
+from driftrec.jpeg import Cells, JpegError, Report, Verdict, decode, examine, recovered
 from driftrec.moments import Moments
 from driftrec.picture import MAX_PIXELS, Picture, Source, open_picture, save_picture
 from driftrec.runtime import DEFAULT_MODEL, ModelError, open_model
@@ -196,9 +196,10 @@ class Restorer:
             else:
                 x0, verdict = picture.as_float(), "leave"
         if trust > 0 or x0 is None:
-            estimate, taken, deviation = self._network(
-                picture.as_float(), mode, evaluations, seeds, report.grid, progress, preview
-            )
+            y = picture.as_float()
+            if report.coarser is not None and report.file is not None and report.grid != (0, 0):
+                y = recovered(y, report.coarser, report.file)
+            estimate, taken, deviation = self._network(y, mode, evaluations, seeds, report.grid, progress, preview)
             x0, verdict = estimate if x0 is None else _blend(x0, estimate, trust), "restore"
             if deviation is not None:
                 deviation *= np.float32(trust)

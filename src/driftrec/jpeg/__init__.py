@@ -4,6 +4,7 @@ from driftrec.jpeg.cell import Cells
 from driftrec.jpeg.dequantise import decode
 from driftrec.jpeg.file import Component, JpegError, JpegFile, read_jpeg
 from driftrec.jpeg.inspect import Plan, Report, Verdict, examine
+from driftrec.jpeg.recover import recovered
 from driftrec.jpeg.tables import ijg_quality, ijg_table
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "ijg_quality",
     "ijg_table",
     "read_jpeg",
+    "recovered",
 ]

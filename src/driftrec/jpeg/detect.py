@@ -9,6 +9,7 @@ grid is compared with what the picture would look like without the trace:
   (the calibration of Fridrich, Goljan and Hogea, 2003).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,16 +73,19 @@ def shifted_trace(parts: Plane, *, own_grid: bool) -> Trace:
     """
     shifts = [(i, j) for i in range(8) for j in range(8) if not own_grid or (i > 0 and j > 0)]
     found = np.stack([_coefficients(parts, shift) for shift in shifts])
-    evidence = []
-    for quality in QUALITIES:
-        function = _function(found, quality)
+
+    def evidence(quality: int, some: Plane) -> NDArray[np.float64]:
+        function = _function(some, quality)
         typical = np.median(function, axis=0)
-        evidence.append((function - typical).sum(axis=1) / (1 - typical).sum())
-    table = np.array(evidence)  # (quality, shift)
+        return (function - typical).sum(axis=1) / (1 - typical).sum()
+
+    table = np.array([evidence(quality, found) for quality in QUALITIES])  # (quality, shift)
     at = int(table.max(axis=0).argmax())
     # The clearest of the other grids shows how much of it is chance.
     others = np.delete(table, at, axis=1).max()
-    return Trace(shifts[at], _coarsest(table[:, at]), float(table[:, at].max() - others))
+    few = np.concatenate([found[at][None], found[::8]])
+    quality = _exact(_coarsest(table[:, at]), lambda quality: float(evidence(quality, few)[0]))
+    return Trace(shifts[at], quality, float(table[:, at].max() - others))
 
 
 def own_trace(parts: Plane, table: NDArray[np.int_]) -> Trace:
@@ -89,20 +93,28 @@ def own_trace(parts: Plane, table: NDArray[np.int_]) -> Trace:
     steps = np.array([table[u, v] for u, v in FREQUENCIES], np.float32)[:, None]
     own = np.rint(_coefficients(parts, (0, 0)) / steps) * steps
     references = np.stack([np.rint(_coefficients(parts, shift) / steps) * steps for shift in CALIBRATION])
-    evidence = []
-    for quality in QUALITIES:
+
+    def evidence(quality: int) -> float:
         # Only steps that are coarser than the file's can have left a trace.
         coarser = np.array([ijg_table(quality)[u, v] for u, v in FREQUENCIES]) > 1.2 * steps[:, 0]
         function = _function(np.concatenate([own[None], references]), quality)
         typical = function[1:].mean(axis=0)
         room = (1 - typical)[coarser].sum()
-        evidence.append((function[0] - typical)[coarser].sum() / room if coarser.sum() > 3 and room > 0.1 else 0.0)
-    return Trace((0, 0), _coarsest(np.array(evidence)), float(max(evidence)))
+        return float((function[0] - typical)[coarser].sum() / room) if coarser.sum() > 3 and room > 0.1 else 0.0
+
+    found = np.array([evidence(quality) for quality in QUALITIES])
+    return Trace((0, 0), _exact(_coarsest(found), evidence), float(found.max()))
 
 
 def _coarsest(evidence: NDArray[np.float64]) -> int:
     """The lowest quality with nearly the best evidence: halves and thirds of the true steps fit as well as it does."""
     return QUALITIES[int((evidence >= 0.85 * evidence.max()).argmax())]
+
+
+def _exact(quality: int, evidence: Callable[[int], float]) -> int:
+    """The quality with the best evidence of those whose steps are at most a quarter larger or smaller."""
+    ratios = {q: ijg_table(q).sum() / ijg_table(quality).sum() for q in range(1, 100)}
+    return max((q for q, ratio in ratios.items() if 0.8 <= ratio <= 1.25), key=evidence)
 
 
 def _function(found: Plane, quality: int) -> Plane:

@@ -78,12 +78,16 @@ class Report:
         return None if self.size is None else self.size / (self.width * self.height)
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """(row, column), 0 … 7 each, where the first whole block of the coarsest known compression starts: that of the
-        file, or of an earlier one that took more away."""
+    def coarser(self) -> Trace | None:
+        """The earlier compression, if it took more away than the file's own."""
         if self.earlier is None or (self.file is not None and self.earlier.quality >= self.file.quality[0]):
-            return 0, 0
-        return self.earlier.shift
+            return None
+        return self.earlier
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(row, column), 0 … 7 each, where the first whole block of the coarsest known compression starts."""
+        return (0, 0) if self.coarser is None else self.coarser.shift
 
     def row(self) -> tuple[str, ...]:
         """Size, quality, sampling, bytes per pixel, earlier compression and plan, as text for a table."""
