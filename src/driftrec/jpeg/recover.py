@@ -133,7 +133,7 @@ class Grid:
         """Of which blocks all pixels are chosen: (rows, columns)."""
         inner, (down, across) = self.whole(chosen), self.sides
         height, width = inner.shape
-        return inner.reshape(height // down, down, width // across, across).all(axis=(1, 3))
+        return np.asarray(inner.reshape(height // down, down, width // across, across).all(axis=(1, 3)))
 
 
 @dataclass(frozen=True)
@@ -192,9 +192,17 @@ def _fit(
         return None
     multiples = np.rint(found / table.astype(np.float32)[..., None]).astype(np.int64)
     lowest, highest = int(multiples.min()) - 1, int(multiples.max()) + 1
-    counts = np.apply_along_axis(np.bincount, 2, multiples - lowest, minlength=highest - lowest + 1) + 0.5
+    counts = np.apply_along_axis(np.bincount, 2, multiples - lowest, minlength=highest - lowest + 1)
     errors = -np.log(own.clip(1e-3)) * table**2 / (2 * np.pi**2)
-    return _Fit(grid, table, np.where(clear, way > EVIDENCE * room, True), errors, counts, lowest, score)
+    return _Fit(
+        grid,
+        table,
+        np.where(clear, way > EVIDENCE * room, True),
+        errors,
+        0.5 + counts.astype(np.float64),
+        lowest,
+        score,
+    )
 
 
 def _replace(planes: Sequence[Plane], fit: _Fit, free: NDArray[np.bool_], top: int, later: Later) -> None:
@@ -224,7 +232,7 @@ def _bands(height: int) -> Iterator[tuple[slice, slice]]:
 
 def _free(pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which pixels were surely not cut off."""
-    return ((pixels > CUT_OFF) & (pixels < 1 - CUT_OFF)).all(axis=2)
+    return np.asarray(((pixels > CUT_OFF) & (pixels < 1 - CUT_OFF)).all(axis=2))
 
 
 def _coefficients(plane: Plane, grid: Grid, later: Later) -> Plane:
