@@ -223,7 +223,7 @@ def traces_page(pictures: list[Pixels], restorer: driftrec.Restorer) -> str:
         "Seen: an earlier compression was reported. Quality off by: median distance of the estimated first quality, "
         "where seen. Grid right: its offset was found exactly. Gain: in dB of RGB PSNR over the picture, of faithful "
         "restorations by the network alone, first as the picture stands, then with the grid that was found at the "
-        "first pixel.\n"
+        "first pixel and, of a file, the earlier compression recovered.\n"
     )
 
 

@@ -34,12 +34,19 @@ from driftrec.jpeg.tables import CHROMA, LUMA, ijg_table
 SUBSAMPLINGS = ((2, 2), (1, 2), (1, 1))
 """Pixels per chroma sample (vertical, horizontal) that the earlier compression may have had."""
 
-EVIDENCE, ROOM = 0.05, 0.1
-"""Of the way from another grid's characteristic function to 1, how much a frequency, and all together, must have made
-to count as quantised; frequencies with less than ROOM to go tell nothing, and follow the others."""
+EVIDENCE = 0.05
+"""Of the way from another grid's characteristic function to 1, how much a frequency must have made to count as
+quantised."""
 
-DEVIATIONS = 3
-"""By how many standard deviations of chance all together must have made it."""
+TYPICAL = 0.25
+"""How much luma's median frequency must have made: the traces of other tables than libjpeg's make less."""
+
+CHROMA_SCORE, LEAD = 0.15, 1.5
+"""How much all frequencies of chroma together must have made, and how many times as much as on any grid that starts
+elsewhere."""
+
+DEVIATIONS = 5
+"""How many standard deviations of chance that way must be long: shorter ones tell nothing and follow the others."""
 
 BLOCKS = 16
 """Fewest blocks that tell anything."""
@@ -78,7 +85,7 @@ def recovered(pixels: NDArray[np.float32], trace: Trace, file: JpegFile | None =
     luma_table, chroma_table = (ijg_table(trace.quality, base) for base in (LUMA, CHROMA))
     looked_at, free = to_components(part, "YCbCr"), _free(part)
     luma = _fit(looked_at[:1], luma_table, free, Grid(trace.shift, (1, 1)), _unchanged)
-    if luma is None:
+    if luma is None or luma.typical < TYPICAL:
         return pixels
     later = _later(file)
     grids = [
@@ -88,6 +95,10 @@ def recovered(pixels: NDArray[np.float32], trace: Trace, file: JpegFile | None =
     ]
     fits = [fit for grid in grids if (fit := _fit(looked_at[1:], chroma_table, free, grid, later))]
     chroma = max(fits, key=lambda fit: fit.score, default=None)
+    if chroma is not None:
+        elsewhere = (fit.score for fit in fits if fit.grid.start != chroma.grid.start)
+        if chroma.score < max(CHROMA_SCORE, LEAD * max(elsewhere, default=0)):
+            chroma = None
 
     out = np.empty_like(pixels)
     for start, band in _bands(height):
@@ -141,7 +152,7 @@ class _Fit:
     """How components with the same table look on a grid.
 
     `quantised`: which frequencies do, (8, 8); `variances` of e, (8, 8); `counts` of multiples, frequency by frequency,
-    and the first of them, `lowest`; `score`: how far all frequencies together made it, see EVIDENCE.
+    and the first of them, `lowest`; `score` and `typical`: how far all together and the median made it, see EVIDENCE.
     """
 
     grid: Grid
@@ -151,6 +162,7 @@ class _Fit:
     counts: NDArray[np.float64]
     lowest: int
     score: float
+    typical: float
 
     def expected(self, found: Plane) -> Plane:
         """Coefficients (8, 8, count) with E[m Q | c], over three multiples, in place of the quantised frequencies."""
@@ -171,7 +183,7 @@ class _Fit:
 def _fit(
     planes: Sequence[Plane], table: NDArray[np.int_], free: NDArray[np.bool_], grid: Grid, later: Later
 ) -> _Fit | None:
-    """How components look on a grid; None where they do not look quantised."""
+    """How components look on a grid; None where there is too little to see."""
     functions, variances, found = [], [], np.zeros((8, 8, 0), np.float32)
     for where in (grid.beside, grid):
         blocks = where.blocks(free)
@@ -183,25 +195,22 @@ def _fit(
         variances.append(cosines.var(axis=2, dtype=np.float64) / cosines.shape[2])
     other, own = functions
     way, room = own - other, 1 - other
-    clear = room > ROOM
+    clear = room > DEVIATIONS * np.sqrt(variances[0] + variances[1])
     if not clear.any():
-        return None
-    score = float(way[clear].sum() / room[clear].sum())
-    chance = float(np.sqrt((variances[0] + variances[1])[clear].sum()))
-    if score < EVIDENCE or way[clear].sum() < DEVIATIONS * chance:
         return None
     multiples = np.rint(found / table.astype(np.float32)[..., None]).astype(np.int64)
     lowest, highest = int(multiples.min()) - 1, int(multiples.max()) + 1
     counts = np.apply_along_axis(np.bincount, 2, multiples - lowest, minlength=highest - lowest + 1)
     errors = -np.log(own.clip(1e-3)) * table**2 / (2 * np.pi**2)
     return _Fit(
-        grid,
-        table,
-        np.where(clear, way > EVIDENCE * room, True),
-        errors,
-        0.5 + counts.astype(np.float64),
-        lowest,
-        score,
+        grid=grid,
+        table=table,
+        quantised=np.where(clear, way > EVIDENCE * room, True),
+        variances=errors,
+        counts=0.5 + counts.astype(np.float64),
+        lowest=lowest,
+        score=float(way[clear].sum() / room[clear].sum()),
+        typical=float(np.median(way[clear] / room[clear])),
     )
 
 
