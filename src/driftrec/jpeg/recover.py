@@ -82,32 +82,20 @@ def recovered(pixels: NDArray[np.float32], trace: Trace, file: JpegFile | None =
     height, width = pixels.shape[:2]
     top, left = (max(n - LOOK, 0) // 32 * 16 for n in (height, width))
     part = pixels[top : top + LOOK, left : left + LOOK]
-    luma_table, chroma_table = (ijg_table(trace.quality, base) for base in (LUMA, CHROMA))
-    looked_at, free = to_components(part, "YCbCr"), _free(part)
-    luma = _fit(looked_at[:1], luma_table, free, Grid(trace.shift, (1, 1)), _unchanged)
+    planes, free, later = to_components(part, "YCbCr"), _free(part), _later(file)
+    luma = _fit(planes[:1], ijg_table(trace.quality, LUMA), free, Grid(trace.shift, (1, 1)), _unchanged)
     if luma is None or luma.typical < TYPICAL:
         return pixels
-    later = _later(file)
-    grids = [
-        Grid((row, column), factors)
-        for factors in SUBSAMPLINGS
-        for row, column in product(*(range(s, 8 * f, 8) for s, f in zip(trace.shift, factors, strict=True)))
-    ]
-    fits = [fit for grid in grids if (fit := _fit(looked_at[1:], chroma_table, free, grid, later))]
-    chroma = max(fits, key=lambda fit: fit.score, default=None)
-    if chroma is not None:
-        elsewhere = (fit.score for fit in fits if fit.grid.start != chroma.grid.start)
-        if chroma.score < max(CHROMA_SCORE, LEAD * max(elsewhere, default=0)):
-            chroma = None
+    chroma = _chroma(planes[1:], trace, free, later)
 
     out = np.empty_like(pixels)
-    for start, band in _bands(height):
-        image = pixels[start]
+    for rows, kept in _bands(height):
+        image = pixels[rows]
         planes, free = to_components(image, "YCbCr"), _free(image)
-        _replace(planes[:1], luma, free, start.start, _unchanged)
+        _replace(planes[:1], luma, free, rows.start, _unchanged)
         if chroma is not None:
-            _replace(planes[1:], chroma, free, start.start, later)
-        out[band] = to_image(planes, "YCbCr")[band.start - start.start :][: band.stop - band.start]
+            _replace(planes[1:], chroma, free, rows.start, later)
+        out[kept] = to_image(planes, "YCbCr")[kept.start - rows.start : kept.stop - rows.start]
     return out
 
 
@@ -178,6 +166,21 @@ class _Fit:
                 mean += weight * m
             out[u, v] = step * mean / total
         return out
+
+
+def _chroma(planes: Sequence[Plane], trace: Trace, free: NDArray[np.bool_], later: Later) -> _Fit | None:
+    """How chroma looks on the grid that fits best, of all whose luma has the trace's; None where none does."""
+    table = ijg_table(trace.quality, CHROMA)
+    fits = []
+    for factors in SUBSAMPLINGS:
+        rows, columns = (range(s, 8 * f, 8) for s, f in zip(trace.shift, factors, strict=True))
+        fits += [_fit(planes, table, free, Grid(start, factors), later) for start in product(rows, columns)]
+    seen = [fit for fit in fits if fit is not None]
+    best = max(seen, key=lambda fit: fit.score, default=None)
+    if best is None:
+        return None
+    elsewhere = max((fit.score for fit in seen if fit.grid.start != best.grid.start), default=0.0)
+    return best if best.score >= max(CHROMA_SCORE, LEAD * elsewhere) else None
 
 
 def _fit(
