@@ -3,9 +3,11 @@ pictures, and when.
 
 python benchmarks/trials.py docs/trials/[am]*.jsonl --markdown docs/trials.md
 python benchmarks/trials.py docs/runs/small-more.jsonl --markdown docs/run_more.md
+python benchmarks/trials.py docs/runs/small-again.jsonl --markdown docs/run_again.md
 python benchmarks/trials.py docs/trials/finish-*.jsonl --finisher --markdown docs/finisher_trials.md
 python benchmarks/trials.py docs/runs/small-finish.jsonl --finisher --markdown docs/finisher_run.md
 python benchmarks/trials.py docs/runs/small-finish-more.jsonl --finisher --markdown docs/finisher_more.md
+python benchmarks/trials.py docs/runs/small-finish-deep.jsonl --finisher --markdown docs/finisher_deep.md
 python benchmarks/trials.py docs/trials/state-*.jsonl --finisher --markdown docs/finisher_state.md
 """
 
