@@ -4,6 +4,7 @@ pictures, and when.
 python benchmarks/trials.py docs/trials/[am]*.jsonl --markdown docs/trials.md
 python benchmarks/trials.py docs/runs/small-more.jsonl --markdown docs/run_more.md
 python benchmarks/trials.py docs/runs/small-again.jsonl --markdown docs/run_again.md
+python benchmarks/trials.py docs/runs/small-more.jsonl docs/runs/small-again.jsonl --plot docs/validation.png
 python benchmarks/trials.py docs/trials/finish-*.jsonl --finisher --markdown docs/finisher_trials.md
 python benchmarks/trials.py docs/runs/small-finish.jsonl --finisher --markdown docs/finisher_run.md
 python benchmarks/trials.py docs/runs/small-finish-more.jsonl --finisher --markdown docs/finisher_more.md
@@ -53,7 +54,7 @@ def plot(logs: dict[str, list[Record]], columns: dict[str, Column], path: Path) 
                 shown = [(before + r["minutes"], float(cell(r))) for r in log if cell(r) != "–"]
                 axes.plot(*zip(*shown, strict=True), ".-", color=f"C{color}", label=None if before else head)
                 before += log[-1]["minutes"]
-        axes.set(xlabel=f"minutes of training: {', then '.join(logs)}")
+        axes.set(xlabel=f"minutes of training: {', then '.join(logs)}", ylabel="dB over the JPEG, held-out crops")
         axes.legend(frameon=False, fontsize="small", ncols=2)
 
 
