@@ -196,10 +196,10 @@ class Restorer:
             else:
                 x0, verdict = picture.as_float(), "leave"
         if trust > 0 or x0 is None:
-            y = picture.as_float()
-            if report.coarser is not None and report.file is not None and report.grid != (0, 0):
-                y = recovered(y, report.coarser, report.file)
-            estimate, taken, deviation = self._network(y, mode, evaluations, seeds, report.grid, progress, preview)
+            # Passed on without a name, so that the network's input can be let go once it has its margins.
+            estimate, taken, deviation = self._network(
+                _to_restore(picture, report), mode, evaluations, seeds, report.grid, progress, preview
+            )
             x0, verdict = estimate if x0 is None else _blend(x0, estimate, trust), "restore"
             if deviation is not None:
                 deviation *= np.float32(trust)
@@ -346,6 +346,14 @@ def _cells(report: Report, consistent: Consistency, label: str) -> Cells | None:
     if consistent == "off" or (consistent == "auto" and not report.plan.consistent) or report.file is None:
         return None
     return Cells(report.file)
+
+
+def _to_restore(picture: Picture, report: Report) -> np.ndarray:
+    """The picture as its coarsest compression left it; where later ones had the same grid, they took little away."""
+    pixels = picture.as_float()
+    if report.file is None or report.coarser is None or report.coarser.shift == (0, 0):
+        return pixels
+    return recovered(pixels, report.coarser, report.file)
 
 
 def _pixels(x0: np.ndarray) -> np.ndarray:
