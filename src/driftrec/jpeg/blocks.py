@@ -45,8 +45,8 @@ def to_components(image: NDArray[np.float32], colour: str) -> list[Plane]:
     return [luma - OFFSET, *chroma]
 
 
-def to_image(planes: Sequence[Plane], colour: str) -> NDArray[np.float32]:
-    """The way back from `to_components`, clipped to [0, 1]."""
+def to_image(planes: Sequence[Plane], colour: str, clip: bool = True) -> NDArray[np.float32]:
+    """The way back from `to_components`, clipped to [0, 1] unless told otherwise."""
     if colour == "gray":
         image = np.repeat((planes[0] + OFFSET)[..., None], 3, axis=2)
     elif colour == "RGB":
@@ -54,7 +54,7 @@ def to_image(planes: Sequence[Plane], colour: str) -> NDArray[np.float32]:
     else:
         image = np.stack([planes[0] + OFFSET, *planes[1:]], axis=2) @ RGB.T.astype(np.float32)
     image /= np.float32(255)
-    return np.clip(image, 0, 1, out=image)
+    return np.clip(image, 0, 1, out=image) if clip else image
 
 
 def dct(samples: Plane) -> Plane:

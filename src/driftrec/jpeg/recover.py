@@ -15,10 +15,13 @@ picture comes back as it was; where it is large it leaves c nearly as it is.
 
 Chroma was subsampled, decoded and subsampled again, which blurs; its samples C are found from the picture's chroma O by
 C ← C + B (O − M C), with B the box mean, and M what later became of C: interpolation, and the file's own subsampling.
+
+What the coefficients said beyond black and white was cut off when the first compression was decoded.  The picture that
+they give once they are recovered says how much: that is added to the pixels, and they are recovered once more.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeVar
 
@@ -60,6 +63,12 @@ CORRECTIONS, CONTEXT = 4, 16
 CUT_OFF = 0.5 / 255
 """Channels this near to 0 or 1 may have been cut off."""
 
+PASSES = 3
+"""How often coefficients are recovered, each time from pixels that are cut off less."""
+
+UNEXPLAINED = 10
+"""How many times the energy of e may be left of a block's luma before the block is taken to be misunderstood."""
+
 Factors = tuple[int, int]
 T = TypeVar("T", bound=np.generic)
 
@@ -75,9 +84,9 @@ def recovered(pixels: NDArray[np.float32], trace: Trace, file: JpegFile | None =
         trace: of a compression coarser than any later one, on another grid than theirs.
         file: the JPEG that the pixels are decoded from, if they are.
 
-    Returns an array of that shape.  What stays as it is: blocks that are cut by the border; blocks with a channel at 0
-    or 1, where decoders cut off what the coefficients said; chroma that does not look quantised with libjpeg's table of
-    the trace's quality, and all of a picture whose luma does not.
+    Returns an array of that shape.  What stays as it is: blocks that are cut by the border; those whose recovered
+    coefficients do not explain their pixels; chroma that does not look quantised with libjpeg's table of the trace's
+    quality, and all of a picture whose luma does not.
     """
     height, width = pixels.shape[:2]
     top, left = (max(n - LOOK, 0) // 32 * 16 for n in (height, width))
@@ -90,12 +99,8 @@ def recovered(pixels: NDArray[np.float32], trace: Trace, file: JpegFile | None =
 
     out = np.empty_like(pixels)
     for rows, kept in _bands(height):
-        image = pixels[rows]
-        planes, free = to_components(image, "YCbCr"), _free(image)
-        _replace(planes[:1], luma, free, rows.start, _unchanged)
-        if chroma is not None:
-            _replace(planes[1:], chroma, free, rows.start, later)
-        out[kept] = to_image(planes, "YCbCr")[kept.start - rows.start : kept.stop - rows.start]
+        image = _recovered(pixels[rows], luma.after(rows.start), chroma and chroma.after(rows.start), later)
+        out[kept] = image[kept.start - rows.start : kept.stop - rows.start]
     return out
 
 
@@ -152,8 +157,17 @@ class _Fit:
     score: float
     typical: float
 
+    def after(self, row: int) -> "_Fit":
+        """How they look in the part that starts at that row."""
+        return replace(self, grid=self.grid.moved(-row, 0))
+
+    @property
+    def energy(self) -> float:
+        """Of e in a block, as expected."""
+        return float(self.variances[self.quantised].sum())
+
     def expected(self, found: Plane) -> Plane:
-        """Coefficients (8, 8, count) with E[m Q | c], over three multiples, in place of the quantised frequencies."""
+        """Coefficients (8, 8, ...) with E[m Q | c], over three multiples, in place of the quantised frequencies."""
         out, last = found.copy(), self.counts.shape[2] - 1
         for u, v in zip(*np.nonzero(self.quantised), strict=True):
             values, step, variance = found[u, v], np.float32(self.table[u, v]), np.float32(self.variances[u, v] + 1e-3)
@@ -197,8 +211,8 @@ def _fit(
         functions.append(cosines.mean(axis=2, dtype=np.float64))
         variances.append(cosines.var(axis=2, dtype=np.float64) / cosines.shape[2])
     other, own = functions
-    way, room = own - other, 1 - other
-    clear = room > DEVIATIONS * np.sqrt(variances[0] + variances[1])
+    way, room, chance = own - other, 1 - other, variances[0] + variances[1]
+    clear = room > DEVIATIONS * np.sqrt(chance)
     if not clear.any():
         return None
     multiples = np.rint(found / table.astype(np.float32)[..., None]).astype(np.int64)
@@ -212,34 +226,53 @@ def _fit(
         variances=errors,
         counts=0.5 + counts.astype(np.float64),
         lowest=lowest,
-        score=float(way[clear].sum() / room[clear].sum()),
+        score=float(way.sum() / room.sum()) if way.sum() > DEVIATIONS * np.sqrt(chance.sum()) else 0.0,
         typical=float(np.median(way[clear] / room[clear])),
     )
 
 
-def _replace(planes: Sequence[Plane], fit: _Fit, free: NDArray[np.bool_], top: int, later: Later) -> None:
-    """Replaces the free blocks of components, in place; the first row is row `top` of the picture."""
-    grid = fit.grid.moved(-top, 0)
-    blocks = grid.blocks(free)
-    where = np.repeat(np.repeat(blocks, grid.sides[0], axis=0), grid.sides[1], axis=1)
-    if grid.factors != (1, 1):  # the outermost pixels are interpolated from samples that are not known
-        where[:1] = where[-1:] = where[:, :1] = where[:, -1:] = False
+def _recovered(pixels: NDArray[np.float32], luma: _Fit, chroma: _Fit | None, later: Later) -> NDArray[np.float32]:
+    """The pixels with all whole blocks recovered but those that stay unexplained."""
+    planes = to_components(pixels, "YCbCr")
+    seen, image = planes[0].copy(), pixels
+    for _ in range(PASSES):
+        _replace(planes[:1], luma, _unchanged)
+        if chroma is not None:
+            _replace(planes[1:], chroma, later)
+        unclipped = to_image(planes, "YCbCr", clip=False)
+        image = unclipped.clip(0, 1)
+        cut_off = unclipped - image
+        if not cut_off.any():
+            break
+        planes = to_components(pixels + cut_off, "YCbCr")
+
+    left = luma.grid.whole(seen - to_components(image, "YCbCr")[0])
+    rows, columns = (n // 8 for n in left.shape)
+    energy = np.square(left).reshape(rows, 8, columns, 8).sum(axis=(1, 3))
+    unexplained = np.repeat(np.repeat(energy > UNEXPLAINED * luma.energy, 8, axis=0), 8, axis=1)
+    np.copyto(luma.grid.whole(image), luma.grid.whole(pixels), where=unexplained[..., None])
+    return image
+
+
+def _replace(planes: Sequence[Plane], fit: _Fit, later: Later) -> None:
+    """Recovers components, in place."""
+    inside = slice(None) if fit.grid.factors == (1, 1) else slice(1, -1)  # others need samples that are not known
     for plane in planes:
-        inner = grid.whole(plane)
+        inner = fit.grid.whole(plane)
         if not inner.size:
             continue
-        found = _coefficients(plane, grid, later)
-        view = found.reshape(blocks.shape[0], 8, blocks.shape[1], 8).transpose(1, 3, 0, 2)
-        view[..., blocks] = fit.expected(view[..., blocks])
-        np.copyto(inner, upsample_triangle(idct(found), *grid.factors), where=where)
+        found = _coefficients(plane, fit.grid, later)
+        by_frequency = _by_frequency(found)
+        by_frequency[...] = fit.expected(by_frequency)
+        inner[inside, inside] = upsample_triangle(idct(found), *fit.grid.factors)[inside, inside]
 
 
 def _bands(height: int) -> Iterator[tuple[slice, slice]]:
     """Bands of rows, each with what its blocks and their chroma reach: (rows to work on, rows to keep)."""
     for top in range(0, height, BAND):
         bottom = min(top + BAND, height)
-        # A block that starts before the band, and what lies around it.
-        yield slice(max(top - 16 - CONTEXT, 0), min(bottom + 16 + CONTEXT, height)), slice(top, bottom)
+        around = 16 + PASSES * CONTEXT  # a block that starts before the band, and what lies around it
+        yield slice(max(top - around, 0), min(bottom + around, height)), slice(top, bottom)
 
 
 def _free(pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -260,8 +293,13 @@ def _coefficients(plane: Plane, grid: Grid, later: Later) -> Plane:
 
 def _chosen(found: Plane, blocks: NDArray[np.bool_]) -> Plane:
     """(8, 8, count): the coefficients of the chosen blocks, frequency by frequency."""
-    height, width = blocks.shape
-    return found.reshape(height, 8, width, 8).transpose(1, 3, 0, 2)[..., blocks]
+    return _by_frequency(found)[..., blocks]
+
+
+def _by_frequency(found: Plane) -> Plane:
+    """A view (8, 8, rows, columns) of the coefficients of all blocks."""
+    height, width = found.shape
+    return found.reshape(height // 8, 8, width // 8, 8).transpose(1, 3, 0, 2)
 
 
 def _unchanged(plane: Plane, _: tuple[int, int]) -> Plane:

@@ -1,0 +1,107 @@
+"""What each setting of a recipe is worth: short trainings that differ in one thing, with equal data and time.
+
+    python benchmarks/ablations.py --data ../shared/data/train ../shared/data/train_more --minutes 5 --parallel 2
+
+Each has a thread of its own and the schedule of a whole run.  Logs go to docs/trials/ablate-NAME.jsonl, and the last
+line of each, against the recipe itself, to docs/ablations.md.  Trials whose log is there are not run again.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from driftrec.evaluate.machine import processor
+from driftrec.evaluate.tables import Table
+
+ROOT = Path(__file__).parents[1]
+LOGS = ROOT / "docs/trials"
+REFERENCE = "recipe"
+
+SHORT = {"data.crop": 96, "batch": 16, "warm_up": 20, "ema": 0.99}
+"""What a training of minutes needs otherwise than the recipe, in all trials."""
+
+TRIALS = {
+    REFERENCE: {},
+    "again, another seed": {"seed": 1},
+    "a quarter at infinite ratio": {"noise.regression": 0.25},
+    "three quarters at infinite ratio": {"noise.regression": 0.75},
+    "absolute error": {"objective.norm": "absolute"},
+    "loss as EDM's": {"objective.weight": "edm"},
+    "qualities alike": {"data.power": 1.0},
+    "compressed once only": {"data.double": 0.0, "data.double_first": 0.0},
+    "blocks at half resolution": {"network.encoder": [2, 1, 1], "network.decoder": [1, 1]},
+    "blocks at eighth resolution": {"network.encoder": [1, 1, 5], "network.decoder": [1, 0]},
+    "wider, fewer blocks": {
+        "network.channels": [64, 112, 128],
+        "network.encoder": [1, 1, 1],
+        "network.decoder": [0, 1],
+    },
+    "crops of 64": {"data.crop": 64, "batch": 36},
+    "crops of 160": {"data.crop": 160, "batch": 6},
+    "ratios spread wider": {"noise.log_mean": -3.0, "noise.log_std": 1.2},
+    "AdamW": {"optimizer": "adamw"},
+    "Muon, half the rate": {"learning_rate": 1e-3},
+}
+
+
+def main() -> None:
+    options = read_options()
+    with ThreadPoolExecutor(options.parallel) as pool:
+        list(pool.map(lambda name: run(name, options), TRIALS))
+    page = table(options.minutes)
+    print(page)
+    (ROOT / "docs/ablations.md").write_text(page, encoding="utf-8")
+
+
+def run(name: str, options: argparse.Namespace) -> None:
+    """One trial, unless its log is there."""
+    if log_of(name).exists():
+        return
+    settings = SHORT | TRIALS[name] | {"minutes": options.minutes, "validate_every": 1000}
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "driftrec", "train", str(options.recipe), "--out", folder]
+        command += [word for data in options.data for word in ("--data", str(data))]
+        command += [word for key, value in settings.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+        subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+        log_of(name).write_bytes((Path(folder) / "log.jsonl").read_bytes())
+
+
+def log_of(name: str) -> Path:
+    return LOGS / f"ablate-{name.replace(' ', '-').replace(',', '').lower()}.jsonl"
+
+
+def table(minutes: float) -> str:
+    """Gains of faithful restorations over their JPEGs on held-out crops, in dB, and what is over the recipe's own."""
+    last = {name: json.loads(log_of(name).read_text().splitlines()[-1]) for name in TRIALS}
+    corruptions = [key.removeprefix("jpeg_") for key in last[REFERENCE] if key.startswith("jpeg_")]
+
+    def gain(name: str, corruption: str) -> float:
+        return last[name][f"faithful_{corruption}"] - last[name][f"jpeg_{corruption}"]
+
+    def cells(name: str) -> tuple[str, ...]:
+        base = 0.0 if name == REFERENCE else 1.0
+        gains = [gain(name, c) - base * gain(REFERENCE, c) for c in corruptions]
+        return str(last[name]["step"]), *(f"{value:+.2f}" for value in gains)
+
+    columns = "steps", *(c.replace("_", " → ") for c in corruptions)
+    rows = tuple((name, cells(name)) for name in TRIALS)
+    title = f"Gain over the JPEG after {minutes:g} minutes, dB; all but the first row: over the first row's gain"
+    return f"{Table(title, columns, rows).markdown()}\n\nOne thread each, {processor()}.\n"
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", type=Path, default=ROOT / "recipes/small.yaml")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of clean pictures")
+    parser.add_argument("--minutes", type=float, default=5, help="of each trial")
+    parser.add_argument("--parallel", type=int, default=2, help="trials side by side")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
