@@ -9,6 +9,7 @@ python benchmarks/trials.py docs/trials/finish-*.jsonl --finisher --markdown doc
 python benchmarks/trials.py docs/runs/small-finish.jsonl --finisher --markdown docs/finisher_run.md
 python benchmarks/trials.py docs/runs/small-finish-more.jsonl --finisher --markdown docs/finisher_more.md
 python benchmarks/trials.py docs/runs/small-finish-deep.jsonl --finisher --markdown docs/finisher_deep.md
+python benchmarks/trials.py docs/runs/small-finish-low.jsonl --finisher --markdown docs/finisher_low.md
 python benchmarks/trials.py docs/trials/state-*.jsonl --finisher --markdown docs/finisher_state.md
 """
 
