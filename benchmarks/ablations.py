@@ -1,6 +1,6 @@
 """What each setting of a recipe is worth: short trainings that differ in one thing, with equal data and time.
 
-    python benchmarks/ablations.py --data ../shared/data/train ../shared/data/train_more --minutes 5 --parallel 2
+    python benchmarks/ablations.py --data ../shared/data/train ../shared/data/train_more --minutes 4 --parallel 2
 
 Each has a thread of its own and the schedule of a whole run.  Logs go to docs/ablations/NAME.jsonl, and the last
 line of each, against the last trial above it that changes nothing, to docs/ablations.md.  Trials whose log is there are
@@ -35,7 +35,7 @@ TRIALS = {
     "three quarters at infinite ratio": {"noise.regression": 0.75},
     "absolute error": {"objective.norm": "absolute"},
     "loss as EDM's": {"objective.weight": "edm"},
-    "recipe, two trials at a time": {},
+    "recipe, once more": {},
     "crops of 64": {"data.crop": 64, "batch": 36},
     "qualities alike": {"data.power": 1.0},
     "blocks at eighth resolution": {"network.encoder": [1, 1, 5], "network.decoder": [1, 0]},
@@ -98,7 +98,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", type=Path, default=ROOT / "recipes/small.yaml")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of clean pictures")
-    parser.add_argument("--minutes", type=float, default=5, help="of each trial")
+    parser.add_argument("--minutes", type=float, default=4, help="of each trial")
     parser.add_argument("--parallel", type=int, default=2, help="trials side by side")
     return parser.parse_args()
 

@@ -233,9 +233,9 @@ def _fit(
 
 def _recovered(pixels: NDArray[np.float32], luma: _Fit, chroma: _Fit | None, later: Later) -> NDArray[np.float32]:
     """The pixels with all whole blocks recovered but those that stay unexplained."""
-    planes = to_components(pixels, "YCbCr")
-    seen, image = planes[0].copy(), pixels
+    image, cut_off = pixels, np.zeros_like(pixels)
     for _ in range(PASSES):
+        planes = to_components(pixels + cut_off, "YCbCr")
         _replace(planes[:1], luma, _unchanged)
         if chroma is not None:
             _replace(planes[1:], chroma, later)
@@ -244,9 +244,9 @@ def _recovered(pixels: NDArray[np.float32], luma: _Fit, chroma: _Fit | None, lat
         cut_off = unclipped - image
         if not cut_off.any():
             break
-        planes = to_components(pixels + cut_off, "YCbCr")
 
-    left = luma.grid.whole(seen - to_components(image, "YCbCr")[0])
+    seen, explained = (to_components(part, "YCbCr")[0] for part in (pixels, image))
+    left = luma.grid.whole(seen - explained)
     rows, columns = (n // 8 for n in left.shape)
     energy = np.square(left).reshape(rows, 8, columns, 8).sum(axis=(1, 3))
     unexplained = np.repeat(np.repeat(energy > UNEXPLAINED * luma.energy, 8, axis=0), 8, axis=1)
