@@ -45,6 +45,10 @@ TRIALS = {
         "network.encoder": [1, 1, 1],
         "network.decoder": [0, 1],
     },
+    "batches of 8": {"batch": 8},
+    "batches of 32": {"batch": 32},
+    "AdamW": {"optimizer": "adamw"},
+    "nothing compressed twice": {"data.double": 0.0, "data.double_first": 0.0},
 }
 
 

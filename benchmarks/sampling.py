@@ -1,4 +1,4 @@
-"""Which steps sample best: PSNR and LPIPS of natural restorations of held-out crops, over grids, η and starts.
+"""Which steps sample best: PSNR and LPIPS of natural restorations of held-out crops, over grids, η, starts and colours.
 
     python benchmarks/sampling.py small --data ../shared/data/train ../shared/data/train_more
 
@@ -9,12 +9,13 @@ import argparse
 import math
 from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from driftrec.evaluate.metrics.lpips import Lpips
-from driftrec.sampling import Plan
+from driftrec.sampling import Colour, Plan
 from driftrec.workshop.data import open_corpus
 from driftrec.workshop.trained import load
 from driftrec.workshop.validate import faithful, natural, psnr, validation_set
@@ -30,40 +31,32 @@ def main() -> None:
     _, held_out = open_corpus(options.data, options.cache).split(model.denoiser.config.data.held_out)
     crops = validation_set(held_out, options.crops)
     lpips = Lpips("alex", options.weights / "lpips_alex_v0.1.safetensors")
-    print(
-        "| quality | evaluations | start | end | η | PSNR | LPIPS-Alex |\n| --: | --: | --: | --: | --: | --: | --: |"
-    )
+    head = "quality", "evaluations", "start", "end", "η", "colour", "PSNR", "LPIPS-Alex"
+    print(line(*head), line(*["--:"] * len(head)), sep="\n")
     for quality in options.quality:
         y = crops.corrupted[f"jpeg_{quality}"].contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             mean = faithful(network, y)
-        show(quality, "JPEG", "", "", "", y, crops.clean, lpips)
-        show(quality, 1, "", "", "", mean, crops.clean, lpips)
-        for evaluations, start, end, eta in product(options.evaluations, options.start, options.end, options.eta):
-            plan = Plan(evaluations=evaluations, start=start, end=end, eta=eta, level=options.level)
+        show((quality, "JPEG", "", "", "", ""), y, crops.clean, lpips)
+        show((quality, 1, "", "", "", ""), mean, crops.clean, lpips)
+        for settings in product(options.evaluations, options.start, options.end, options.eta, options.colour):
+            evaluations, start, end, eta, colour = settings
+            plan = Plan(evaluations=evaluations, start=start, end=end, eta=eta, level=options.level, colour=colour)
             with torch.no_grad():
                 sample = natural(network, y, mean, plan, finisher=finisher)
-            show(quality, evaluations, start, end, eta, sample, crops.clean, lpips)
+            show((quality, *settings), sample, crops.clean, lpips)
 
 
-def show(
-    quality: int,
-    steps: object,
-    start: object,
-    end: object,
-    eta: object,
-    image: Tensor,
-    clean: Tensor,
-    lpips: Lpips,
-) -> None:
+def show(settings: tuple[object, ...], image: Tensor, clean: Tensor, lpips: Lpips) -> None:
     """One row of the table."""
     image = (image.clamp(0, 1) * 255).round() / 255
     distance = math.fsum(lpips(a, b).sum().item() for a, b in zip(image.split(8), clean.split(8), strict=True))
-    print(
-        f"| {quality} | {steps} | {start} | {end} | {eta} | {psnr(image, clean).mean():.2f} "
-        f"| {distance / len(clean):.4f} |",
-        flush=True,
-    )
+    print(line(*settings, f"{psnr(image, clean).mean():.2f}", f"{distance / len(clean):.4f}"), flush=True)
+
+
+def line(*cells: object) -> str:
+    """A line of a Markdown table."""
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def read_options() -> argparse.Namespace:
@@ -81,6 +74,7 @@ def read_options() -> argparse.Namespace:
     add("--start", type=float, nargs="+", default=[0.4, 0.5, 0.6])
     add("--end", type=float, nargs="+", default=[0.04, 0.08])
     add("--eta", type=float, nargs="+", default=[0.0, 1.0])
+    add("--colour", nargs="+", choices=get_args(Colour), default=["low-band"], help="what samples take from the mean")
     return parser.parse_args()
 
 

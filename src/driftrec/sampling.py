@@ -9,8 +9,8 @@ from the file, d = √E[(x̂0 − y)²], and the noise-to-scale ratio to start f
 A file that lost next to nothing starts below the grid's end, and keeps its faithful estimate.  A grid of a single time
 has it half-way in log-SNR, where the noise leaves something to find, and most of the faithful estimate to see.
 
-A model may have a finisher, which makes the last evaluation in the denoiser's place (`driftrec.workshop.finisher`).  At
-the end the sample gets the low band of the faithful estimate (`driftrec.colour`).
+At the end the sample gets the low band of the faithful estimate (`driftrec.colour`).  A model may have a finisher,
+which makes the last evaluation in the denoiser's place (`driftrec.workshop.finisher`) and has learnt the low band too.
 
 Networks that were not trained at s = ∞, as the paper's, have no faithful estimate: they are sampled from y on, over the
 whole grid, and the low band is that of y.

@@ -219,7 +219,8 @@ class TrainConfig(Section):
         """How to sample with the network."""
         plan = Plan(anchor=self.objective.anchor)
         if self.finish:
-            return replace(plan, evaluations=self.finish.evaluations[0])
+            # What a finisher makes is trained as it is, its low band included.
+            return replace(plan, evaluations=self.finish.evaluations[0], colour="none")
         if self.noise.regression:
             return plan
         process = self.noise.build_process() if self.noise.law == "time" else plan.process

@@ -37,11 +37,10 @@ LPIPS_WEIGHTS = {"alex": LPIPS_ALEX, "squeeze": LPIPS_SQUEEZE}
 
 
 class Ends(NamedTuple):
-    """What a finisher finishes: residuals r/k and ratios s before the last evaluation, and the faithful estimates."""
+    """What a finisher finishes: residuals r/k and ratios s before the last evaluation."""
 
     residual: Tensor
     ratio: Tensor
-    faithful: Tensor
 
 
 class Finishing:
@@ -91,7 +90,7 @@ class Finishing:
         faithful = self.denoiser(torch.zeros_like(y), y.new_full((len(y),), torch.inf), y)
         pairs = zip(y.split(1), faithful.split(1), strict=True)
         residuals, ratios = zip(*(self._end(*pair, first + i) for i, pair in enumerate(pairs)), strict=True)
-        return Ends(torch.cat(residuals), y.new_tensor(ratios), faithful)
+        return Ends(torch.cat(residuals), y.new_tensor(ratios))
 
     def tensors(self, prefix: str) -> dict[str, Tensor]:
         """The weights of the denoiser, by prefixed names."""

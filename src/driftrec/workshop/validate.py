@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from driftrec.colour import with_low_band
 from driftrec.sampling import Plan
 from driftrec.types import GRAY, Denoise
 from driftrec.workshop.config import TrainConfig
@@ -166,8 +165,8 @@ class Validation:
     def _restored(self, network: Network, clean: Tensor, y: Tensor, shown: bool) -> dict[str, Tensor]:
         outputs = {}
         if self.finishing:
-            residual, ratio, guess = self.finishing.ends(y, 0)
-            return {"natural": with_low_band(network(residual, ratio, y), guess).clamp(0, 1)}
+            ends = self.finishing.ends(y, 0)
+            return {"natural": network(ends.residual, ends.ratio, y).clamp(0, 1)}
         if self.faithful:
             outputs["faithful"] = faithful(network, y)
         else:
