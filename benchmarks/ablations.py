@@ -45,8 +45,12 @@ TRIALS = {
         "network.encoder": [1, 1, 1],
         "network.decoder": [0, 1],
     },
+    "another level, at sixteenth resolution": {
+        "network.channels": [48, 96, 128, 128],
+        "network.encoder": [1, 1, 2, 2],
+        "network.decoder": [1, 1, 0],
+    },
     "batches of 8": {"batch": 8},
-    "batches of 32": {"batch": 32},
     "AdamW": {"optimizer": "adamw"},
     "nothing compressed twice": {"data.double": 0.0, "data.double_first": 0.0},
 }

@@ -8,18 +8,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
-    for page in (
-        "README.md",
-        "docs/model.md",
-        "docs/model-notes.md",
-        "docs/jpeg.md",
-        "docs/files.md",
-        "docs/scale.md",
-        "docs/serve.md",
-        "docs/paper.md",
-        "docs/experiments.md",
-    ):
-        publish(ROOT / page)
+    for page in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+        publish(page)
 
 
 def publish(page: Path) -> None:
