@@ -2,6 +2,15 @@
 
     python benchmarks/sampling.py small --data ../shared/data/train ../shared/data/train_more
 
+The tables of docs/model-notes.md, all with that data and --crops 24:
+
+    docs/sampling.md         --sampler-only --quality 5 10 40 80 --evaluations 2 4 6 8 --start 0.4 --end 0.02
+                             --eta 0 0.5 1
+    docs/sampling_start.md   --sampler-only --quality 5 10 40 --evaluations 4 --start 0.25 0.4 0.6 --end 0.01 0.02 0.04
+                             --eta 0.5
+    docs/finisher_colour.md  --quality 5 10 20 40 --evaluations 2 --start 0.4 --end 0.02 --eta 0.5
+                             --colour low-band mean none
+
 Held-out pictures of the training corpus decide, never the benchmarks' pictures.
 """
 
