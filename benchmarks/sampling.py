@@ -10,6 +10,7 @@ The tables of docs/model-notes.md, all with that data and --crops 24:
                              --eta 0.5
     docs/finisher_colour.md  --quality 5 10 20 40 --evaluations 2 --start 0.4 --end 0.02 --eta 0.5
                              --colour low-band mean none
+    docs/finisher_before.md  likewise with --colour none, for the small.onnx of commit b05993f
 
 Held-out pictures of the training corpus decide, never the benchmarks' pictures.
 """
