@@ -23,7 +23,7 @@ from driftrec.workshop.finisher import Finishing, repeated
 from driftrec.workshop.nn.cost import cost
 from driftrec.workshop.runner import TorchRunner
 from driftrec.workshop.tasks import Share
-from driftrec.workshop.train import BEST, train
+from driftrec.workshop.train import BEST, Run, train
 from driftrec.workshop.trained import load
 
 NETWORK = {"patch": 2, "channels": [8, 12], "encoder": [1, 1], "decoder": [1]}
@@ -214,6 +214,21 @@ def test_a_finisher_learns_ships_with_its_denoiser_and_makes_the_last_step(
     picture = np.ascontiguousarray(scene(40, 56))
     made = [Restorer(name).restore_pixels(picture) for name in (exported, tmp_path / "run" / BEST)]
     np.testing.assert_allclose(*made, atol=4e-3)
+
+
+@pytest.mark.usefixtures("lpips", "few_crops")
+def test_denoiser_and_lpips_calculate_in_the_precision_of_the_run(model: Path, pictures: Path, tmp_path: Path) -> None:
+    data = {"folders": [str(pictures)], "crop": 48, "held_out": 0.3}
+    run = Run(recipe(model, data=data, batch=4, workers=0, steps=1, precision="bf16-mixed"), tmp_path, None, tmp_path)
+    assert isinstance(run.task, Finishing)
+    seen: set[tuple[str, torch.dtype]] = set()
+    for name in ("denoiser", "lpips"):
+        for layer in getattr(run.task, name).modules():
+            if isinstance(layer, torch.nn.Conv2d):
+                layer.register_forward_hook(lambda _, __, out, name=name: seen.add((name, out.dtype)))
+    run.step()
+    assert seen == {("denoiser", torch.bfloat16), ("lpips", torch.bfloat16)}
+    assert {p.dtype for p in run.model.parameters()} == {torch.float32}
 
 
 @pytest.mark.usefixtures("lpips")

@@ -167,13 +167,16 @@ class Run:
             group["lr"] = config.learning_rate * rate_factor(config, self.steps, self.progress)
         x0, y = (image.float().div_(255).contiguous(memory_format=torch.channels_last) for image in next(self.batches))
         share = Share(self.steps, self.devices.rank * len(x0), config.batch)
-        residual, ratio, std = self.task.states(x0, y, share)
+        with fabric.autocast():
+            residual, ratio, std = self.task.states(x0, y, share)
         value = x0.new_zeros(())
         parts = zip(*(v.tensor_split(config.accumulate) for v in (x0, y, residual, ratio, std)), strict=True)
         for n, (clean, corrupted, noisy, s, sigma) in enumerate(parts, start=1):
             with fabric.no_backward_sync(self.network, enabled=n < config.accumulate):
                 estimate = self.denoise(noisy, s, corrupted)
-                one = len(clean) / len(x0) * self.task.loss(clean, corrupted, estimate, s, sigma, self.steps).mean()
+                with fabric.autocast():
+                    losses = self.task.loss(clean, corrupted, estimate, s, sigma, self.steps)
+                one = len(clean) / len(x0) * losses.mean()
                 fabric.backward(one)
             value += one.detach()
         fabric.clip_gradients(self.network, self.optimizer, max_norm=config.clip, error_if_nonfinite=False)
