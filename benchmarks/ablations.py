@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,12 @@ TRIALS = {
     "batches of 8": {"batch": 8},
     "AdamW": {"optimizer": "adamw"},
     "nothing compressed twice": {"data.double": 0.0, "data.double_first": 0.0},
+    "recipe, on another machine": {},
+    "average over 10 steps": {"ema": 0.9},
+    "average over 100 steps": {"ema": 0.99},
+    "rate that does not fall, average over 100 steps": {"anneal": 1e-9, "ema": 0.99},
+    "schedule-free": {"anneal": 1e-9, "ema": 0.9},
+    "schedule-free, twice the rate": {"anneal": 1e-9, "ema": 0.9, "learning_rate": 4e-3},
 }
 
 
@@ -72,11 +79,13 @@ def run(name: str, options: argparse.Namespace) -> None:
         return
     settings = SHORT | TRIALS[name] | {"minutes": options.minutes, "validate_every": 1000}
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "driftrec", "train", str(options.recipe), "--out", folder]
+        program = [str(ROOT / "benchmarks/schedule_free.py")] if "schedule-free" in name else ["-m", "driftrec"]
+        command = [sys.executable, *program, "train", str(options.recipe), "--out", folder]
         command += [word for data in options.data for word in ("--data", str(data))]
         command += [word for key, value in settings.items() for word in ("--set", f"{key}={json.dumps(value)}")]
         subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
-        log_of(name).write_bytes((Path(folder) / "log.jsonl").read_bytes())
+        records = map(json.loads, (Path(folder) / "log.jsonl").read_text().splitlines())
+        log_of(name).write_text("".join(json.dumps(record | {"processor": processor()}) + "\n" for record in records))
 
 
 def log_of(name: str) -> Path:
@@ -99,7 +108,9 @@ def table(minutes: float) -> str:
         rows.append((name, (str(last[name]["step"]), *(f"{value:+.2f}" for value in values))))
     columns = "steps", *(c.replace("_", " → ") for c in corruptions)
     title = f"Gain over the JPEG after {minutes:g} minutes, dB; others than the recipe: over the recipe's gain"
-    return f"{Table(title, columns, tuple(rows)).markdown()}\n\nOne thread each, {processor()}.\n"
+    machines = groupby(TRIALS, lambda name: last[name]["processor"])
+    where = "; ".join(f"from “{next(names)}” on, {machine}" for machine, names in machines)
+    return f"{Table(title, columns, tuple(rows)).markdown()}\n\nOne thread each; {where}.\n"
 
 
 def read_options() -> argparse.Namespace:

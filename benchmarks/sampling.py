@@ -9,7 +9,7 @@ The tables of docs/model-notes.md, all with that data and --crops 24:
     docs/sampling_start.md   --sampler-only --quality 5 10 40 --evaluations 4 --start 0.25 0.4 0.6 --end 0.01 0.02 0.04
                              --eta 0.5
     docs/finisher_colour.md  --quality 5 10 20 40 --evaluations 2 --start 0.4 --end 0.02 --eta 0.5
-                             --colour low-band mean none
+                             --colour low-band mean none, for the small.onnx of commit 699664c
     docs/finisher_before.md  likewise with --colour none, for the small.onnx of commit b05993f
 
 Held-out pictures of the training corpus decide, never the benchmarks' pictures.

@@ -11,6 +11,7 @@ python benchmarks/trials.py docs/runs/small-finish-more.jsonl --finisher --markd
 python benchmarks/trials.py docs/runs/small-finish-deep.jsonl --finisher --markdown docs/finisher_deep.md
 python benchmarks/trials.py docs/runs/small-finish-low.jsonl --finisher --markdown docs/finisher_low.md
 python benchmarks/trials.py docs/runs/small-finish-on.jsonl --finisher --markdown docs/finisher_on.md
+python benchmarks/trials.py docs/runs/small-finish-large.jsonl --finisher --markdown docs/finisher_large.md
 python benchmarks/trials.py docs/trials/state-*.jsonl --finisher --markdown docs/finisher_state.md
 """
 

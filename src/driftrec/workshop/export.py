@@ -147,10 +147,12 @@ def _difference(model: Model, path: Path, multiple: int) -> float:
     worst = 0.0
     for batch, rows, columns in ((1, 3, 5), (3, 2, 2)):
         example = _example(batch, rows * multiple, columns * multiple)
-        feed = dict(zip(("residual", "ratio", "y"), (t.numpy() for t in example), strict=True))
         for finish, part in ((False, model.denoiser), (True, model.finisher)):
             if part is None:
                 continue
+            if finish:  # it is asked at the end of plans only
+                example[1].fill_(model.plan.process.ratio(model.plan.end))
+            feed = dict(zip(("residual", "ratio", "y"), (t.numpy() for t in example), strict=True))
             with torch.no_grad():
                 expected = part.network(*example).numpy()
             (got,) = session.run(["x0"], feed | ({"finish": np.asarray(finish)} if model.finisher else {}))
@@ -159,9 +161,15 @@ def _difference(model: Model, path: Path, multiple: int) -> float:
 
 
 def _example(batch: int, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(residual, ratio, y) as a restoration would have them; the first ratio stands for infinity."""
+    """(residual, ratio, y) as a restoration would have them; the first ratio stands for infinity.
+
+    y is smooth with a little noise, as pictures are: in white noise networks find nothing that they have learnt, and
+    magnify rounding.
+    """
     generator = torch.Generator().manual_seed(0)
     ratio = torch.logspace(-2, 0, batch)
     ratio[0] = REGRESSION_RATIO
-    residual = 0.05 * torch.randn(batch, 3, height, width, generator=generator)
-    return residual, ratio, torch.rand(batch, 3, height, width, generator=generator)
+    residual, fine = (0.05 * torch.randn(batch, 3, height, width, generator=generator) for _ in range(2))
+    coarse = torch.rand(batch, 3, height // 8 + 2, width // 8 + 2, generator=generator)
+    y = nn.functional.interpolate(coarse, (height, width), mode="bilinear") + fine
+    return residual, ratio, y.clamp(0, 1)
