@@ -2,6 +2,7 @@
 
     python benchmarks/texture.py small --data ../shared/data/train ../shared/data/train_more --markdown docs/texture.md
 
+docs/texture_before.md is of the small.onnx of commit 699664c, below a checkpoint that is lost.
 A texture that repeats every 8 pixels, the worst that a restorer of JPEGs can leave, is a peak at that period.  The
 pictures are held out of the training corpus.
 """
