@@ -26,8 +26,8 @@ class Tiling:
     (they lack context) and the next `feather` pixels fade into the neighbour.  All are multiples of `GRID`.
     """
 
-    tile: int = 512
-    blind: int = 32
+    tile: int = 640
+    blind: int = 48
     feather: int = 16
 
     def __post_init__(self) -> None:
