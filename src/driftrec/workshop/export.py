@@ -146,15 +146,15 @@ def _difference(model: Model, path: Path, multiple: int) -> float:
     session = ort.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
     worst = 0.0
     for batch, rows, columns in ((1, 3, 5), (3, 2, 2)):
-        example = _example(batch, rows * multiple, columns * multiple)
+        residual, ratios, y = _example(batch, rows * multiple, columns * multiple)
         for finish, part in ((False, model.denoiser), (True, model.finisher)):
             if part is None:
                 continue
-            if finish:  # it is asked at the end of plans only
-                example[1].fill_(model.plan.process.ratio(model.plan.end))
-            feed = dict(zip(("residual", "ratio", "y"), (t.numpy() for t in example), strict=True))
+            # A finisher is asked at the end of plans only.
+            ratio = torch.full_like(ratios, model.plan.process.ratio(model.plan.end)) if finish else ratios
             with torch.no_grad():
-                expected = part.network(*example).numpy()
+                expected = part.network(residual, ratio, y).numpy()
+            feed = {"residual": residual.numpy(), "ratio": ratio.numpy(), "y": y.numpy()}
             (got,) = session.run(["x0"], feed | ({"finish": np.asarray(finish)} if model.finisher else {}))
             worst = max(worst, float(np.abs(np.asarray(got) - expected).max()))
     return worst
