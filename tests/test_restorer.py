@@ -48,7 +48,7 @@ def test_natural_pictures_depend_on_the_seed_alone(restorer: driftrec.Restorer) 
 def test_tiles_leave_no_seams(mode: driftrec.restorer.Mode) -> None:
     corrupted = jpeg(scene(336, 400), 10)
     whole = driftrec.Restorer(threads=1, tiling=driftrec.Tiling(tile=640)).restore_pixels(corrupted, mode=mode)
-    tiles = driftrec.Restorer(threads=1, tiling=driftrec.Tiling(tile=240)).restore_pixels(corrupted, mode=mode)
+    tiles = driftrec.Restorer(threads=1, tiling=driftrec.Tiling(tile=224)).restore_pixels(corrupted, mode=mode)
     difference = np.abs(whole - tiles)
     assert difference.max() < 1.5 / 255
     assert difference.mean() < 0.02 / 255

@@ -30,7 +30,7 @@ from driftrec.workshop.config import FinishSection, TrainConfig
 from driftrec.workshop.tasks import Share
 from driftrec.workshop.trained import Model, Part, load
 
-Network = TypeVar("Network", bound=nn.Module)
+Module = TypeVar("Module", bound=nn.Module)
 
 PERIOD = 16
 """Of the coarsest grid that the networks of LPIPS see pictures on, in pixels."""
@@ -125,7 +125,7 @@ class Finishing:
         return end
 
 
-def _fixed(network: Network, device: torch.device) -> Network:
+def _fixed(network: Module, device: torch.device) -> Module:
     """A network that is asked and not trained, in the layout that is fastest."""
     return network.requires_grad_(False).to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
