@@ -4,6 +4,7 @@ There is one process for each device.  torchrun and `fabric run` start them; wit
 others of its machine itself, by giving its own command again.
 """
 
+import atexit
 import os
 from typing import TypeVar, cast
 
@@ -45,6 +46,8 @@ class Devices:
         self.rank, self.count = fabric.global_rank, fabric.world_size
         group = distributed.new_group(backend="gloo") if self.count > 1 else None
         self._group = cast(distributed.ProcessGroup | None, group)  # as every device is a member
+        if group:
+            atexit.register(_leave)
 
     @property
     def is_first(self) -> bool:
@@ -66,3 +69,9 @@ class Devices:
         box: list[Value | None] = [None] * self.count
         distributed.all_gather_object(box, value, group=self._group)
         return cast(list[Value], box)
+
+
+def _leave() -> None:
+    """Ends the groups in order: gloo's threads, where they outlive Python, now and then abort a process that is done."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
