@@ -65,6 +65,10 @@ def test_large_weights_are_stored_in_half_precision(exported: Path) -> None:
     assert {w.data_type for w in large} == {TensorProto.FLOAT16}
 
 
+def test_the_file_names_no_folder_of_the_machine_that_wrote_it(exported: Path) -> None:
+    assert b"/driftrec/" not in exported.read_bytes()  # as in the stack traces that PyTorch's exporter leaves
+
+
 def test_the_card_says_what_the_run_was(exported: Path) -> None:
     card = Network(exported).card
     assert (card.name, card.multiple, card.plan) == ("tiny", 4, Plan())

@@ -190,7 +190,7 @@ def test_a_finisher_learns_ships_with_its_denoiser_and_makes_the_last_step(
     there = Network(exported), TorchRunner(tmp_path / "run" / BEST)
     assert there[0].card.finisher
     assert there[0].card.plan == after.plan
-    assert (there[0].card.plan.evaluations, there[0].card.plan.colour) == (2, "none")
+    assert (there[0].card.plan.evaluations, there[0].card.plan.colour) == (2, "mean")
     assert there[0].card.facts["finishing"]["steps"] == last["step"]
     facts = there[0].card.facts
     assert facts["finishing"]["earlier"] == before.denoiser.spent()

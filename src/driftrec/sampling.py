@@ -10,7 +10,8 @@ A file that lost next to nothing starts below the grid's end, and keeps its fait
 has it half-way in log-SNR, where the noise leaves something to find, and most of the faithful estimate to see.
 
 At the end the sample gets the low band of the faithful estimate (`driftrec.colour`).  A model may have a finisher,
-which makes the last evaluation in the denoiser's place (`driftrec.workshop.finisher`) and has learnt the low band too.
+which makes the last evaluation in the denoiser's place (`driftrec.workshop.finisher`) and has learnt the low band too,
+all but the means.
 
 Networks that were not trained at s = ∞, as the paper's, have no faithful estimate: they are sampled from y on, over the
 whole grid, and the low band is that of y.

@@ -219,8 +219,8 @@ class TrainConfig(Section):
         """How to sample with the network."""
         plan = Plan(anchor=self.objective.anchor)
         if self.finish:
-            # What a finisher makes is trained as it is, its low band included.
-            return replace(plan, evaluations=self.finish.evaluations[0], colour="none")
+            # A finisher is trained in its low band too; only the mean of a whole picture is more than its crops show.
+            return replace(plan, evaluations=self.finish.evaluations[0], colour="mean")
         if self.noise.regression:
             return plan
         process = self.noise.build_process() if self.noise.law == "time" else plan.process

@@ -72,6 +72,6 @@ class Devices:
 
 
 def _leave() -> None:
-    """Ends the groups in order: gloo's threads, where they outlive Python, now and then abort a process that is done."""
+    """Ends the groups in order: gloo's threads, where they outlive Python, may abort a process that is done."""
     if distributed.is_initialized():
         distributed.destroy_process_group()

@@ -74,7 +74,16 @@ def _exported(network: nn.Module, multiple: int) -> onnx.ModelProto:
         )
     if program is None:
         raise RuntimeError("PyTorch exported nothing")
-    return _halve(program.model_proto)
+    return _halve(_bare(program.model_proto))
+
+
+def _bare(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Without the exporter's notes: they name folders of this machine, and nobody else reads them."""
+    graph = model.graph
+    for part in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    return model
 
 
 def _either(denoiser: onnx.ModelProto, finisher: onnx.ModelProto) -> onnx.ModelProto:
