@@ -46,6 +46,7 @@ benchmark: $(WORKSHOP)
 	$(BIN)/python benchmarks/gpus.py memory training restoring
 	$(BIN)/python benchmarks/ncsnpp.py --markdown docs/paper_speed.md
 	$(BIN)/python benchmarks/card.py small --markdown docs/model_small.md
+	$(BIN)/python benchmarks/card.py base --markdown docs/model_base.md
 	$(BIN)/python benchmarks/publish.py
 
 clean:

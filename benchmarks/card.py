@@ -1,6 +1,7 @@
 """What the file of a shipped model says of itself, as a table for its model card.
 
 python benchmarks/card.py small --markdown docs/model_small.md
+python benchmarks/card.py base --markdown docs/model_base.md
 """
 
 import argparse

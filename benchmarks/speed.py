@@ -25,6 +25,7 @@ from PIL import Image
 
 import driftrec
 from driftrec.evaluate.machine import processor, run_program
+from driftrec.runtime import bundled_models
 from driftrec.workshop.data import Corpus, Crops, Entry
 from driftrec.workshop.degrade import jpeg, jpeg_mixture
 from driftrec.workshop.denoiser import Loss, Residual
@@ -84,19 +85,23 @@ def runtime() -> list[Row]:
 
 
 def peer() -> list[Row]:
-    """FBCNN's network, in the PyTorch that it is used with, over ours in what the tool uses; both see 256²."""
-    network, rival = driftrec.Network(), Fbcnn().eval()
+    """FBCNN's network, in the PyTorch that it is used with, over ours in what the tool uses; all see 256²."""
+    networks, rival = {name: driftrec.Network(name) for name in bundled_models()}, Fbcnn().eval()
     y = synthetic(256, 256).transpose(2, 0, 1)[None].astype(np.float32) / 255
     tensor = torch.from_numpy(y)
     with torch.no_grad():
-        seconds = in_turns({"ours": lambda: network(y, 0.1, y), "rival": lambda: rival(tensor)}, rounds=3)
+        ours = {name: lambda network=network: network(y, 0.1, y) for name, network in networks.items()}
+        seconds = in_turns({"rival": lambda: rival(tensor), **ours}, rounds=3)
     parameters = sum(p.numel() for p in rival.parameters()) / 1e6
     return [
         (
             f"FBCNN's network ({parameters:.0f} M parameters), PyTorch eager",
             f"{seconds['rival'] / 0.065536:.0f} s per megapixel",
         ),
-        ("FBCNN's network over one evaluation of ours", f"× {seconds['rival'] / seconds['ours']:.0f}"),
+        *(
+            (f"FBCNN's network over one evaluation of {name}", f"× {seconds['rival'] / seconds[name]:.0f}")
+            for name in ours
+        ),
     ]
 
 

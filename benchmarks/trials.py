@@ -4,6 +4,7 @@ pictures, and when.
 python benchmarks/trials.py docs/trials/[am]*.jsonl --markdown docs/trials.md
 python benchmarks/trials.py docs/runs/small-more.jsonl --markdown docs/run_more.md
 python benchmarks/trials.py docs/runs/small-again.jsonl --markdown docs/run_again.md
+python benchmarks/trials.py docs/runs/base.jsonl --markdown docs/run_base.md
 python benchmarks/trials.py docs/runs/small-more.jsonl docs/runs/small-again.jsonl --plot docs/validation.png
 python benchmarks/trials.py docs/trials/finish-*.jsonl --finisher --markdown docs/finisher_trials.md
 python benchmarks/trials.py docs/runs/small-finish.jsonl --finisher --markdown docs/finisher_run.md
@@ -12,6 +13,7 @@ python benchmarks/trials.py docs/runs/small-finish-deep.jsonl --finisher --markd
 python benchmarks/trials.py docs/runs/small-finish-low.jsonl --finisher --markdown docs/finisher_low.md
 python benchmarks/trials.py docs/runs/small-finish-on.jsonl --finisher --markdown docs/finisher_on.md
 python benchmarks/trials.py docs/runs/small-finish-large.jsonl --finisher --markdown docs/finisher_large.md
+python benchmarks/trials.py docs/runs/base-finish.jsonl --finisher --markdown docs/finisher_base.md
 python benchmarks/trials.py docs/trials/state-*.jsonl --finisher --markdown docs/finisher_state.md
 """
 

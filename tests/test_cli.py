@@ -118,6 +118,7 @@ def test_version_and_models() -> None:
     result = run("models")
     assert result.exit_code == 0
     assert "small" in result.output
+    assert "base" in result.output
 
 
 def test_training_and_export_by_command(photos: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from driftrec.cli import app
+from driftrec.runtime import bundled_models
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -56,10 +57,11 @@ def test_equations_are_numbered_once_and_cited_rightly() -> None:
     assert in_code == set(stated)
 
 
-def test_the_model_card_is_that_of_the_model_that_ships(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", bundled_models())
+def test_the_model_card_is_that_of_the_model_that_ships(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     card = importlib.import_module("card")
-    assert card.table("small") == (ROOT / "docs/model_small.md").read_text(encoding="utf-8")
+    assert card.table(name) == (ROOT / f"docs/model_{name}.md").read_text(encoding="utf-8")
 
 
 def test_pages_show_the_tables_that_were_measured() -> None:

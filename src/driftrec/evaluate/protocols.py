@@ -35,7 +35,10 @@ PROTOCOLS: dict[str, Protocol] = {
         "LIVE1, colour, single JPEG",
         tuple(Jpeg(q) for q in (5, 10, 20, 30, 40)),
         published="live1-color",
-        methods=("plain", "decode", "faithful", "faithful:steps=2", "natural", "natural:steps=6"),
+        methods=(
+            *("plain", "decode", "faithful", "faithful:steps=2", "natural", "natural:steps=6"),
+            *("faithful:model=base", "faithful:model=base,steps=2", "natural:model=base"),
+        ),
     ),
     "classic5": Protocol(
         "Classic5, gray, single JPEG", tuple(Jpeg(q) for q in (10, 20, 30, 40)), gray=True, published="classic5"
