@@ -1,6 +1,6 @@
 """Measures the shipped model by every protocol that can be run here, and writes docs/results.md from the records.
 
-    python benchmarks/results.py                        # some 40 minutes on two cores; goes on where it was stopped
+    python benchmarks/results.py                        # an hour on two cores; goes on where it was stopped
     python benchmarks/results.py live1-color wild       # these sections only; the others stay as they were
 
 Each protocol is one call of `driftrec benchmark`, printed above its tables.  What is kept: docs/results/PROTOCOL.md and

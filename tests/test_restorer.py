@@ -33,12 +33,12 @@ def test_faithful_restoration_comes_closer_to_the_truth(quality: int, model: str
     assert psnr(restored, clean / 255) > psnr(corrupted / 255, clean / 255) + 0.3
 
 
-@pytest.mark.parametrize("model", bundled_models())
-def test_good_pictures_change_little_and_for_the_better(model: str) -> None:
+@pytest.mark.parametrize(("model", "closeness"), [("small", 42), ("base", 40)])
+def test_good_pictures_change_little_and_for_the_better(model: str, closeness: float) -> None:
     clean = scene(128, 128)
     corrupted = jpeg(clean, 97)
     restored = driftrec.Restorer(model, threads=1).restore_pixels(corrupted, mode="faithful")
-    assert psnr(restored, corrupted / 255) > 40
+    assert psnr(restored, corrupted / 255) > closeness
     assert psnr(restored, clean / 255) > psnr(corrupted / 255, clean / 255)
 
 
@@ -113,7 +113,7 @@ def test_wrong_options_are_refused(restorer: driftrec.Restorer, options: dict, m
 
 def test_shipped_models_fit_into_a_wheel_and_say_where_they_come_from() -> None:
     models = bundled_models()
-    assert driftrec.runtime.DEFAULT_MODEL in models
+    assert models[driftrec.runtime.DEFAULT_MODEL].stat().st_size < 20e6
     assert sum(path.stat().st_size for path in models.values()) < 50e6
     for name, path in models.items():
         card = driftrec.Network(path).card
