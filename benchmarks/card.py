@@ -8,7 +8,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from driftrec.runtime import find_model, open_model
+from driftrec.model.find import find_model
+from driftrec.model.open import open_model
 
 
 def main() -> None:

@@ -26,10 +26,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import driftrec
 from driftrec.evaluate.machine import PeakMemory, processor
-from driftrec.workshop.config import TrainConfig, read_recipe
-from driftrec.workshop.nn.cost import cost
-from driftrec.workshop.nn.ncsnpp import NCSNpp, NCSNppConfig
-from driftrec.workshop.nn.recompute import Recomputable, set_recompute
+from driftrec.train.nn.cost import cost
+from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
+from driftrec.train.nn.recompute import Recomputable, set_recompute
+from driftrec.train.recipe import TrainConfig, read_recipe
 
 ROOT = Path(__file__).parents[1]
 Make = Callable[[], nn.Module]
@@ -37,7 +37,7 @@ Make = Callable[[], nn.Module]
 
 def base() -> nn.Module:
     """The U-Net for GPUs, of just under 250 k multiply–adds per pixel."""
-    return read_recipe(ROOT / "recipes/base.yaml").network.build()
+    return read_recipe("base").network.build()
 
 
 def paper() -> NCSNpp:
@@ -207,7 +207,7 @@ class Course:
 
 
 def training_page(options: argparse.Namespace) -> str:
-    celeba, d2kf2k = (read_recipe(ROOT / f"recipes/paper-{name}.yaml") for name in ("cosve-celebahq", "ouve-d2kf2k"))
+    celeba, d2kf2k = (read_recipe(f"paper-{name}") for name in ("cosve-celebahq", "ouve-d2kf2k"))
     fast, slow = (rate * 1e12 for rate in options.sustained)
     courses = [
         Course("base", base, 128, options.crops, 32, slow),
@@ -291,7 +291,7 @@ PHOTO = ROOT / "examples/casa-mila.jpg"
 
 def restoring_page(options: argparse.Namespace) -> str:
     card = driftrec.Network().card
-    score = read_recipe(ROOT / "recipes/paper-ouve-d2kf2k.yaml").plan().evaluations
+    score = read_recipe("paper-ouve-d2kf2k").plan().evaluations
     slow, fast = options.inference[1] * 1e12, options.inference[0] * 1e12
     beside = {mode: beside_network(mode) for mode in ("faithful", "natural")}
     once, plan = (float(card.facts[f"{name}multiply_adds_per_pixel"]) for name in ("", "plan_"))

@@ -22,9 +22,9 @@ import driftrec
 from driftrec.evaluate.metrics.fidelity import psnr
 from driftrec.jpeg import decode as expected_decode
 from driftrec.jpeg import examine, read_jpeg
-from driftrec.restorer import Mode
-from driftrec.runtime import DEFAULT_MODEL
-from driftrec.workshop.data import open_corpus
+from driftrec.model.find import DEFAULT_MODEL
+from driftrec.restoration.restorer import Mode
+from driftrec.train.data.crops import open_corpus
 
 Pixels = NDArray[np.uint8]
 

@@ -17,12 +17,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from driftrec.diffusion.process import OUVE
 from driftrec.evaluate.machine import processor
-from driftrec.process import OUVE
-from driftrec.workshop.denoiser import Loss, Score
-from driftrec.workshop.nn.ncsnpp import NCSNpp, NCSNppConfig
-from driftrec.workshop.official import converted
-from driftrec.workshop.train import Ema
+from driftrec.train.denoiser import Loss, Score
+from driftrec.train.loop import Ema
+from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
+from driftrec.train.official import converted
 from plain_ncsnpp import PlainNCSNpp
 from speed import in_turns
 

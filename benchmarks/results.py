@@ -13,7 +13,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from driftrec.cli import app
+from driftrec.cli.app import app
 from driftrec.evaluate.benchmark import Settings, read_records
 from driftrec.evaluate.protocols import PROTOCOLS
 from driftrec.evaluate.published import published

@@ -25,12 +25,12 @@ from PIL import Image
 
 import driftrec
 from driftrec.evaluate.machine import processor, run_program
-from driftrec.runtime import bundled_models
-from driftrec.workshop.data import Corpus, Crops, Entry
-from driftrec.workshop.degrade import jpeg, jpeg_mixture
-from driftrec.workshop.denoiser import Loss, Residual
-from driftrec.workshop.muon import Muon
-from driftrec.workshop.nn.unet import UNet, UNetConfig
+from driftrec.model.find import bundled_models
+from driftrec.train.data.crops import Corpus, Crops, Entry
+from driftrec.train.data.degrade import jpeg, jpeg_mixture
+from driftrec.train.denoiser import Loss, Residual
+from driftrec.train.muon import Muon
+from driftrec.train.nn.unet import UNet, UNetConfig
 from peers import Fbcnn
 
 Row = tuple[str, str]

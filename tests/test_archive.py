@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from conftest import scene
 from driftrec import Restorer
-from driftrec.cli import app
+from driftrec.cli.app import app
 
 pytest.importorskip("ray", reason="pip install 'driftrec[ray]' to run these tests")
 pa = pytest.importorskip("pyarrow")
@@ -298,7 +298,7 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_restoring_single_pictures_needs_none_of_it() -> None:
-    script = "import sys, driftrec, driftrec.cli; assert not {'ray', 'pyarrow', 'fsspec'} & set(sys.modules)"
+    script = "import sys, driftrec, driftrec.cli.app; assert not {'ray', 'pyarrow', 'fsspec'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
 
 

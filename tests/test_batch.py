@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from conftest import scene
 from driftrec import Restorer
-from driftrec.cli import app
+from driftrec.cli.app import app
 
 
 @pytest.fixture

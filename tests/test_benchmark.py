@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from conftest import scene
-from driftrec.cli import app
+from driftrec.cli.app import app
 from driftrec.evaluate import benchmark as bench
 from driftrec.evaluate.benchmark import Record, Settings, Task, pictures_in, read_records, run
 from driftrec.evaluate.corruptions import Jpeg, decode, encode

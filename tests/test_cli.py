@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 import driftrec
 from conftest import scene
-from driftrec.cli import app
+from driftrec.cli.app import app
 
 
 @pytest.fixture
@@ -148,8 +148,8 @@ def test_training_and_export_by_command(photos: Path) -> None:
 
 def test_the_tool_imports_neither_pytorch_nor_the_workshop() -> None:
     code = (
-        "import sys, driftrec, driftrec.cli; driftrec.Restorer(threads=1);"
-        "heavy = {'torch', 'lightning_fabric', 'pydantic', 'driftrec.workshop', 'driftrec.evaluate'};"
+        "import sys, driftrec, driftrec.cli.app; driftrec.Restorer(threads=1);"
+        "heavy = {'torch', 'lightning_fabric', 'pydantic', 'driftrec.train', 'driftrec.evaluate'};"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from driftrec.colour import low_band, with_low_band, with_mean
+from driftrec.diffusion.colour import low_band, with_low_band, with_mean
 
 
 def test_constants_pass_and_sums_stay(rng: np.random.Generator) -> None:

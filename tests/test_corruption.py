@@ -10,10 +10,10 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from conftest import scene
-from driftrec.workshop.config import DataSection
-from driftrec.workshop.corruption import CorruptionSection, chain
-from driftrec.workshop.data import Crops, open_corpus
-from driftrec.workshop.degrade import Chain, Clean, DownUp, GaussianNoise, Jpeg, Pixels, jpeg
+from driftrec.train.data.corruption import CorruptionSection, chain
+from driftrec.train.data.crops import Crops, open_corpus
+from driftrec.train.data.degrade import Chain, Clean, DownUp, GaussianNoise, Jpeg, Pixels, jpeg
+from driftrec.train.recipe import DataSection
 
 
 def folder(path: Path, pictures: dict[str, Pixels]) -> Path:

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from conftest import scene
-from driftrec.workshop import data
-from driftrec.workshop.data import Corpus, Crops, open_corpus
-from driftrec.workshop.degrade import Clean, Jpeg
-from driftrec.workshop.train import Batches
+from driftrec.train.data import crops as data
+from driftrec.train.data.crops import Corpus, Crops, open_corpus
+from driftrec.train.data.degrade import Clean, Jpeg
+from driftrec.train.loop import Batches
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from conftest import scene
-from driftrec.workshop.degrade import Chain, Clean, Jpeg, Mixture, jpeg, jpeg_mixture
+from driftrec.train.data.degrade import Chain, Clean, Jpeg, Mixture, jpeg, jpeg_mixture
 
 
 def test_jpeg_is_what_pillow_writes() -> None:

@@ -3,8 +3,9 @@ import json
 import onnxruntime as ort
 import pytest
 
-from driftrec import device
-from driftrec.runtime import Network, bundled_models
+from driftrec.model import device
+from driftrec.model.find import bundled_models
+from driftrec.model.onnx import Network
 
 # What one evaluation needs on any machine is the CPU; other devices are tested down to what ONNX Runtime is handed.
 

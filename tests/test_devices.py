@@ -17,13 +17,13 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from conftest import scene
-from driftrec.workshop import checkpoint
-from driftrec.workshop.config import TrainConfig
-from driftrec.workshop.data import open_corpus
-from driftrec.workshop.nn.ncsnpp import NCSNpp, NCSNppConfig
-from driftrec.workshop.nn.recompute import Recomputable, set_recompute
-from driftrec.workshop.nn.unet import UNet, UNetConfig
-from driftrec.workshop.train import BEST, LAST, LOG, SHEET, Run, _loader, owner, train
+from driftrec.train import checkpoint
+from driftrec.train.data.crops import open_corpus
+from driftrec.train.loop import BEST, LAST, LOG, SHEET, Run, _loader, owner, train
+from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
+from driftrec.train.nn.recompute import Recomputable, set_recompute
+from driftrec.train.nn.unet import UNet, UNetConfig
+from driftrec.train.recipe import TrainConfig
 
 STEPS = 6
 
@@ -120,9 +120,9 @@ import atexit, itertools, os, signal, sys
 from pathlib import Path
 from types import SimpleNamespace
 from torch import distributed
-from driftrec.workshop import train
+from driftrec.train import loop as train
 atexit.register(lambda: print("left" if not distributed.is_initialized() else "still together"))
-from driftrec.workshop.config import TrainConfig
+from driftrec.train.recipe import TrainConfig
 if os.environ["RANK"] == "1":
     clock = itertools.count(0, 7200)
     train.time = SimpleNamespace(monotonic=lambda: next(clock))
@@ -222,7 +222,7 @@ def test_throughput_is_of_all_crops_without_the_time_of_validations(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = itertools.count(0, 6)  # seconds; whoever looks at it makes them pass
-    monkeypatch.setattr("driftrec.workshop.train.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr("driftrec.train.loop.time", SimpleNamespace(monotonic=lambda: next(clock)))
     config = TrainConfig.model_validate(settings(folder, steps=2))
     # Ten crops a step: looked at after a step, before and after a validation, at a save.
     rates = [record["crops_per_second"] for record in train(config, tmp_path / "run", cache=folder)]

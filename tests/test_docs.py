@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from driftrec.cli import app
-from driftrec.runtime import bundled_models
+from driftrec.cli.app import app
+from driftrec.model.find import bundled_models
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]

@@ -9,21 +9,18 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from conftest import scene
-from driftrec.cli import app
-from driftrec.experiments.catalogue import EXPERIMENTS, Experiment, Plot
-from driftrec.experiments.exact import exact
-from driftrec.experiments.lab import Lab, Row, open_lab, sampled
-from driftrec.experiments.report import page, read_records, table, write_records
-from driftrec.process import OUVE
-from driftrec.workshop import checkpoint
-from driftrec.workshop.config import read_recipe
-from driftrec.workshop.data import open_corpus
+from driftrec.diffusion.process import OUVE
+from driftrec.train import checkpoint
+from driftrec.train.data.crops import open_corpus
+from driftrec.train.recipe import read_recipe
+from experiment import app
+from experiments.catalogue import EXPERIMENTS, Experiment, Plot
+from experiments.exact import exact
+from experiments.lab import Lab, Row, open_lab, sampled
+from experiments.report import page, read_records, table, write_records
 
 ROOT = Path(__file__).parents[1]
-RECIPES = {
-    **{path.stem: path for path in (ROOT / "recipes/experiments").glob("*.yaml")},
-    **{name: ROOT / f"recipes/{name}.yaml" for name in ("denoise", "tiny-ouve", "tiny-regression")},
-}
+RECIPES = {path.stem: path for path in (ROOT / "research/recipes").glob("*.yaml")}
 SMALL = {"network.channels": [8, 12, 16], "network.encoder": [1, 1, 1]}
 TINY = {"network.features": 4, "network.multipliers": [1, 2]}
 
@@ -123,7 +120,7 @@ def test_every_picture_has_its_own_noise_whatever_stands_beside_it(lab: Lab) -> 
 
 
 def run(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["experiment", *arguments])
+    result = CliRunner().invoke(app, arguments)
     return result.exit_code, result.output.replace("\n", " ")
 
 
@@ -131,8 +128,8 @@ def run(*arguments: str) -> tuple[int, str]:
 def measuring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A metric without weights, a cache of the test's own."""
     monkeypatch.setenv("DRIFTREC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("driftrec.experiments.lab.find", lambda *_: Path("weights"))
-    monkeypatch.setattr("driftrec.experiments.lab.Lpips", lambda *_: difference)
+    monkeypatch.setattr("experiments.lab.find", lambda *_: Path("weights"))
+    monkeypatch.setattr("experiments.lab.Lpips", lambda *_: difference)
 
 
 @pytest.mark.usefixtures("measuring")
@@ -147,7 +144,7 @@ def test_the_command_writes_records_pages_and_conditions(folder: Path, tmp_path:
         "* `driftrec`: 0.0",
         "* `score`: ",
         "held-out pictures of clean, 160 × 160",
-        "`driftrec experiment col",
+        "`python research/experiment.py col",
     ):
         assert line in text
     assert "`denoise`" not in text
@@ -175,10 +172,10 @@ def test_what_is_missing_is_named_in_a_sentence(folder: Path, tmp_path: Path) ->
     assert code == 1
     assert "this experiment needs pictures: name the folders of the training with --data" in output
     data = ["--data", str(folder / "clean"), "--held-out", "0.4"]
-    for name, recipe in (("averaging", "experiments/driftrec"), ("ncsnpp", "tiny-ouve"), ("denoising", "denoise")):
+    for name, recipe in (("averaging", "driftrec"), ("ncsnpp", "tiny-ouve"), ("denoising", "denoise")):
         code, output = run(name, *out, *data)
         assert code == 1
-        assert f"best.safetensors is not there: driftrec train recipes/{recipe}.yaml --data" in output.replace(
+        assert f"best.safetensors is not there: driftrec train research/recipes/{recipe}.yaml --data" in output.replace(
             "  ", " "
         )
     assert not list((tmp_path / "out").glob("*.jsonl"))

@@ -11,13 +11,15 @@ import pytest
 import torch
 from onnx import TensorProto
 
-from driftrec.process import OUVE
-from driftrec.runtime import ModelError, Network, find_model
-from driftrec.sampling import Plan
-from driftrec.workshop import checkpoint
-from driftrec.workshop.config import TrainConfig
-from driftrec.workshop.export import export
-from driftrec.workshop.trained import load
+from driftrec.diffusion.plan import Plan
+from driftrec.diffusion.process import OUVE
+from driftrec.model.card import ModelError
+from driftrec.model.find import find_model
+from driftrec.model.onnx import Network
+from driftrec.train import checkpoint
+from driftrec.train.export import export
+from driftrec.train.model import load
+from driftrec.train.recipe import TrainConfig
 
 CONFIG = TrainConfig.model_validate({"network": {"patch": 2, "channels": [8, 12], "encoder": [1, 1], "decoder": [1]}})
 
@@ -25,7 +27,7 @@ CONFIG = TrainConfig.model_validate({"network": {"patch": 2, "channels": [8, 12]
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with random weights, such as a run leaves behind."""
-    from driftrec.workshop.denoiser import Residual
+    from driftrec.train.denoiser import Residual
 
     path = tmp_path_factory.mktemp("run") / "best.safetensors"
     torch.manual_seed(3)
@@ -116,7 +118,7 @@ def test_what_is_no_model_is_named(exported: Path, tmp_path: Path) -> None:
 
 
 def test_an_export_that_differs_leaves_no_file(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("driftrec.workshop.export.TOLERANCE", 0.0)
+    monkeypatch.setattr("driftrec.train.export.TOLERANCE", 0.0)
     with pytest.raises(ValueError, match="was not written"):
         export(trained, tmp_path / "m.onnx", "tiny", "CC0-1.0")
     assert list(tmp_path.iterdir()) == []

@@ -14,17 +14,18 @@ from safetensors.torch import save_file
 from conftest import scene
 from driftrec.evaluate.metrics.lpips import Lpips
 from driftrec.evaluate.weights import LPIPS_ALEX
-from driftrec.restorer import Restorer
-from driftrec.runtime import ModelError, Network
-from driftrec.workshop import checkpoint
-from driftrec.workshop.config import TrainConfig
-from driftrec.workshop.export import export
-from driftrec.workshop.finisher import Finishing, repeated
-from driftrec.workshop.nn.cost import cost
-from driftrec.workshop.runner import TorchRunner
-from driftrec.workshop.tasks import Share
-from driftrec.workshop.train import BEST, Run, train
-from driftrec.workshop.trained import load
+from driftrec.model.card import ModelError
+from driftrec.model.onnx import Network
+from driftrec.restoration.restorer import Restorer
+from driftrec.train import checkpoint
+from driftrec.train.export import export
+from driftrec.train.finisher import Finishing, repeated
+from driftrec.train.loop import BEST, Run, train
+from driftrec.train.model import load
+from driftrec.train.nn.cost import cost
+from driftrec.train.recipe import TrainConfig
+from driftrec.train.runner import TorchRunner
+from driftrec.train.tasks import Share
 
 NETWORK = {"patch": 2, "channels": [8, 12], "encoder": [1, 1], "decoder": [1]}
 DEEPER = NETWORK | {"encoder": [1, 2], "decoder": [2]}
@@ -135,7 +136,7 @@ def test_what_repeats_from_block_to_block_counts_as_often_as_it_does() -> None:
 
 
 def test_every_step_looks_from_another_corner(model: Path, lpips: Lpips, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("driftrec.workshop.finisher.PERIOD", 4)
+    monkeypatch.setattr("driftrec.train.finisher.PERIOD", 4)
     finishing = Finishing(recipe(model), CPU)
     generator = torch.Generator().manual_seed(1)
     x0, y, estimate = (torch.rand(1, 3, 36, 36, generator=generator) for _ in range(3))
@@ -162,7 +163,7 @@ def pictures(tmp_path: Path) -> Path:
 @pytest.fixture
 def few_crops(monkeypatch: pytest.MonkeyPatch) -> None:
     """Validation on three crops of 48 pixels."""
-    monkeypatch.setattr("driftrec.workshop.validate.validation_set.__defaults__", (3, 48, None))
+    monkeypatch.setattr("driftrec.train.validate.validation_set.__defaults__", (3, 48, None))
 
 
 @pytest.mark.usefixtures("lpips", "few_crops")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftrec.grids import karras, uniform_log_snr, uniform_time
-from driftrec.process import OUVE, TSDVE, CosVE, Process
+from driftrec.diffusion.grids import karras, uniform_log_snr, uniform_time
+from driftrec.diffusion.process import OUVE, TSDVE, CosVE, Process
 
 PROCESSES = [OUVE(), TSDVE(2), CosVE()]
 

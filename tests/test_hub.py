@@ -9,8 +9,10 @@ from typing import ClassVar
 
 import pytest
 
-from driftrec import hub
-from driftrec.runtime import ModelError, Network, bundled_models, find_model
+from driftrec.model import hub
+from driftrec.model.card import ModelError
+from driftrec.model.find import bundled_models, find_model
+from driftrec.model.onnx import Network
 
 CONTENT = bundled_models()["small"].read_bytes()
 

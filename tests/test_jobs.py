@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from driftrec.jobs import Job, JobError, plan
+from driftrec.restoration.jobs import Job, JobError, plan
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from driftrec.runtime import Network
-from driftrec.workshop import checkpoint
-from driftrec.workshop.config import TrainConfig, read_recipe
-from driftrec.workshop.denoiser import Residual
-from driftrec.workshop.export import export
-from driftrec.workshop.nn.cost import cost
-from driftrec.workshop.nn.ncsnpp import Attention, NCSNpp, NCSNppConfig, enlarge, shrink
-from driftrec.workshop.runner import TorchRunner
+from driftrec.model.onnx import Network
+from driftrec.train import checkpoint
+from driftrec.train.denoiser import Residual
+from driftrec.train.export import export
+from driftrec.train.nn.cost import cost
+from driftrec.train.nn.ncsnpp import Attention, NCSNpp, NCSNppConfig, enlarge, shrink
+from driftrec.train.recipe import TrainConfig, read_recipe
+from driftrec.train.runner import TorchRunner
 
 TINY = NCSNppConfig(features=8, multipliers=(1, 2, 2), blocks=1, attention=(1,))
 

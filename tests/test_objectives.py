@@ -12,17 +12,18 @@ from scipy import stats
 from torch import Tensor, nn
 
 from conftest import scene
-from driftrec.oracle import GaussianPairs
-from driftrec.process import OUVE, TSDVE, VP, Bridge, CosVE, Process
-from driftrec.restorer import Restorer
-from driftrec.runtime import ModelError, Network
-from driftrec.workshop import checkpoint
-from driftrec.workshop.config import NoiseSection, TrainConfig
-from driftrec.workshop.denoiser import Direct, Loss, Residual, Score
-from driftrec.workshop.export import export
-from driftrec.workshop.runner import TorchRunner
-from driftrec.workshop.tasks import draw_noise
-from driftrec.workshop.train import train
+from driftrec.diffusion.oracle import GaussianPairs
+from driftrec.diffusion.process import OUVE, TSDVE, VP, Bridge, CosVE, Process
+from driftrec.model.card import ModelError
+from driftrec.model.onnx import Network
+from driftrec.restoration.restorer import Restorer
+from driftrec.train import checkpoint
+from driftrec.train.denoiser import Direct, Loss, Residual, Score
+from driftrec.train.export import export
+from driftrec.train.loop import train
+from driftrec.train.recipe import NoiseSection, TrainConfig
+from driftrec.train.runner import TorchRunner
+from driftrec.train.tasks import draw_noise
 
 PROCESSES = [OUVE(), TSDVE(2), CosVE(), VP(std_max=0.4), Bridge(0.3)]
 NETWORK = {"patch": 2, "channels": [16, 24], "encoder": [1, 1], "decoder": [1]}

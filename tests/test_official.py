@@ -10,13 +10,13 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from conftest import scene
-from driftrec.cli import app
-from driftrec.process import OUVE
-from driftrec.restorer import Restorer
-from driftrec.workshop.config import TrainConfig, read_recipe
-from driftrec.workshop.nn.ncsnpp import NCSNpp, NCSNppConfig
-from driftrec.workshop.official import import_official, official_names, read_official
-from driftrec.workshop.trained import load
+from driftrec.cli.app import app
+from driftrec.diffusion.process import OUVE
+from driftrec.restoration.restorer import Restorer
+from driftrec.train.model import load
+from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
+from driftrec.train.official import import_official, official_names, read_official
+from driftrec.train.recipe import TrainConfig, bundled_recipes, read_recipe
 from plain_ncsnpp import PlainNCSNpp
 
 ROOT = Path(__file__).parents[1]
@@ -154,7 +154,7 @@ def test_another_network_is_refused(network: dict, message: str, tmp_path: Path)
 def test_the_command_makes_a_model_that_restores(tmp_path: Path) -> None:
     saved(official(), tmp_path / "a.ckpt")
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text((ROOT / "recipes/paper-ouve-d2kf2k.yaml").read_text())
+    recipe.write_text(bundled_recipes()["paper-ouve-d2kf2k"].read_text())
     arguments = ["import-official", str(tmp_path / "a.ckpt"), str(recipe), "-o", str(tmp_path / "m.safetensors")]
     refused = CliRunner().invoke(app, arguments)
     assert refused.exit_code == 1

@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from driftrec.oracle import FiniteSet, GaussianPairs
-from driftrec.process import OUVE, TSDVE, CosVE, Process
+from driftrec.diffusion.oracle import FiniteSet, GaussianPairs
+from driftrec.diffusion.process import OUVE, TSDVE, CosVE, Process
 
 PAIRS = GaussianPairs(OUVE(), mean=0.05, variance=0.01)
 

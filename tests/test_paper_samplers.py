@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from driftrec.grids import uniform_time
-from driftrec.oracle import FiniteSet, GaussianPairs
-from driftrec.process import OUVE, TSDVE, VP, Bridge, CosVE, Process
-from driftrec.samplers import (
+from driftrec.diffusion.grids import uniform_time
+from driftrec.diffusion.oracle import FiniteSet, GaussianPairs
+from driftrec.diffusion.process import OUVE, TSDVE, VP, Bridge, CosVE, Process
+from driftrec.diffusion.samplers import (
     NAMES,
     Counted,
     euler_heun,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 from scipy.special import dawsn
 
-from driftrec.process import OUVE, TSDVE, VP, Bridge, CosVE, PaperProcess, Process, Times, process_from_card
+from driftrec.diffusion.process import OUVE, TSDVE, VP, Bridge, CosVE, PaperProcess, Process, Times, process_from_card
 
 KINDS = [OUVE, TSDVE, CosVE]
 SOME = [

@@ -10,8 +10,8 @@ from PIL import Image
 import driftrec
 from conftest import scene
 from driftrec.jpeg import read_jpeg
-from driftrec.runtime import bundled_models
-from driftrec.workshop.degrade import jpeg
+from driftrec.model.find import bundled_models
+from driftrec.train.data.degrade import jpeg
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_natural_pictures_depend_on_the_seed_alone(restorer: driftrec.Restorer) 
 
 @pytest.mark.parametrize("model", bundled_models())
 @pytest.mark.parametrize("mode", ["faithful", "natural"])
-def test_tiles_leave_no_seams(mode: driftrec.restorer.Mode, model: str) -> None:
+def test_tiles_leave_no_seams(mode: driftrec.restoration.restorer.Mode, model: str) -> None:
     corrupted = jpeg(scene(336, 400), 10)
     whole, tiles = (
         driftrec.Restorer(model, threads=1, tiling=driftrec.Tiling(tile=tile)).restore_pixels(corrupted, mode=mode)
@@ -113,7 +113,7 @@ def test_wrong_options_are_refused(restorer: driftrec.Restorer, options: dict, m
 
 def test_shipped_models_fit_into_a_wheel_and_say_where_they_come_from() -> None:
     models = bundled_models()
-    assert models[driftrec.runtime.DEFAULT_MODEL].stat().st_size < 20e6
+    assert models[driftrec.model.find.DEFAULT_MODEL].stat().st_size < 20e6
     assert sum(path.stat().st_size for path in models.values()) < 50e6
     for name, path in models.items():
         card = driftrec.Network(path).card
@@ -149,7 +149,7 @@ def same_coefficients(data: bytes, pixels: np.ndarray, quality: int) -> float:
 
 @pytest.mark.parametrize("mode", ["natural", "faithful", "decode"])
 def test_consistent_restorations_compress_to_the_same_file(
-    restorer: driftrec.Restorer, mode: driftrec.restorer.Mode
+    restorer: driftrec.Restorer, mode: driftrec.restoration.restorer.Mode
 ) -> None:
     data = jpeg_file(scene(128, 160), quality=30)
     restored = restorer.restore(data, mode=mode)

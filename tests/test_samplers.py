@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from driftrec.grids import uniform_log_snr, uniform_time
-from driftrec.oracle import FiniteSet, GaussianPairs
-from driftrec.process import OUVE, TSDVE, VP, Bridge, CosVE, Process
-from driftrec.samplers import euler_maruyama, first_order, multistep, reverse_diffusion, seeded_noise
+from driftrec.diffusion.grids import uniform_log_snr, uniform_time
+from driftrec.diffusion.oracle import FiniteSet, GaussianPairs
+from driftrec.diffusion.process import OUVE, TSDVE, VP, Bridge, CosVE, Process
+from driftrec.diffusion.samplers import euler_maruyama, first_order, multistep, reverse_diffusion, seeded_noise
 
 PROCESSES = [OUVE(), TSDVE(2), CosVE()]
 PAIRS = GaussianPairs(OUVE(), mean=0.05, variance=0.01)

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from driftrec.oracle import GaussianPairs
-from driftrec.process import CosVE
-from driftrec.samplers import seeded_noise
-from driftrec.sampling import Plan, plan_from_card
+from driftrec.diffusion.oracle import GaussianPairs
+from driftrec.diffusion.plan import Plan, plan_from_card
+from driftrec.diffusion.process import CosVE
+from driftrec.diffusion.samplers import seeded_noise
 
 PLAN = Plan(CosVE(), evaluations=5, start=0.5, end=0.03, eta=0.7, level=0.004)
 

@@ -1,13 +1,10 @@
 """Schedule-free training, against what its sequences are by hand."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
 
-def test_the_three_sequences_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+def test_the_three_sequences_by_hand() -> None:
     from schedule_free import ScheduleFree
 
     model, beta = torch.nn.Linear(1, 1, bias=False), 0.9

@@ -8,8 +8,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from conftest import scene
-from driftrec.cli import app
-from driftrec.workshop.splits import DIV2K_HELD_OUT, celebahq, div2k_split, shuffled
+from driftrec.cli.app import app
+from driftrec.train.splits import DIV2K_HELD_OUT, celebahq, div2k_split, shuffled
 
 
 def files(folder: Path, names: list[str]) -> Path:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from driftrec.symmetry import VIEWS, averaged
+from driftrec.restoration.symmetry import VIEWS, averaged
 
 
 def seen(image: np.ndarray, views: int) -> list[np.ndarray]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftrec.tiling import GRID, Tiling, margins, tiled
+from driftrec.restoration.tiling import GRID, Tiling, margins, tiled
 
 SMALL = Tiling(tile=160, blind=16, feather=16)
 

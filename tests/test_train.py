@@ -13,11 +13,11 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from conftest import scene
-from driftrec.workshop import checkpoint
-from driftrec.workshop.config import NoiseSection, TrainConfig, parse_settings, read_recipe
-from driftrec.workshop.muon import Muon, orthogonalise
-from driftrec.workshop.tasks import draw_noise
-from driftrec.workshop.train import BEST, LAST, LOG, SHEET, rate_factor, train
+from driftrec.train import checkpoint
+from driftrec.train.loop import BEST, LAST, LOG, SHEET, rate_factor, train
+from driftrec.train.muon import Muon, orthogonalise
+from driftrec.train.recipe import NoiseSection, TrainConfig, bundled_recipes, parse_settings, read_recipe
+from driftrec.train.tasks import draw_noise
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +60,8 @@ def test_a_tiny_run_learns_and_leaves_what_it_promises(clean_folder: Path, tmp_p
 RUN = """
 import os, signal, sys, torch
 from pathlib import Path
-from driftrec.workshop.config import TrainConfig
-from driftrec.workshop.train import train
+from driftrec.train.recipe import TrainConfig
+from driftrec.train.loop import train
 torch.set_num_threads(1)
 config = TrainConfig.model_validate_json(sys.argv[1])
 for record in train(config, Path(sys.argv[2]), cache=Path(sys.argv[3])):
@@ -166,7 +166,7 @@ def test_muon_minimises_matrices_and_vectors() -> None:
 
 
 def test_recipes_ship_in_working_order() -> None:
-    for recipe in sorted((Path(__file__).parents[1] / "recipes").rglob("*.yaml")):
+    for recipe in [*bundled_recipes(), *(Path(__file__).parents[1] / "research/recipes").glob("*.yaml")]:
         assert read_recipe(recipe, {"steps": 5}).steps == 5
 
 

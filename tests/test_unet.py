@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from driftrec.types import REGRESSION_RATIO
-from driftrec.workshop.denoiser import Loss, Residual
-from driftrec.workshop.nn.cost import cost
-from driftrec.workshop.nn.unet import UNet, UNetConfig
+from driftrec.diffusion.types import REGRESSION_RATIO
+from driftrec.train.denoiser import Loss, Residual
+from driftrec.train.nn.cost import cost
+from driftrec.train.nn.unet import UNet, UNetConfig
 
 TINY = UNetConfig(patch=2, channels=(8, 12), encoder=(1, 1), decoder=(1,))
 

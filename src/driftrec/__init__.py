@@ -10,12 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from driftrec.diffusion.process import OUVE, TSDVE, VP, Bridge, CosVE
     from driftrec.jpeg import JpegError
+    from driftrec.model.card import ModelError
+    from driftrec.model.onnx import Network
     from driftrec.picture import Picture, PictureError, open_picture, save_picture
-    from driftrec.process import OUVE, TSDVE, VP, Bridge, CosVE
-    from driftrec.restorer import Restored, Restorer, inspect, restore
-    from driftrec.runtime import ModelError, Network
-    from driftrec.tiling import Tiling
+    from driftrec.restoration.restorer import Restored, Restorer, inspect, restore
+    from driftrec.restoration.tiling import Tiling
 
 __version__ = "0.1.0"
 
@@ -39,20 +40,21 @@ __all__ = [
     "save_picture",
 ]
 
-_ROOMS = {
+_LAZY = {
+    "diffusion.process": ("OUVE", "TSDVE", "VP", "Bridge", "CosVE"),
     "jpeg": ("JpegError",),
+    "model.card": ("ModelError",),
+    "model.onnx": ("Network",),
     "picture": ("Picture", "PictureError", "open_picture", "save_picture"),
-    "process": ("OUVE", "TSDVE", "VP", "Bridge", "CosVE"),
-    "restorer": ("Restored", "Restorer", "inspect", "restore"),
-    "runtime": ("ModelError", "Network"),
-    "tiling": ("Tiling",),
+    "restoration.restorer": ("Restored", "Restorer", "inspect", "restore"),
+    "restoration.tiling": ("Tiling",),
 }
 
 
 def __getattr__(name: str) -> object:
-    for room, names in _ROOMS.items():
+    for module, names in _LAZY.items():
         if name in names:
-            return getattr(import_module(f"driftrec.{room}"), name)
+            return getattr(import_module(f"driftrec.{module}"), name)
     raise AttributeError(f"module 'driftrec' has no attribute {name!r}")
 
 

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 from driftrec.archive.places import Place, first_line
 from driftrec.archive.sources import Item
-from driftrec.batch import STATUS, facts_of
+from driftrec.model.find import DEFAULT_MODEL
 from driftrec.picture import MAX_PIXELS, encode_picture
-from driftrec.restorer import Mode, Restored, Restorer
-from driftrec.runtime import DEFAULT_MODEL
+from driftrec.restoration.batch import STATUS, facts_of
+from driftrec.restoration.restorer import Mode, Restored, Restorer
 
 MOST_ATTEMPTS = 3
 """A picture that was begun so often and never finished has killed its workers, and is begun no more."""
@@ -55,7 +55,7 @@ class Worker:
         self.restorer = Restorer(treatment.model, threads=treatment.threads, device=treatment.device)
 
     def restore(self, items: Iterable[Item]) -> Iterator[dict[str, Any]]:
-        """Yields what became of each: a line of the report (see `driftrec.batch`), and `pixels` restored."""
+        """Yields what became of each: a line of the report, see `driftrec.restoration.batch`, and `pixels`."""
         for item in items:
             facts = {"input": self.source.label(item.name), "output": None}
             try:

@@ -30,8 +30,8 @@ from driftrec import __version__
 from driftrec.evaluate.corruptions import decode
 from driftrec.evaluate.machine import run_program
 from driftrec.evaluate.metrics.fidelity import Pixels
-from driftrec.restorer import Consistency, Mode, Restorer
-from driftrec.runtime import DEFAULT_MODEL, find_model
+from driftrec.model.find import DEFAULT_MODEL, find_model
+from driftrec.restoration.restorer import Consistency, Mode, Restorer
 
 
 @dataclass(frozen=True, eq=False)

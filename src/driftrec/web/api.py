@@ -31,7 +31,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from driftrec import __version__
-from driftrec.restorer import Restorer
+from driftrec.restoration.restorer import Restorer
 from driftrec.web.desk import OVER, Desk, DeskError, Job
 from driftrec.web.studio import AFTER, BEFORE, DEVIATION, FORMATS, PREVIEW, UPLOAD, Studio
 

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from driftrec.picture import Picture, open_picture, save_picture
-from driftrec.restorer import Restorer, inspect
-from driftrec.uncertainty import deviation_map
+from driftrec.restoration.restorer import Restorer, inspect
+from driftrec.restoration.uncertainty import deviation_map
 from driftrec.web.desk import Job
 
 PREVIEW_SIDE = 1600

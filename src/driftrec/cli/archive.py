@@ -1,0 +1,143 @@
+"""The command `driftrec restore-archive`; Ray is opened inside it."""
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from driftrec.cli.console import complain, err, say, sentences, stop
+from driftrec.cli.options import DeviceOption, FormatOption, ModeOption
+from driftrec.cli.restore import check_steps
+
+if TYPE_CHECKING:
+    from driftrec.archive.places import Place
+
+ERRORS = "errors.jsonl"
+
+
+def restore_archive(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="Pictures, tar shards, Parquet: a folder, s3://…, gs://…")
+    ],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="Where results go, one for each picture.")],
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT|auto", help="A Ray cluster to join.  Default: this machine."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--actors", min=1, help="Workers, each with a model of its own.  Default: as many as fit."),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="CPU threads of each worker.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, help="GPUs of each worker; 0.5 lets two share one.")] = 0,
+    mode: Annotated[ModeOption, typer.Option(help="As for 'restore'.")] = ModeOption.natural,
+    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="As for 'restore'.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="As for 'restore'.")] = 0,
+    file_format: Annotated[
+        FormatOption, typer.Option("--format", help="Kind of results.  avif and jpeg are lossy.")
+    ] = FormatOption.png,
+    strip: Annotated[bool, typer.Option("--strip", help="Leave EXIF, XMP and IPTC out; colour profiles stay.")] = False,
+    model: Annotated[
+        str, typer.Option(metavar="NAME|FILE|ID", help="As for 'restore'; a file must be there on every machine.")
+    ] = "small",
+    device: Annotated[DeviceOption, typer.Option(help="As for 'restore'.")] = DeviceOption.auto,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="One line of JSON for each picture: what became of it.")
+    ] = None,
+    max_megapixels: Annotated[float, typer.Option(min=0.001, help="Larger pictures are refused.")] = 178,
+) -> None:
+    """Restore whole archives, on this machine or a Ray cluster.  Given again, it goes on where it was stopped."""
+    with sentences("ray"):
+        from driftrec.archive.pipeline import Crew, cluster, run
+        from driftrec.archive.places import place
+        from driftrec.archive.sources import pieces
+        from driftrec.archive.work import Treatment
+        from driftrec.model.find import find_model
+
+        check_steps(mode, steps)
+        found = find_model(model)
+        origin, results = place(source), place(target)
+        if (origin.filesystem, origin.root) == (results.filesystem, results.root):
+            raise ValueError("SOURCE and TARGET are the same: choose another target")
+        parts = pieces(origin, leave=results.root if origin.filesystem == results.filesystem else None)
+        counts = [part.count for part in parts]
+        total = None if None in counts else sum(count or 0 for count in counts)
+        treatment = Treatment(
+            mode.value,
+            steps,
+            seed,
+            strip,
+            f".{file_format.value}",
+            round(max_megapixels * 1e6),
+            str(found.resolve()) if Path(model).is_file() else model,
+            device.value,
+            threads,
+        )
+        with report.open("w", encoding="utf-8") if report else nullcontext() as lines, cluster(address):
+            results.write(ERRORS, b"")  # what may not be written is said before there is work in it
+            tally = Tally(lines)
+            try:
+                tally.take(_watched(run(origin, results, parts, treatment, Crew(workers, threads, gpus)), total))
+            except KeyboardInterrupt:
+                complain(f"stopped after {tally.counts.total()} pictures: the same command goes on from here")
+                sys.exit(130)
+            finally:
+                tally.close(results)
+    say(tally.summary())
+    if tally.errors:
+        table = results.label(ERRORS)
+        stop(f"{len(tally.errors)} of {tally.counts.total()} pictures could not be restored: {table} says why")
+
+
+class Tally:
+    """Counts what became of pictures, and writes it down: all in a report, the failed ones beside the results."""
+
+    def __init__(self, lines: TextIO | None) -> None:
+        self.lines, self.counts, self.errors = lines, Counter[str](), list[str]()
+        self.pixels, self.start = 0, time.perf_counter()
+
+    def take(self, outcomes: Iterable[dict[str, Any]]) -> None:
+        """Takes all outcomes, to the last."""
+        for outcome in outcomes:
+            self.pixels += outcome.pop("pixels")
+            self.counts[outcome["status"]] += 1
+            if self.lines:
+                print(json.dumps(outcome, ensure_ascii=False), file=self.lines, flush=True)
+            if outcome["status"] == "failed":
+                facts = {"file": outcome["input"], "sentence": outcome["error"]}
+                self.errors.append(json.dumps(facts, ensure_ascii=False) + "\n")
+
+    def close(self, results: "Place") -> None:
+        """Puts the table of errors in place; without errors there is none."""
+        if self.errors:
+            results.write(ERRORS, "".join(self.errors).encode())
+        else:
+            results.delete(ERRORS)
+        results.sweep()
+
+    def summary(self) -> str:
+        """One line: how many, and how fast."""
+        seconds = time.perf_counter() - self.start
+        restored = self.counts.total() - self.counts["skipped"] - self.counts["failed"]
+        kinds = ", ".join(f"{self.counts[kind]} {word}" for kind, word in _KINDS.items() if self.counts[kind])
+        return (
+            f"{restored} restored{f' (of them {kinds})' if kinds else ''}, {self.counts['skipped']} skipped, "
+            f"{self.counts['failed']} failed in {seconds:.1f} s: "
+            f"{restored / seconds:.2f} files/s, {self.pixels / 1e6 / seconds:.3f} Mpx/s"
+        )
+
+
+_KINDS = {"decoded": "only decoded", "left": "left as they are"}
+
+
+def _watched(outcomes: Iterable[dict[str, Any]], total: int | None) -> Iterator[dict[str, Any]]:
+    """The outcomes, under a progress bar on a terminal."""
+    from rich.progress import track
+
+    yield from track(outcomes, "restoring", total, console=err, transient=True, disable=not err.is_terminal)

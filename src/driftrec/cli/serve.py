@@ -1,0 +1,43 @@
+"""The command `driftrec serve`."""
+
+from typing import Annotated
+
+import typer
+
+from driftrec.cli.console import say, sentences
+from driftrec.cli.options import DeviceOption
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on.  Others than this machine can only ask elsewhere.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8000,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+    model: Annotated[str, typer.Option(metavar="NAME|FILE|ID", help="As for 'restore'.")] = "small",
+    device: Annotated[DeviceOption, typer.Option(help="As for 'restore'.")] = DeviceOption.auto,
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.  Default: all cores.")] = None,
+    max_megapixels: Annotated[float, typer.Option(min=0.001, help="Larger pictures are refused.")] = 50,
+    max_megabytes: Annotated[float, typer.Option(min=0.001, help="Larger files are refused.")] = 64,
+    time_limit: Annotated[float, typer.Option(metavar="SECONDS", min=1, help="Longest work on one picture.")] = 600,
+    queue: Annotated[int, typer.Option(min=1, help="Most pictures that wait.")] = 64,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A name besides localhost under which it may be asked.")
+    ] = None,
+) -> None:
+    """Open a page on which pictures are dropped and restored, step by step."""
+    import webbrowser
+
+    from driftrec.restoration.restorer import Restorer
+
+    def ready(address: str) -> None:
+        say(f"driftrec listens on {address}  (Ctrl-C ends it)")
+        if browser:
+            webbrowser.open(address)
+
+    with sentences("web"):
+        from driftrec.web.api import Limits, application, run
+
+        limits = Limits(round(max_megabytes * 1e6), round(max_megapixels * 1e6), time_limit, waiting=queue)
+        restorer = Restorer(model, threads=threads, device=device.value)
+        run(application(restorer, limits, tuple(allow_host or ())), host, port, ready)

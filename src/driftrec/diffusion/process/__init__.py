@@ -1,0 +1,20 @@
+"""Forward processes: how a clean image turns into noise around a corrupted one, and the clock that samplers follow."""
+
+from driftrec.diffusion.process.base import Process, Time, Times
+from driftrec.diffusion.process.cards import process_from_card
+from driftrec.diffusion.process.paper import OUVE, TSDVE, CosVE, Growth, PaperProcess
+from driftrec.diffusion.process.rivals import VP, Bridge
+
+__all__ = [
+    "OUVE",
+    "TSDVE",
+    "VP",
+    "Bridge",
+    "CosVE",
+    "Growth",
+    "PaperProcess",
+    "Process",
+    "Time",
+    "Times",
+    "process_from_card",
+]

@@ -1,0 +1,30 @@
+"""Processes by name, as recipes and model cards state them."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, cast
+
+from driftrec.diffusion.process.base import Process
+from driftrec.diffusion.process.paper import OUVE, TSDVE, CosVE
+from driftrec.diffusion.process.rivals import VP, Bridge
+
+_BY_NAME = {kind.__name__: kind for kind in (OUVE, TSDVE, CosVE, VP, Bridge)}
+
+
+def process_from_card(card: Mapping[str, Any]) -> Process:
+    """The process that `Process.card` wrote down, {"name": "OUVE", "gamma": 1.0, …}; parameters left out take
+    their defaults.
+
+    Raises ValueError for an unknown name or parameter, and for a value of the wrong kind or out of range.
+    """
+    values = dict(card)
+    name = values.pop("name", None)
+    if name not in _BY_NAME:
+        raise ValueError(f"there is no process {name!r}; known are {', '.join(_BY_NAME)}")
+    known = {field.name: field.default for field in fields(_BY_NAME[name])}
+    for key, value in values.items():
+        if key not in known:
+            raise ValueError(f"{name} has no parameter {key!r}; known are {', '.join(known)}")
+        if isinstance(known[key], float) and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise ValueError(f"{key} must be a number, got {value!r}")
+    return cast(Any, _BY_NAME[name])(**values)

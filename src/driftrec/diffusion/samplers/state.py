@@ -1,0 +1,76 @@
+"""What all samplers share: noise, the first state, the check of their times, and a count of evaluations."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from driftrec.diffusion.process import Process
+from driftrec.diffusion.types import Array, Denoise, Noise
+
+
+def seeded_noise(seeds: Sequence[int]) -> Noise:
+    """float32 NumPy noise with one generator per image, so that no result depends on its batch mates.
+
+    Arguments:
+        seeds: one for each image of the batch.
+
+    The noise raises ValueError for a shape whose batch is not as long as `seeds`.
+    """
+    generators = [np.random.default_rng(seed) for seed in seeds]
+
+    def noise(shape: tuple[int, ...]) -> Array:
+        if shape[0] != len(generators):
+            raise ValueError(f"{len(generators)} seeds cannot serve a batch of {shape[0]}")
+        out = np.empty(shape, np.float32)
+        for image, generator in zip(out, generators, strict=True):
+            generator.standard_normal(out=image, dtype=np.float32)
+        return out
+
+    return noise
+
+
+class Counted:
+    """A denoiser that counts its evaluations, one for a whole batch."""
+
+    def __init__(self, denoise: Denoise) -> None:
+        self._denoise = denoise
+        self.evaluations = 0
+
+    def __call__(self, xt: Array, y: Array, t: float) -> Array:
+        self.evaluations += 1
+        return self._denoise(xt, y, t)
+
+
+def start(y: Array, process: Process, t: float, noise: Noise, mean: Array | None) -> Array:
+    """The first state, (E8)."""
+    x = draw(noise, y) * process.std(t)
+    if mean is None:
+        x += y
+    else:
+        k = process.scale(t)
+        x += mean * k
+        x += y * (1 - k)
+    return x
+
+
+def draw(noise: Noise, y: Array) -> Array:
+    """Noise for y.  Raises ValueError for another shape or dtype than y's."""
+    z = noise(tuple(y.shape))
+    if z.shape != y.shape or z.dtype != y.dtype:
+        raise ValueError(f"noise must be {y.dtype} of shape {tuple(y.shape)}, got {z.dtype} of {tuple(z.shape)}")
+    return z
+
+
+def checked(times: Sequence[float], process: Process | None = None) -> tuple[float, ...]:
+    """The times.  Raises ValueError unless they fall and lie in (0, 1], and `process`, if given, starts with noise."""
+    times = tuple(float(t) for t in times)
+    if not times or not all(u < t for t, u in pairwise(times)):
+        raise ValueError(f"times must fall from one to the next, got {times}")
+    if not (times[0] <= 1 and times[-1] > 0):
+        raise ValueError(f"times must lie in (0, 1], got {times}")
+    if process is not None and process.std(times[0]) == 0:
+        raise ValueError(
+            f"at time {times[0]} {type(process).__name__} has neither noise nor a bounded drift: start earlier"
+        )
+    return times

@@ -1,0 +1,35 @@
+"""Where model files are: names that ship with the package, paths, and repositories of a hub."""
+
+import os
+from importlib import resources
+from pathlib import Path
+
+from driftrec.model import hub
+from driftrec.model.card import ModelError
+
+DEFAULT_MODEL = "small"
+
+
+def bundled_models() -> dict[str, Path]:
+    """Names and files of the models that ship with the package."""
+    folder = Path(str(resources.files("driftrec.model") / "bundled"))
+    return {path.stem: path for path in sorted(folder.glob("*.onnx"))}
+
+
+def find_model(name: str | os.PathLike[str]) -> Path:
+    """The file of a bundled name, of a path, or of a hub's 'owner/model'; ModelError when there is none."""
+    models = bundled_models()
+    if str(name) in models:
+        return models[str(name)]
+    path = Path(name)
+    if path.is_file():
+        return path
+    if hub.is_hub_id(str(name)):
+        try:
+            return Path(hub.fetch(str(name)))
+        except ValueError as error:
+            raise ModelError(str(error)) from error
+    raise ModelError(
+        f"there is no model '{name}': give the path of an .onnx file, owner/model of a hub, "
+        f"or one of {', '.join(models)}"
+    )

@@ -1,0 +1,34 @@
+"""From a model's name or file to its `Runner`."""
+
+import os
+from pathlib import Path
+
+from driftrec.model.card import ModelError
+from driftrec.model.find import DEFAULT_MODEL
+from driftrec.model.onnx import Network
+from driftrec.model.runner import Runner
+
+CHECKPOINT = ".safetensors"
+
+
+def open_model(
+    model: str | os.PathLike[str] = DEFAULT_MODEL, *, threads: int | None = None, device: str = "auto"
+) -> Runner:
+    """A model ready to run: a checkpoint of the workshop in PyTorch, anything else in ONNX Runtime.
+
+    Arguments and errors as for `Network`; a checkpoint runs on "cpu", "cuda" or "mps".
+    """
+    if Path(model).suffix != CHECKPOINT:
+        return Network(model, threads=threads, device=device)
+    if not Path(model).is_file():
+        raise ModelError(f"there is no checkpoint {model}: give the path of a .safetensors file that 'train' wrote")
+    try:
+        from driftrec.train.runner import TorchRunner  # the tool's only door to the workshop
+    except ModuleNotFoundError as error:
+        raise ModelError(f"{model} needs {error.name}: pip install 'driftrec[train]'") from error
+    try:
+        return TorchRunner(Path(model), threads=threads, device=device)
+    except ModelError:
+        raise
+    except ValueError as error:
+        raise ModelError(str(error)) from error

@@ -1,0 +1,119 @@
+"""Pictures larger than memory allows in one piece: overlapping tiles, joined at every evaluation.
+
+A tiled `Denoise` is a `Denoise`: samplers call it once a step for the whole picture, so neighbouring tiles never
+drift apart, and noise belongs to the picture, not to a tile.  Tiles start at multiples of the JPEG grid, so that the
+network meets the grid in the phase it was trained with.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from driftrec.diffusion.types import Array, Denoise
+
+GRID = 16
+"""Period of the JPEG grid with 4:2:0 chroma, in pixels: sides of padded pictures and tiles are multiples of it."""
+
+BLOCK = 8
+"""Side of a JPEG's blocks in pixels."""
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How a picture is cut: square tiles of `tile` pixels, of which the outer `blind` pixels are thrown away
+    (they lack context) and the next `feather` pixels fade into the neighbour.  All are multiples of `GRID`.
+    """
+
+    tile: int = 640
+    blind: int = 48
+    feather: int = 16
+
+    def __post_init__(self) -> None:
+        if min(self.tile, self.blind, self.feather) < GRID or self.tile % GRID or self.blind % GRID:
+            raise ValueError(f"tile and blind must be positive multiples of {GRID}, feather at least {GRID}: {self}")
+        if self.tile < 2 * self.overlap:
+            raise ValueError(f"a tile of {self.tile} px is too small: it must be at least {2 * self.overlap} px")
+
+    @property
+    def overlap(self) -> int:
+        """Pixels that neighbouring tiles share."""
+        return 2 * self.blind + self.feather
+
+    def starts(self, length: int) -> tuple[int, ...]:
+        """First pixels of the tiles along a side of `length` pixels, a multiple of `GRID`; the last is flush."""
+        if length <= self.tile:
+            return (0,)
+        stride = self.tile - self.overlap
+        return (*range(0, length - self.tile, stride - stride % GRID), length - self.tile)
+
+    def count(self, height: int, width: int) -> int:
+        """Tiles in a picture of height × width pixels."""
+        return len(self.starts(height)) * len(self.starts(width))
+
+    def windows(self, length: int) -> list[np.ndarray]:
+        """Weights of the tiles along one side, float32; those over one pixel add up to 1."""
+        starts, size = self.starts(length), min(self.tile, length)
+        position = np.arange(size) + 0.5
+        raw, total = [], np.zeros(length)
+        for start in starts:
+            left = (position - self.blind) / self.feather if start > 0 else np.inf
+            right = (size - self.blind - position) / self.feather if start + size < length else np.inf
+            raw.append(np.clip(np.minimum(left, right), 0, 1) * np.ones(size))
+            total[start : start + size] += raw[-1]
+        return [
+            (window / total[start : start + size]).astype(np.float32) for start, window in zip(starts, raw, strict=True)
+        ]
+
+
+def tiled(denoise: Denoise, tiling: Tiling, on_tile: Callable[[], None] | None = None) -> Denoise:
+    """The same denoiser, working on one tile at a time; `on_tile` is called after each.
+
+    Height and width of its images must be multiples of `GRID`.
+    """
+
+    def denoise_tiles(xt: Array, y: Array, t: float) -> Array:
+        height, width = y.shape[-2:]
+        x0 = np.zeros(y.shape, np.float32)
+        for top, rows in zip(tiling.starts(height), tiling.windows(height), strict=True):
+            for left, columns in zip(tiling.starts(width), tiling.windows(width), strict=True):
+                part = (..., slice(top, top + len(rows)), slice(left, left + len(columns)))
+                estimate = denoise(np.ascontiguousarray(xt[part]), np.ascontiguousarray(y[part]), t)
+                estimate *= rows[:, None] * columns
+                x0[part] += estimate
+                if on_tile:
+                    on_tile()
+        return x0
+
+    return denoise_tiles
+
+
+@dataclass(frozen=True)
+class Margins:
+    """Rows and columns around a picture, in pixels: they put the grid of a compression where the network expects it,
+    with whole blocks from the first row and column on, and make sides multiples of `GRID`.
+    """
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def added(self, image: Array) -> Array:
+        """The image (…, height, width) with its outer rows and columns repeated."""
+        sides = ((self.top, self.bottom), (self.left, self.right))
+        return np.pad(image, [(0, 0)] * (image.ndim - 2) + list(sides), mode="edge")
+
+    def removed(self, image: Array) -> Array:
+        """What was between the margins; a view."""
+        height, width = image.shape[-2:]
+        return image[..., self.top : height - self.bottom, self.left : width - self.right]
+
+
+def margins(height: int, width: int, multiple: int = 1, grid: tuple[int, int] = (0, 0)) -> Margins:
+    """Margins of a picture whose first whole 8×8 block starts at (row, column) `grid`, 0 … 7 each, so that sides become
+    multiples of `GRID` and `multiple`."""
+    step = math.lcm(GRID, multiple)
+    top, left = ((BLOCK - start) % BLOCK for start in grid)
+    return Margins(top, -(top + height) % step, left, -(left + width) % step)

@@ -1,0 +1,231 @@
+"""Training data: a folder of clean pictures becomes batches of (clean, corrupted) crops.
+
+Pictures are decoded once into one flat file of raw pixels, which every loader process maps into memory; a crop then
+costs a copy and a JPEG, no decoding, and only the pixels that it shows are read.  Of processes that open the same
+corpus at the same time, one decodes and the others wait for it.  Crop i is a pure function of (seed, i), so a run
+resumes exactly where it stopped and sees the same crops on any number of loader processes or devices.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image
+
+from driftrec.train.data.degrade import Degradation, Pixels
+from driftrec.train.data.sources import Item, items
+
+
+def default_cache() -> Path:
+    """Where decoded pictures are kept: $DRIFTREC_CACHE, or .cache/driftrec in the home folder."""
+    return Path(os.environ.get("DRIFTREC_CACHE", Path.home() / ".cache" / "driftrec"))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture of a corpus: where its pixels start in the flat file, their size, and where it comes from.
+
+    `group` names the original that it was cut from: pictures of one group must not be split between training and
+    validation.  `licence` is "not stated" where no manifest states one.
+    """
+
+    offset: int
+    height: int
+    width: int
+    group: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Decoded pictures in one memory-mapped file."""
+
+    pixels: NDArray[np.uint8]
+    entries: tuple[Entry, ...]
+    corrupted: NDArray[np.uint8] | None = None
+    """Corrupted versions, laid out as `pixels`, where pairs are given."""
+    areas: NDArray[np.int64] = field(init=False, repr=False)
+    """Pixels in pictures 0 … i, for drawing a picture by its area."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "areas", np.cumsum([e.height * e.width for e in self.entries]))
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: int) -> Pixels:
+        """Picture `index` as uint8 (height, width, 3)."""
+        return self._picture(self.pixels, index)
+
+    def pair(self, index: int) -> tuple[Pixels, Pixels | None]:
+        """(clean, corrupted) picture `index`, the latter None where there are no pairs."""
+        return self[index], None if self.corrupted is None else self._picture(self.corrupted, index)
+
+    def _picture(self, pixels: NDArray[np.uint8], index: int) -> Pixels:
+        entry = self.entries[index]
+        size = entry.height * entry.width * 3
+        return pixels[entry.offset : entry.offset + size].reshape(entry.height, entry.width, 3)
+
+    def split(self, share: float) -> tuple["Corpus", "Corpus"]:
+        """(training, validation) by groups; the same groups are held out whatever else is in the corpus."""
+        held = {e for e in self.entries if _fraction(e.group) < share}
+        return (
+            Corpus(self.pixels, tuple(e for e in self.entries if e not in held), self.corrupted),
+            Corpus(self.pixels, tuple(e for e in self.entries if e in held), self.corrupted),
+        )
+
+    def summary(self) -> dict[str, object]:
+        """What a model card says of the data: pictures, megapixels, and how many pictures each licence has."""
+        return {
+            "pictures": len(self),
+            "megapixels": round(int(self.areas[-1]) / 1e6) if len(self) else 0,
+            "licences": dict(Counter(e.licence for e in self.entries).most_common()),
+        }
+
+
+def _fraction(name: str) -> float:
+    """A number in [0, 1) that depends on the name alone."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+
+
+def open_corpus(sources: list[Path], cache: Path | None = None, corrupted: Sequence[Path] = ()) -> Corpus:
+    """Decodes the pictures of the sources into the cache, or finds them there.
+
+    `corrupted` are as many sources of the corrupted versions.  Raises ValueError when a source has no pictures, a
+    picture cannot be decoded, and where a pair is incomplete or differs in size.
+    """
+    found = [item for source in sources for item in items(source)]
+    pixels, shapes = _decoded(found, cache)
+    entries, offset = [], 0
+    for (height, width), item in zip(shapes, found, strict=True):
+        entries.append(Entry(offset, height, width, item.group, item.licence))
+        offset += height * width * 3
+    if not corrupted:
+        return Corpus(pixels, tuple(entries))
+    partners = [item for pair in zip(sources, corrupted, strict=True) for item in _partners(*pair)]
+    theirs, their_shapes = _decoded(partners, cache)
+    for item, (height, width), (h, w) in zip(found, shapes, their_shapes, strict=True):
+        if (height, width) != (h, w):
+            raise ValueError(f"{item.name} is {width}×{height} pixels clean and {w}×{h} corrupted: pairs need one size")
+    return Corpus(pixels, tuple(entries), theirs)
+
+
+def _partners(clean: Path, corrupted: Path) -> list[Item]:
+    """The corrupted pictures in the order of the clean ones, which have the same names but for the extension."""
+    theirs = {Path(item.name).with_suffix(""): item for item in items(corrupted)}
+    names = [Path(item.name).with_suffix("") for item in items(clean)]
+    if alone := [name for name in names if name not in theirs]:
+        raise ValueError(f"{corrupted} has no picture '{alone[0]}', which {clean} has: give complete pairs")
+    return [theirs[name] for name in names]
+
+
+def _decoded(found: list[Item], cache: Path | None) -> tuple[NDArray[np.uint8], list[tuple[int, int]]]:
+    """(pixels of all pictures in one flat memory map, their heights and widths)."""
+    stamp = "\n".join(f"{item.stamp} {item.group}" for item in found)
+    target = (cache or default_cache()) / f"corpus-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}"
+    index = target.with_suffix(".json")
+    if not index.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_suffix(".lock")):
+            if not index.exists():  # else another process has just done it
+                _decode(found, target)
+    shapes = json.loads(index.read_text())["shapes"]
+    return np.memmap(target.with_suffix(".u8"), dtype=np.uint8, mode="r"), [(h, w) for h, w in shapes]
+
+
+def _decode(found: list[Item], target: Path) -> None:
+    partial = target.with_suffix(".part")
+    shapes = []
+    with partial.open("wb") as out:
+        for item in found:
+            try:
+                with item.open() as image:
+                    pixels = np.asarray(image.convert("RGB"))
+            except OSError as error:
+                raise ValueError(f"{item.name} cannot be decoded: {error}") from error
+            shapes.append(pixels.shape[:2])
+            out.write(pixels.tobytes())
+    partial.replace(target.with_suffix(".u8"))
+    # The index comes last and at once: where it exists, the pixels are complete.
+    partial.write_text(json.dumps({"shapes": shapes}))
+    partial.replace(target.with_suffix(".json"))
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Random crops of a corpus and their corrupted versions; every one a pure function of (seed, index).
+
+    Crops are drawn uniformly over the pixels of the corpus, turned and mirrored at random before the corruption (so
+    the grid stays where a decoder would put it); a share `gray` of them loses its colour.  `degradation` is not used
+    where the corpus has pairs.  With `resize`, squares with an area between these shares of the picture's are resized
+    to `size` (torchvision's RandomResizedCrop with ratio 1).  With `post_crop`, a square of that size is cut out after
+    the corruption, so that a JPEG's grid starts anywhere.
+    """
+
+    corpus: Corpus
+    degradation: Degradation
+    size: int
+    seed: int = 0
+    gray: float = 0.0
+    resize: tuple[float, float] | None = None
+    post_crop: int | None = None
+
+    def pair(self, index: int) -> tuple[Pixels, Pixels]:
+        """(clean, corrupted), both uint8 (size, size, 3), or of size `post_crop`."""
+        rng = np.random.default_rng((self.seed, index))
+        clean, corrupted = self._cut(rng)
+        if corrupted is None:
+            corrupted = self.degradation(clean, rng)
+        if self.post_crop is not None:
+            top, left = (int(v) for v in rng.integers(0, self.size - self.post_crop + 1, 2))
+            part = slice(top, top + self.post_crop), slice(left, left + self.post_crop)
+            clean, corrupted = clean[part], corrupted[part]
+        return clean, corrupted
+
+    def batch(self, indices: range) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """(clean, corrupted) of several crops, both uint8 (batch, 3, size, size)."""
+        pairs = [self.pair(i) for i in indices]
+        clean, corrupted = (np.stack(side).transpose(0, 3, 1, 2) for side in zip(*pairs, strict=True))
+        return np.ascontiguousarray(clean), np.ascontiguousarray(corrupted)
+
+    def _cut(self, rng: Generator) -> tuple[Pixels, Pixels | None]:
+        """A crop of a clean picture and, where there is one, of its corrupted version, turned and mirrored alike."""
+        ends = self.corpus.areas
+        index = int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))
+        clean, corrupted = self.corpus.pair(index)
+        height, width = clean.shape[:2]
+        side = self.size
+        if self.resize is not None:
+            side = min(round(math.sqrt(height * width * rng.uniform(*self.resize))), height, width)
+        top = int(rng.integers(0, max(height - side, 0) + 1))
+        left = int(rng.integers(0, max(width - side, 0) + 1))
+        turn = int(rng.integers(0, 8))
+        gray = rng.random() < self.gray
+
+        def cut(picture: Pixels) -> Pixels:
+            return self._finished(picture[top : top + side, left : left + side], side, turn, gray)
+
+        return cut(clean), None if corrupted is None else cut(corrupted)
+
+    def _finished(self, crop: Pixels, side: int, turn: int, gray: bool) -> Pixels:
+        """A crop that the picture's border may have cut short, completed to `side`, resized, turned."""
+        if crop.shape[:2] != (side, side):
+            missing = [(0, side - n) for n in crop.shape[:2]]
+            crop = np.pad(crop, (*missing, (0, 0)), mode="symmetric")
+        if side != self.size:
+            image = Image.fromarray(np.ascontiguousarray(crop))
+            crop = np.asarray(image.resize((self.size, self.size), Image.Resampling.BILINEAR))
+        crop = np.rot90(crop[:, ::-1] if turn >= 4 else crop, turn % 4)
+        if gray:
+            luma = np.asarray(Image.fromarray(np.ascontiguousarray(crop)).convert("L"))
+            crop = np.repeat(luma[..., None], 3, axis=2)
+        return np.ascontiguousarray(crop)

@@ -1,0 +1,341 @@
+"""The training loop: resumable at any kill, on one CPU or on the GPUs of several machines, through Lightning Fabric.
+
+`train` is a generator of log records.  The state of a run is its last checkpoint and nothing else: crop i, noise of
+step n and learning rate at a given progress are pure functions, so a resumed run of a fixed number of steps ends in the
+very weights that an uninterrupted one would have reached; on another number of devices, in the same but for rounding.
+"""
+
+import json
+import os
+import platform
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from driftrec.train import checkpoint
+from driftrec.train.data.crops import Corpus, Crops, open_corpus
+from driftrec.train.denoiser import Denoiser
+from driftrec.train.devices import Devices, launch
+from driftrec.train.finisher import Finishing
+from driftrec.train.model import FINISHED, Part, load
+from driftrec.train.muon import Muon
+from driftrec.train.nn.recompute import set_recompute
+from driftrec.train.recipe import TrainConfig
+from driftrec.train.tasks import Denoising, Share
+from driftrec.train.validate import SHEET_QUALITY, Validation
+
+LOG, LAST, BEST, SHEET = "log.jsonl", "last.safetensors", "best.safetensors", "sheet.png"
+
+
+class Batches(Dataset[tuple[Tensor, Tensor]]):
+    """Batch n of this rank as a map-style data set, so that loader processes make whole batches."""
+
+    def __init__(self, crops: Crops, size: int, rank: int, ranks: int) -> None:
+        self.crops, self.size, self.rank, self.ranks = crops, size, rank, ranks
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        first = (number * self.ranks + self.rank) * self.size
+        clean, corrupted = self.crops.batch(range(first, first + self.size))
+        return torch.from_numpy(clean), torch.from_numpy(corrupted)
+
+
+class Ema:
+    """Exponential moving average of weights, with a horizon that grows with the run until `decay`."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.weights = {name: p.detach().clone() for name, p in model.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Moves towards the model's weights after step number `step` (from 1)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.weights.values()), list(model.parameters()), 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
+
+    @contextmanager
+    def swapped_into(self, model: nn.Module) -> Iterator[None]:
+        """Within the context the model has the averaged weights."""
+        own = {name: p.detach().clone() for name, p in model.named_parameters()}
+        model.load_state_dict(self.weights, strict=False)
+        try:
+            yield
+        finally:
+            model.load_state_dict(own, strict=False)
+
+
+def train(
+    config: TrainConfig, out: Path, time_limit: float | None = None, cache: Path | None = None
+) -> Iterator[dict[str, Any]]:
+    """Trains, or goes on with, the run in folder `out`; yields a record at every validation, on the first device only.
+
+    `time_limit` (minutes) ends this sitting.  The run itself is `config.steps` or `config.minutes` long; where it
+    states neither, `time_limit` is its length.  The learning rate falls to zero at the end of the run.  Records
+    are also appended to log.jsonl; last.safetensors resumes the run, best.safetensors holds the averaged weights
+    of the best validation, sheet.png shows held-out crops: clean, JPEG, faithful, natural.
+    """
+    run = Run(config, out, time_limit, cache)
+    while not run.finished:
+        run.step()
+        run.tick()
+        finished = run.finished
+        if finished or run.due("validate", config.validate_every):
+            record = run.validate()
+            if run.devices.is_first:
+                yield record
+        if finished or run.due("save", config.save_every):
+            run.save()
+
+
+class Run:
+    """A run in progress: what `train` steps, validates and saves.  Arguments as for `train`."""
+
+    def __init__(self, config: TrainConfig, out: Path, time_limit: float | None, cache: Path | None) -> None:
+        self.minutes = config.minutes if config.minutes or config.steps else time_limit
+        if not (self.minutes or config.steps):
+            raise ValueError("how long? give the recipe steps or minutes, or a time limit")
+        self.config, self.out, self.time_limit = config, out, time_limit
+        data = config.data
+        # Before the other devices are waited for, as decoding may take longer than they would wait.
+        corpus, held_out = open_corpus(list(data.folders), cache, data.corrupted).split(data.held_out)
+        self.fabric = fabric = launch(config.precision, config.devices, config.nodes)
+        self.devices = Devices(fabric)
+        fabric.seed_everything(config.seed, verbose=False)
+        finishing = Finishing(config, fabric.device) if config.finish else None
+        self.task = finishing or Denoising(config)
+        self.validation = Validation(config, held_out, finishing)
+        self.facts = {
+            "config": config.model_dump(mode="json"),
+            "data": corpus.summary(),
+            "hardware": hardware(self.devices.count),
+        }
+        # A finisher is nothing without its denoiser, which goes where it goes.
+        self.beside = finishing.tensors(f"{FINISHED}.") if finishing else {}
+        self.facts |= finishing.facts(FINISHED) if finishing else {}
+        model, origin = _started(config)
+        if origin:
+            self.facts |= {"earlier": origin.spent()}
+        set_recompute(model, config.recompute)
+        model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.network, self.optimizer = fabric.setup(model, _optimizer(config, model))
+        self.model, self.ema, self.names = model, Ema(model, config.ema), [n for n, _ in model.named_parameters()]
+        self.steps, self.before, self.best = 0, 0.0, float("-inf")
+        self._resume()
+        self._agree(corpus)
+        compiled = fabric.device.type == "cuda" if config.compile is None else config.compile
+        self.denoise = torch.compile(self.network) if compiled else self.network
+        self.batches = iter(_loader(fabric, config, corpus, self.steps))
+        self.started, self.sitting, self.validated = time.monotonic(), 0.0, 0.0
+        self.last = {"validate": 0.0, "save": 0.0}
+        self.losses: list[Tensor] = []
+
+    def tick(self) -> None:
+        """Reads the clock, `sitting`: minutes since this sitting's start.  All devices go by that of the first."""
+        self.sitting = self.devices.of_first((time.monotonic() - self.started) / 60)
+
+    @property
+    def progress(self) -> float:
+        """How much of the run is done, from 0 to 1."""
+        by_steps = self.steps / self.config.steps if self.config.steps else 0.0
+        return max(by_steps, (self.before + self.sitting) / self.minutes if self.minutes else 0.0)
+
+    @property
+    def finished(self) -> bool:
+        """The run, or this sitting, is over."""
+        return self.progress >= 1 or (self.time_limit is not None and self.sitting >= self.time_limit)
+
+    def due(self, work: str, every: float) -> bool:
+        """Whether `every` minutes have passed since that work was last due."""
+        if self.sitting - self.last[work] < every:
+            return False
+        self.last[work] = self.sitting
+        return True
+
+    def step(self) -> None:
+        """One step of the optimiser."""
+        config, fabric = self.config, self.fabric
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.learning_rate * rate_factor(config, self.steps, self.progress)
+        x0, y = (image.float().div_(255).contiguous(memory_format=torch.channels_last) for image in next(self.batches))
+        share = Share(self.steps, self.devices.rank * len(x0), config.batch)
+        with fabric.autocast():
+            residual, ratio, std = self.task.states(x0, y, share)
+        value = x0.new_zeros(())
+        parts = zip(*(v.tensor_split(config.accumulate) for v in (x0, y, residual, ratio, std)), strict=True)
+        for n, (clean, corrupted, noisy, s, sigma) in enumerate(parts, start=1):
+            with fabric.no_backward_sync(self.network, enabled=n < config.accumulate):
+                estimate = self.denoise(noisy, s, corrupted)
+                with fabric.autocast():
+                    losses = self.task.loss(clean, corrupted, estimate, s, sigma, self.steps)
+                one = len(clean) / len(x0) * losses.mean()
+                fabric.backward(one)
+            value += one.detach()
+        fabric.clip_gradients(self.network, self.optimizer, max_norm=config.clip, error_if_nonfinite=False)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.steps += 1
+        self.ema.update(self.model, self.steps)
+        self.losses.append(value)
+
+    def validate(self) -> dict[str, Any]:
+        """Scores of the averaged weights, logged; kept as best.safetensors when they are the best so far.
+
+        Of training itself the record says the mean loss and the crops per second, of all devices together, since the
+        validation before.
+        """
+        losses = self.devices.of_all(torch.stack(self.losses).mean().item())
+        self.tick()
+        crops, minutes = len(self.losses) * self.config.batch, self.sitting - self.validated
+        with self.ema.swapped_into(self.model):
+            scores = self._scores()
+        self.tick()
+        record = {
+            "step": self.steps,
+            "minutes": round(self.before + self.sitting, 2),
+            "loss": round(sum(losses) / len(losses), 4),
+            "crops_per_second": round(crops / (60 * minutes), 2),
+            **{name: round(score, 3) for name, score in scores.items()},
+        }
+        self.losses.clear()
+        self.validated = self.sitting
+        if (decision := self.validation.decision(scores)) > self.best:
+            self.best = decision
+            self._write(BEST, self.ema.weights)
+        if self.devices.is_first:
+            with (self.out / LOG).open("a") as log:
+                log.write(json.dumps(record) + "\n")
+        return record
+
+    def _scores(self) -> dict[str, float]:
+        """The validation's, the corruptions shared by the devices; the first has the one that is sampled and shown."""
+
+        def network(*inputs: Tensor) -> Tensor:
+            with self.fabric.autocast():
+                return self.model(*inputs)
+
+        corrupted = self.validation.data.corrupted
+        mine: dict[str, dict[str, float]] = {}
+        for number, name in enumerate(sorted(corrupted, key=lambda name: name != f"jpeg_{SHEET_QUALITY}")):
+            if owner(number, self.devices.count) == self.devices.rank:
+                part = copy(self.validation)
+                part.data = replace(part.data, corrupted={name: corrupted[name]})
+                mine[name] = part(network, self.fabric.device, self.out / SHEET)
+        found = {name: scores for theirs in self.devices.of_all(mine) for name, scores in theirs.items()}
+        return {key: score for name in corrupted for key, score in found[name].items()}
+
+    def save(self) -> None:
+        """Writes all that the next sitting needs."""
+        weights = dict(self.model.named_parameters())
+        state = {f"model.{k}": v for k, v in weights.items()} | {f"ema.{k}": v for k, v in self.ema.weights.items()}
+        self.tick()
+        self._write(LAST, state | checkpoint.optimizer_tensors(self.optimizer, self.names))
+
+    def _write(self, name: str, tensors: dict[str, Tensor]) -> None:
+        if self.devices.is_first:
+            state = {"step": self.steps, "minutes": self.before + self.sitting, "best": self.best}
+            checkpoint.write(self.out / name, tensors | self.beside, self.facts | state)
+
+    def _resume(self) -> None:
+        """Takes up the run in the folder, if there is one."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        if not (self.out / LAST).exists():
+            return
+        tensors, facts = checkpoint.read(self.out / LAST)
+        before = TrainConfig.model_validate(facts["config"])
+        if (before.network, before.objective) != (self.config.network, self.config.objective):
+            raise ValueError(
+                f"{self.out} holds a run of another network or objective: choose another folder, or its own recipe"
+            )
+        self.model.load_state_dict(checkpoint.select(tensors, "model."), strict=False)
+        averaged = checkpoint.select(tensors, "ema.")
+        self.ema.weights = {name: averaged[name].to(self.fabric.device) for name in self.names}
+        checkpoint.load_optimizer(self.optimizer, tensors, self.names)
+        self.steps, self.before = facts["step"], facts["minutes"]
+        self.facts |= {"earlier": facts["earlier"]} if "earlier" in facts else {}
+        if before.finish == self.config.finish:  # otherwise what is best was judged otherwise
+            self.best = facts["best"]
+
+    def _agree(self, corpus: Corpus) -> None:
+        """Raises ValueError where the devices do not see the same run and the same pictures."""
+        pictures = zlib.crc32(repr(corpus.entries).encode())
+        for steps, theirs in self.devices.of_all((self.steps, pictures)):
+            if steps != self.steps:
+                raise ValueError(
+                    f"the run in {self.out} is at step {self.steps} on one device and at {steps} on another: "
+                    "all machines need the same folder"
+                )
+            if theirs != pictures:
+                raise ValueError("the devices do not find the same training pictures: give all machines the same")
+
+
+def owner(number: int, devices: int) -> int:
+    """The device that has piece `number` of a work whose piece 0 is by far the largest."""
+    return 0 if number == 0 or devices == 1 else 1 + (number - 1) % (devices - 1)
+
+
+def hardware(devices: int) -> str:
+    """The devices that train, for the model card."""
+    if torch.cuda.is_available():
+        return f"{devices} × {torch.cuda.get_device_name()}"
+    cores = f"{os.cpu_count()} CPU cores, {platform.machine()}"
+    return cores if devices == 1 else f"{cores}, {devices} processes"
+
+
+def rate_factor(config: TrainConfig, step: int, progress: float) -> float:
+    """Learning rate over its peak: linear warm-up, flat, linear fall to zero over the last `anneal` of the run."""
+    return min(1.0, (step + 1) / max(config.warm_up, 1), max(1 - progress, 0.0) / config.anneal)
+
+
+def _started(config: TrainConfig) -> tuple[Denoiser, Part | None]:
+    """A new denoiser, or one with the weights of the model that the run starts from; a finisher starts as what it
+    replaces.  Blocks that the model lacks change nothing at first.  The second value is what the weights come from.
+
+    Raises ValueError where the model does not fit.
+    """
+    denoiser = config.denoiser()
+    source = config.start or (config.finish.model if config.finish else None)
+    if source is None:
+        return denoiser, None
+    model = load(source)
+    theirs = (config.finish and model.finisher) or model.denoiser
+    weights = theirs.network.state_dict()
+    own = denoiser.state_dict()
+    if odd := [name for name, value in weights.items() if name not in own or own[name].shape != value.shape]:
+        raise ValueError(f"the network of {source} does not fit that of the recipe, which differs in {odd[0]}")
+    denoiser.load_state_dict(weights, strict=False)
+    return denoiser, theirs
+
+
+def _optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
+    rate, decay = config.learning_rate, config.weight_decay
+    if config.optimizer == "muon":
+        return Muon(model.parameters(), rate, weight_decay=decay)
+    return torch.optim.AdamW(model.parameters(), rate, (0.9, 0.99), weight_decay=decay, fused=True)
+
+
+def _loader(fabric: Fabric, config: TrainConfig, corpus: Corpus, first: int) -> DataLoader[tuple[Tensor, Tensor]]:
+    if config.batch % fabric.world_size:
+        raise ValueError(f"a batch of {config.batch} cannot be shared by {fabric.world_size} devices: change either")
+    if config.batch // fabric.world_size < config.accumulate:
+        raise ValueError(f"a batch of {config.batch} cannot be split into {config.accumulate} parts: change accumulate")
+    data = config.data
+    crops = Crops(corpus, data.degradation(), data.crop, config.seed, data.gray, data.resize, data.post_crop)
+    batches = Batches(crops, config.batch // fabric.world_size, fabric.global_rank, fabric.world_size)
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(first, 2**40),
+        num_workers=config.workers,
+        prefetch_factor=8 if config.workers else None,
+        pin_memory=fabric.device.type == "cuda",
+    )
+    return cast(DataLoader[tuple[Tensor, Tensor]], fabric.setup_dataloaders(loader, use_distributed_sampler=False))

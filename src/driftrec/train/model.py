@@ -1,0 +1,164 @@
+"""Models as what they are for: denoiser, finisher, and the card that tells the tool how to use them.
+
+They come out of a run's checkpoint or of the ONNX file that was made of it, so that what ships can be trained further.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from driftrec.diffusion.plan import Plan
+from driftrec.model.find import find_model
+from driftrec.train import checkpoint
+from driftrec.train.denoiser import Denoiser
+from driftrec.train.nn.cost import cost
+from driftrec.train.recipe import TrainConfig
+
+FINISHED = "finished"
+"""Where a finisher's checkpoint keeps its denoiser: the name among the facts, and, with a dot, before the tensors'."""
+
+HALF = ".half"
+"""After the names of tensors that an ONNX file stores in half precision."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A network in evaluation mode with the averaged weights of a run, the run's configuration, and facts about it."""
+
+    network: Denoiser
+    config: TrainConfig
+    facts: Mapping[str, Any]
+
+    def spent(self) -> dict[str, int]:
+        """Steps and minutes of training behind the weights, those of the runs that they started from included."""
+        before = self.facts.get("earlier", {"steps": 0, "minutes": 0})
+        return {
+            "steps": self.facts["step"] + before["steps"],
+            "minutes": round(self.facts["minutes"] + before["minutes"]),
+        }
+
+
+@dataclass(frozen=True)
+class Model:
+    """A denoiser and, where there is one, the finisher of its plans (`driftrec.train.finisher`)."""
+
+    denoiser: Part
+    finisher: Part | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """How to sample with it, in as many evaluations as the last part was trained for."""
+        return (self.finisher or self.denoiser).config.plan()
+
+
+def load(source: str | Path) -> Model:
+    """The model of a checkpoint (.safetensors), of an exported file (.onnx), or of a name that ships with driftrec.
+
+    Raises ValueError for files that hold no model.
+    """
+    path = find_model(source)
+    if path.suffix == ".onnx":
+        return _of_export(path)
+    tensors, facts = checkpoint.read(path)
+    averaged = checkpoint.select(tensors, "ema.") or tensors
+    own = _part(facts["config"], averaged, facts)
+    if FINISHED not in facts:
+        return Model(own)
+    theirs = facts[FINISHED]
+    return Model(_part(theirs["config"], checkpoint.select(tensors, f"{FINISHED}."), theirs), own)
+
+
+def _part(config: Mapping[str, Any], tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Part:
+    settings = TrainConfig.model_validate(config)
+    network = settings.denoiser()
+    network.load_state_dict(tensors, strict=False)
+    return Part(network.eval(), settings, facts)
+
+
+def card(model: Model, name: str, licence: str) -> dict[str, Any]:
+    """The card of a model, ready for JSON; see `driftrec.model.card.Card`."""
+    config: TrainConfig = model.denoiser.config
+    networks: list[Any] = [part.network.network for part in (model.denoiser, model.finisher) if part]
+    sizes = [cost(network) for network in networks]
+    each, last = sizes[0].multiply_adds, sizes[-1].multiply_adds
+    lowest, highest = config.noise.range
+    content = {
+        "name": name,
+        "licence": licence,
+        "multiple": math.lcm(*(network.config.multiple for network in networks)),
+        "ratio_min": lowest,
+        "ratio_max": highest,
+        "sampling": model.plan.card(),
+        "faithful": config.noise.regression > 0,
+        "natural": config.noise.regression < 1,
+        "blind": config.objective.blind,
+        "parameters": sum(size.parameters for size in sizes),
+        "multiply_adds_per_pixel": round(each),
+        "plan_multiply_adds_per_pixel": round((model.plan.evaluations - 1) * each + last),
+        "network": networks[0].config.card(),
+        "objective": config.objective.model_dump(),
+        "training": _training(model.denoiser),
+    }
+    if model.finisher is None:
+        return content
+    return content | {"finisher": True, "finishing": _training(model.finisher)}
+
+
+def _training(part: Part) -> dict[str, Any]:
+    """What a card says of a run: enough to go on with it elsewhere, but not where its pictures were."""
+    facts = part.facts
+    config = part.config.model_dump(
+        mode="json", exclude={"data": {"folders", "corrupted"}, "finish": {"weights_folder"}}
+    )
+    for section in (config, config["finish"] or {}):
+        for key in ("start", "model"):
+            if section.get(key):
+                section[key] = Path(section[key]).name
+    return {
+        "steps": facts["step"],
+        "minutes": round(facts["minutes"]),
+        **({"earlier": facts["earlier"]} if "earlier" in facts else {}),
+        "hardware": facts["hardware"],
+        **facts["data"],
+        "config": config,
+    }
+
+
+def _of_export(path: Path) -> Model:
+    import onnx
+
+    proto = onnx.load(path)
+    content = json.loads({p.key: p.value for p in proto.metadata_props}.get("driftrec", "{}"))
+    stored = dict(_initializers(proto.graph))
+    parts = {}
+    for name, run in (("denoiser", "training"), ("finisher", "finishing")):
+        if run not in content:
+            continue
+        facts = content[run]
+        if "config" not in facts:
+            raise ValueError(f"{path} does not say how it was trained: start from its checkpoint")
+        tensors = checkpoint.select(stored, f"{name}.") or stored
+        data = {key: facts[key] for key in ("pictures", "megapixels", "licences")}
+        parts[name] = part = _part(facts["config"], tensors, {**facts, "step": facts["steps"], "data": data})
+        if missing := [n for n, _ in part.network.named_parameters() if n not in tensors]:
+            raise ValueError(f"{path} does not hold {missing[0]} by its name: start from its checkpoint")
+    return Model(**parts)
+
+
+def _initializers(graph: Any) -> Iterator[tuple[str, Tensor]]:  # noqa: ANN401 (onnx.GraphProto, whose package is not at hand yet)
+    """(name, value in single precision) of the floating-point initialisers of a graph and of its branches."""
+    from onnx import TensorProto, numpy_helper
+
+    for weight in graph.initializer:
+        if weight.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16):
+            yield weight.name.removesuffix(HALF), torch.tensor(numpy_helper.to_array(weight)).float()
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _initializers(attribute.g)
