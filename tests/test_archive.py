@@ -17,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from conftest import scene
-from driftrec import Restorer
+from driftrec import Options, Picture, Restorer
 from driftrec.cli.app import app
 
 pytest.importorskip("ray", reason="pip install 'driftrec[ray]' to run these tests")
@@ -26,10 +26,10 @@ pq = pytest.importorskip("pyarrow.parquet")
 
 from ray.cluster_utils import Cluster  # noqa: E402
 
-from driftrec.archive.pipeline import _Ledger  # noqa: E402
+from driftrec.archive.pipeline import _Counter  # noqa: E402
 from driftrec.archive.places import PARTS, Place, place  # noqa: E402
 from driftrec.archive.sources import Item, chunks, pieces, read  # noqa: E402
-from driftrec.archive.work import MOST_ATTEMPTS, Treatment, Worker  # noqa: E402
+from driftrec.archive.work import MOST_ATTEMPTS, ArchiveWorker  # noqa: E402
 
 
 def photo(seed: int = 0, side: int = 64, **options: object) -> bytes:
@@ -186,18 +186,18 @@ def test_passwords_of_addresses_are_not_repeated() -> None:
 
 
 @pytest.fixture
-def worker(tmp_path: Path) -> Callable[..., Worker]:
+def worker(tmp_path: Path) -> Callable[..., ArchiveWorker]:
     (tmp_path / "in").mkdir()
 
-    def make(attempts: object = None, **treatment: object) -> Worker:
-        done = Treatment(**{"mode": "faithful", **treatment})  # pyright: ignore[reportArgumentType]
+    def make(attempts: object = None, suffix: str = ".png", **options: object) -> ArchiveWorker:
+        asked = Options(threads=1).changed(**{"mode": "faithful", **options})
         source, target = place(str(tmp_path / "in")), place(str(tmp_path / "out"))
-        return Worker(source, target, done, attempts or _Ledger())  # pyright: ignore[reportArgumentType]
+        return ArchiveWorker(source, target, asked, suffix, attempts or _Counter())  # pyright: ignore[reportArgumentType]
 
     return make
 
 
-def test_results_are_those_of_restore_with_all_metadata(tmp_path: Path, worker: Callable[..., Worker]) -> None:
+def test_results_are_those_of_restore_with_all_metadata(tmp_path: Path, worker: Callable[..., ArchiveWorker]) -> None:
     exif = Image.Exif()
     exif[0x8298], exif[0x0112] = "Someone", 6
     data = photo(exif=exif, icc_profile=b"profile" * 30, xmp=b"<x:xmpmeta/>")
@@ -216,21 +216,23 @@ def test_results_are_those_of_restore_with_all_metadata(tmp_path: Path, worker: 
         assert (len(image.getexif()), "icc_profile" in image.info) == (0, True)
 
 
-def test_whatever_is_wrong_with_a_picture_is_one_sentence(tmp_path: Path, worker: Callable[..., Worker]) -> None:
+def test_whatever_is_wrong_with_a_picture_is_one_sentence(tmp_path: Path, worker: Callable[..., ArchiveWorker]) -> None:
     write(tmp_path / "in/bad.jpg", b"rubbish")
     broken = worker(max_pixels=5000)
     items = [Item(name, name) for name in ("bad.jpg", "gone.jpg", "large.jpg", "memory.jpg", "strange.jpg")]
     write(tmp_path / "in/large.jpg", photo(side=80))
     honest = broken.restorer.restore
 
-    def restore(source: io.BytesIO, **options: object) -> object:
-        if source.read() in (b"memory", b"strange"):
-            raise MemoryError if source.getvalue() == b"memory" else RuntimeError("something\nwith lines")
-        return honest(source, **options)  # pyright: ignore[reportArgumentType]
+    def restore(picture: Picture) -> object:
+        if picture.name.endswith("memory.jpg"):
+            raise MemoryError
+        if picture.name.endswith("strange.jpg"):
+            raise RuntimeError("something\nwith lines")
+        return honest(picture)
 
     broken.restorer.restore = restore  # pyright: ignore[reportAttributeAccessIssue]
-    write(tmp_path / "in/memory.jpg", b"memory")
-    write(tmp_path / "in/strange.jpg", b"strange")
+    write(tmp_path / "in/memory.jpg", photo())
+    write(tmp_path / "in/strange.jpg", photo())
     outcomes = list(broken.restore([*items, Item("x", "x", problem="x is not there")]))
     assert {o["status"] for o in outcomes} == {"failed"}
     sentences = [o["error"] for o in outcomes]
@@ -244,22 +246,22 @@ def test_whatever_is_wrong_with_a_picture_is_one_sentence(tmp_path: Path, worker
     assert not (tmp_path / "out").exists()
 
 
-def test_a_result_that_is_there_stays(tmp_path: Path, worker: Callable[..., Worker]) -> None:
+def test_a_result_that_is_there_stays(tmp_path: Path, worker: Callable[..., ArchiveWorker]) -> None:
     write(tmp_path / "out/a.png", b"mine")
     (facts,) = worker().restore([Item("a.jpg", "a", photo())])
     assert (facts["status"], (tmp_path / "out/a.png").read_bytes()) == ("skipped", b"mine")
 
 
-def test_a_picture_that_ends_its_workers_is_given_up(worker: Callable[..., Worker]) -> None:
-    ledger = _Ledger()
-    one = worker(ledger)
+def test_a_picture_that_ends_its_workers_is_given_up(worker: Callable[..., ArchiveWorker]) -> None:
+    counter = _Counter()
+    one = worker(counter)
     label = one.source.label("a.jpg")
     for _ in range(MOST_ATTEMPTS):
-        ledger.begin(label)
+        counter.begin(label)
     first, second = one.restore([Item("a.jpg", "a", photo()), Item("b.jpg", "b", photo())])
     assert (first["status"], second["status"]) == ("failed", "restored")
     assert f"a.jpg ended {MOST_ATTEMPTS} workers" in first["error"]
-    assert list(ledger.begun) == [label]
+    assert list(counter.begun) == [label]
 
 
 # ------------------------------------------------------------------------------------------------- the command
@@ -271,7 +273,7 @@ def test_a_picture_that_ends_its_workers_is_given_up(worker: Callable[..., Worke
         (["gone", "out"], "gone does not exist"),
         (["empty", "out"], "empty holds no pictures"),
         (["full", "full"], "are the same"),
-        (["full", "out", "--mode", "faithful", "--steps", "3"], "takes --steps 1, 2, 4 or 8"),
+        (["full", "out", "--mode", "faithful", "--steps", "3"], "takes 1, 2, 4 or 8 steps"),
         (["full", "out", "--model", "gone.onnx"], "there is no model"),
         (["nothing://x", "out"], "cannot be reached"),
         (["full", "out", "--report", "none/report.jsonl"], "No such file"),

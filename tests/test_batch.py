@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from conftest import scene
-from driftrec import Restorer
+from driftrec import Picture, Restorer
 from driftrec.cli.app import app
 
 
@@ -64,8 +66,8 @@ def test_a_stopped_run_goes_on(photos: Path, monkeypatch: pytest.MonkeyPatch) ->
     asked: list[str] = []
     honest = Restorer.restore
 
-    def once(self: Restorer, source: Path, **options: object) -> object:
-        asked.append(source.name)
+    def once(self: Restorer, source: Picture, **options: object) -> object:
+        asked.append(Path(source.name).name)
         if len(asked) == 2:
             raise KeyboardInterrupt
         return honest(self, source, **options)  # pyright: ignore[reportArgumentType]
@@ -144,7 +146,7 @@ def test_sixteen_bits_hold_what_the_tool_computed() -> None:
     [
         (["-o", "a.webp", "--bits", "16"], "a.webp cannot hold 16 bits: use .png or .tif"),
         (["-o", "a.webp", "--format", "png"], "a.webp is not a name for png"),
-        (["--bits", "12"], "--bits is 8 or 16, not 12"),
+        (["--bits", "12"], "bits must be 8 or 16, not 12"),
         (["--overwrite", "--skip-existing"], "exclude each other"),
         (["--report", "none/report.jsonl"], "No such file or directory: 'none/report.jsonl'"),
         (["--max-megapixels", "0.002"], "has 0.00224 megapixels, more than 0.002:"),
@@ -204,3 +206,17 @@ def test_damaged_files_end_in_a_picture_or_in_one_sentence(tmp_path: Path) -> No
     result = subprocess.run(call, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "280 damaged files, seed 7" in (tmp_path / "files_fuzz.md").read_text(encoding="utf-8")
+
+
+def test_progress_counts_from_the_first_picture(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (photos / "photos/sub/bad.jpg").unlink()
+    labels: list[str] = []
+
+    @contextmanager
+    def bar(label: str) -> Iterator[Callable[[int, int], None]]:
+        labels.append(label)
+        yield lambda *_: None
+
+    monkeypatch.setattr("driftrec.cli.restore._bar", bar)
+    code, _ = restore("photos", "-o", "out", "--mode", "decode")
+    assert (code, labels) == (0, ["[1/2] 0.jpg", "[2/2] 1.jpg"])

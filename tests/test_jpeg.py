@@ -15,6 +15,7 @@ from driftrec.jpeg.blocks import YCBCR, box_mean, dct, idct, replicate, upsample
 from driftrec.jpeg.dequantise import expected_coefficients, laplacian_theta
 from driftrec.jpeg.detect import Trace
 from driftrec.jpeg.file import Component
+from driftrec.restoration.decision import decide
 
 
 def compress(pixels: np.ndarray, **options: object) -> bytes:
@@ -206,14 +207,14 @@ def test_decoding_is_pillows_but_for_expected_values(subsampling: str, monkeypat
 
 def test_pictures_without_a_trace_are_left() -> None:
     report = examine(textured(200, 240))
-    assert (report.plan.verdict, report.earlier, report.file) == ("leave", None, None)
+    assert (decide(report).verdict, report.earlier, report.file) == ("leave", None, None)
 
 
 @pytest.mark.parametrize("quality", [20, 60])
 def test_a_jpeg_saved_as_png_is_found_on_its_grid(quality: int) -> None:
     report = examine(opened(compress(textured(203, 245), quality=quality))[3:, 6:])
-    assert report.plan.verdict == "restore"
-    assert not report.plan.consistent
+    assert decide(report).verdict == "restore"
+    assert not decide(report).consistent
     assert report.earlier is not None
     assert report.earlier.shift == report.grid == (5, 2)
     assert abs(report.earlier.quality - quality) <= 5
@@ -225,7 +226,7 @@ def test_single_compressions_are_kept_consistent(last: int) -> None:
     report = examine(opened(data), data)
     assert report.earlier is None
     assert report.probability < 0.1
-    assert (report.plan.verdict, report.plan.consistent, report.plan.trust) == ("restore", True, 1)
+    assert (decide(report).verdict, decide(report).consistent, decide(report).trust) == ("restore", True, 1)
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (4, 4), (1, 6)])
@@ -236,7 +237,7 @@ def test_files_saved_twice_are_found_and_left_free(shift: tuple[int, int]) -> No
     assert report.earlier is not None
     assert report.earlier.shift == report.grid == shift
     assert abs(report.earlier.quality - 40) <= 5
-    assert (report.plan.verdict, report.plan.consistent) == ("restore", False)
+    assert (decide(report).verdict, decide(report).consistent) == ("restore", False)
 
 
 @pytest.mark.parametrize(("earlier", "grid"), [(40, (4, 4)), (60, (0, 0)), (90, (0, 0))])
@@ -251,9 +252,9 @@ def test_nearly_lossless_files_are_only_decoded_and_the_others_trusted_by_degree
     trust = []
     for quality in (90, 94, 96, 98, 100):
         data = compress(pixels, quality=quality)
-        plan = examine(opened(data), data).plan
-        assert plan.verdict == ("decode" if quality >= 98 else "restore")
-        trust.append(plan.trust)
+        decision = decide(examine(opened(data), data))
+        assert decision.verdict == ("decode" if quality >= 98 else "restore")
+        trust.append(decision.trust)
     assert trust == sorted(trust, reverse=True)
     assert (trust[0], trust[-1]) == (1, 0)
 

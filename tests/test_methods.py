@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from conftest import scene
+from driftrec import Options
 from driftrec.evaluate.corruptions import DoubleJpeg, Jpeg, decode, encode, to_gray
 from driftrec.evaluate.methods import Case, Driftrec, parse_method
 
@@ -84,7 +85,11 @@ def test_gray_files_give_gray_pictures() -> None:
 def test_a_restoration_is_known_again_by_all_that_decides_on_it() -> None:
     prints = [parse_method(text).fingerprint(case()) for text in ("natural", "natural:seed=1", "natural:steps=3")]
     assert len(set(prints)) == 3
-    assert parse_method("natural").fingerprint(case()) == prints[0] == Driftrec("natural").fingerprint(case())
+    assert (
+        parse_method("natural").fingerprint(case())
+        == prints[0]
+        == Driftrec(Options(mode="natural")).fingerprint(case())
+    )
 
 
 TOOL = """
@@ -141,7 +146,7 @@ def test_a_folder_of_results(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("sharp", "choose from plain, decode, faithful"),
-        ("natural:speed=3", "has no option speed"),
+        ("natural:speed=3", "there is no option speed"),
         ("natural:steps", "must read option=value"),
         ("folder", "lacks an option"),
         ("jpeg2png:x=1", "it has none"),

@@ -230,6 +230,64 @@ def test_strength_blends_with_the_input(restorer: driftrec.Restorer) -> None:
 def test_consistency_is_refused_where_there_is_no_file(restorer: driftrec.Restorer) -> None:
     with pytest.raises(driftrec.JpegError, match="the file is not at hand"):
         restorer.restore(Image.new("RGB", (8, 8)), consistent="on")
-    for options, message in (({"consistent": "maybe"}, "consistent must be"), ({"strength": 2}, "strength must lie")):
+    for options, message in (
+        ({"consistent": "maybe"}, "consistent must be"),
+        ({"strength": 2}, "strength must be"),
+    ):
         with pytest.raises(ValueError, match=message):
             restorer.restore(Image.new("RGB", (8, 8)), **options)
+
+
+@pytest.mark.parametrize("quality", [10, 96])
+def test_a_picture_keeps_its_file_however_it_is_given(
+    restorer: driftrec.Restorer, tmp_path: Path, quality: int
+) -> None:
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(scene(72, 88)).save(path, quality=quality)
+    opened = driftrec.open_picture(path)
+    assert (opened.file, opened.name) == (path.read_bytes(), str(path))
+    with path.open("rb") as stream:
+        made = [restorer.restore(source, seed=3) for source in (path, str(path), path.read_bytes(), stream, opened)]
+    for result in made:
+        assert np.array_equal(result.picture.pixels, made[0].picture.pixels)
+        assert (result.consistent, result.verdict, result.note) == (made[0].consistent, made[0].verdict, made[0].note)
+    assert made[0].consistent is not None
+    assert made[0].picture.file is None  # its pixels are no longer those of the file
+    verdicts = {driftrec.inspect(source).decision for source in (path, path.read_bytes(), opened)}
+    assert len(verdicts) == 1
+
+
+def test_pixels_that_were_changed_do_not_speak_for_the_file(restorer: driftrec.Restorer) -> None:
+    opened = driftrec.open_picture(jpeg_bytes(scene(72, 88), 10))
+    brighter = opened.replace_pixels(np.minimum(opened.as_float() + 0.1, 1))
+    assert restorer.restore(brighter, mode="faithful").consistent is None
+
+
+def test_a_runner_of_ones_own_can_be_the_model() -> None:
+    model = driftrec.Network("small", threads=1)
+    assert driftrec.Restorer(model).runner is model
+
+
+def test_options_are_given_whole_or_by_name(restorer: driftrec.Restorer) -> None:
+    data = jpeg_bytes(scene(40, 56), 10)
+    whole = restorer.restore(data, restorer.options.changed(mode="faithful", bits=16, strip=True))
+    named = restorer.restore(data, mode="faithful", bits=16, strip=True)
+    assert np.array_equal(whole.picture.pixels, named.picture.pixels)
+    assert whole.picture.bit_depth == named.picture.bit_depth == 16
+    usual = driftrec.Restorer(threads=1, mode="faithful")
+    assert np.array_equal(usual.restore(data).picture.pixels, named.picture.pixels)
+    with pytest.raises(ValueError, match="this restorer has the model small, not base: make another one"):
+        restorer.restore(data, model="base")
+    with pytest.raises(TypeError, match="speed"):
+        restorer.restore(data, speed=3)
+
+
+def test_devices_are_no_pictures(restorer: driftrec.Restorer) -> None:
+    with pytest.raises(driftrec.PictureError, match="/dev/zero is a device: give the file of a picture"):
+        restorer.restore("/dev/zero")
+
+
+def jpeg_bytes(pixels: np.ndarray, quality: int) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
+    return stream.getvalue()

@@ -15,9 +15,10 @@ from starlette.testclient import TestClient
 
 from conftest import scene
 from driftrec import Restorer
-from driftrec.web.api import Limits, application
-from driftrec.web.desk import Job
-from driftrec.web.studio import AFTER, PREVIEW, Studio
+from driftrec.web.handlers import Limits
+from driftrec.web.queue import Job
+from driftrec.web.server import application
+from driftrec.web.worker import AFTER, PREVIEW, JobWorker
 
 
 @pytest.fixture(scope="module")
@@ -104,14 +105,18 @@ def test_inspect_says_what_the_file_says(client: TestClient) -> None:
     ("query", "content", "status", "sentence"),
     [
         ("", b"", 400, "send the bytes of a picture"),
-        ("?mode=sharp", b"x", 400, "mode is one of natural, faithful, decode, not sharp"),
-        ("?steps=0", b"x", 400, "steps is a number from 1 to 50, not 0"),
-        ("?steps=many", b"x", 400, "steps is a number from 1 to 50, not many"),
-        ("?strength=2", b"x", 400, "strength is a number from 0 to 1, not 2"),
-        ("?samples=1000", b"x", 400, "samples is a number from 1 to 16"),
+        ("?mode=sharp", b"x", 400, "mode must be one of natural, faithful, decode, not sharp"),
+        ("?steps=0", b"x", 400, "steps must be between 1 and 1000, not 0"),
+        ("?steps=many", b"x", 400, "steps must be a whole number, not many"),
+        ("?strength=2", b"x", 400, "strength must be between 0 and 1, not 2"),
+        ("?samples=1001", b"x", 400, "samples must be between 1 and 1000, not 1001"),
         ("?mode=faithful&samples=2", b"x", 400, "only natural restorations are sampled"),
-        ("?mode=faithful&steps=3", b"x", 400, "1, 2, 4, 8, not 3"),
+        ("?mode=faithful&steps=3", b"x", 400, "1, 2, 4 or 8 steps, not 3"),
+        ("?mode=decode&steps=3", b"x", 400, "decoding takes no steps"),
+        ("?bits=12", b"x", 400, "bits must be 8 or 16, not 12"),
+        ("?force=perhaps", b"x", 400, "force must be true or false, not perhaps"),
         ("?speed=3", b"x", 400, "there is no option speed"),
+        ("?model=/etc/passwd", b"x", 400, "there is no option model"),
         ("", b"x" * 20_001, 413, "files of more than 0 MB are not taken"),
     ],
 )
@@ -206,7 +211,7 @@ def test_jobs_that_take_too_long_say_so(restorer: Restorer) -> None:
 def test_a_preview_is_whole_while_the_next_takes_its_place(client: TestClient) -> None:
     state = finished(client, client.post("/api/jobs?mode=decode", content=photo()).json())
     shop = next(route.endpoint.__self__ for route in client.app.routes if route.path == "/api/jobs")  # pyright: ignore
-    folder, over = shop.desk.jobs[state["id"]].folder, threading.Event()
+    folder, over = shop.queue.jobs[state["id"]].folder, threading.Event()
     versions = [bytes([65 + n]) * 1000 * (n + 1) for n in range(20)]
 
     def replace() -> None:
@@ -229,11 +234,11 @@ def test_a_preview_is_whole_while_the_next_takes_its_place(client: TestClient) -
 
 
 def test_a_result_that_is_asked_for_twice_at_once_is_made_once(restorer: Restorer, tmp_path: Path) -> None:
-    studio = Studio(restorer, seconds=60, max_pixels=1_000_000)
+    worker = JobWorker(restorer, seconds=60)
     (tmp_path / AFTER).write_bytes(photo(300, 400))
-    job = Job("me", {}, tmp_path)
+    job = Job("me", restorer.options, tmp_path)
     with ThreadPoolExecutor(4) as pool:
-        paths = set(pool.map(lambda _: studio.download(job, "webp"), range(4)))
+        paths = set(pool.map(lambda _: worker.download(job, "webp"), range(4)))
     assert paths == {tmp_path / "result.webp"}
     with Image.open(tmp_path / "result.webp") as image:
         image.load()

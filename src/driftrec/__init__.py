@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from driftrec.model.card import ModelError
     from driftrec.model.onnx import Network
     from driftrec.picture import Picture, PictureError, open_picture, save_picture
-    from driftrec.restoration.restorer import Restored, Restorer, inspect, restore
+    from driftrec.restoration.decision import inspect
+    from driftrec.restoration.options import Options
+    from driftrec.restoration.restorer import Restored, Restorer, restore
     from driftrec.restoration.tiling import Tiling
 
 __version__ = "0.1.0"
@@ -29,6 +31,7 @@ __all__ = [
     "JpegError",
     "ModelError",
     "Network",
+    "Options",
     "Picture",
     "PictureError",
     "Restored",
@@ -46,7 +49,9 @@ _LAZY = {
     "model.card": ("ModelError",),
     "model.onnx": ("Network",),
     "picture": ("Picture", "PictureError", "open_picture", "save_picture"),
-    "restoration.restorer": ("Restored", "Restorer", "inspect", "restore"),
+    "restoration.decision": ("inspect",),
+    "restoration.options": ("Options",),
+    "restoration.restorer": ("Restored", "Restorer", "restore"),
     "restoration.tiling": ("Tiling",),
 }
 

@@ -22,7 +22,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from driftrec.archive.places import Place, first_line
 from driftrec.archive.sources import Piece, chunks, read
-from driftrec.archive.work import Treatment, Worker
+from driftrec.archive.work import ArchiveWorker
+from driftrec.restoration.options import Options
 
 _MOST_IN_A_CHUNK = 16
 _CHUNKS_OF_A_WORKER = 4
@@ -33,10 +34,10 @@ _STORE = 500_000_000
 
 
 @dataclass(frozen=True)
-class Crew:
-    """Who does the work: `workers` (default: as many as fit) with so many CPU `threads` and `gpus` each."""
+class Workers:
+    """How many `workers` restore (default: as many as fit), with so many CPU `threads` and `gpus` each."""
 
-    workers: int | None = None
+    count: int | None = None
     threads: int = 1
     gpus: float = 0.0
 
@@ -51,10 +52,10 @@ def cluster(address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if address:
-        _knock(address)
+        _require_listener(address)
     alone: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _STORE} if address is None else {}
     try:
-        with _hushed():
+        with _without_native_output():
             ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **alone)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise ConnectionError(f"no cluster can be reached at {address} ({first_line(error)})") from error
@@ -64,7 +65,7 @@ def cluster(address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
-def _knock(address: str) -> None:
+def _require_listener(address: str) -> None:
     """ConnectionError where nobody listens: Ray itself asks for minutes before it says so."""
     host, separator, port = address.rpartition(":")
     if separator and port.isdecimal() and "/" not in host:
@@ -75,7 +76,7 @@ def _knock(address: str) -> None:
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
+def _without_native_output() -> Iterator[None]:
     """Without the lines that Ray's native parts write when they start, past all of Python's logging."""
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (not a path but a device)
         kept = os.dup(2)
@@ -88,27 +89,27 @@ def _hushed() -> Iterator[None]:
 
 
 def run(
-    source: Place, target: Place, pieces: Sequence[Piece], treatment: Treatment, crew: Crew
+    source: Place, target: Place, pieces: Sequence[Piece], options: Options, suffix: str, workers: Workers
 ) -> Iterator[dict[str, Any]]:
-    """Yields what became of every picture, see `Worker.restore`, in the order in which they are done.
+    """Yields what became of every picture, see `ArchiveWorker.restore`, in the order in which they are done.
 
-    Needs a `cluster`.  Raises ValueError where the crew does not fit on it, or its workers cannot start.
+    Needs a `cluster`.  Raises ValueError where not one of the workers fits on it, or they cannot start.
     """
-    workers = _workers(crew)
+    count = _fitting(workers)
     known = sum(_GUESS if piece.count is None else piece.count for piece in pieces)
-    size = min(max(known // (workers * _CHUNKS_OF_A_WORKER), 1), _MOST_IN_A_CHUNK)
+    size = min(max(known // (count * _CHUNKS_OF_A_WORKER), 1), _MOST_IN_A_CHUNK)
     _quiet()
     rows = [{"piece": pickle.dumps(piece)} for piece in pieces]
     blocks = min(len(rows), _BLOCKS)
     data = (
         ray.data.from_items(rows, override_num_blocks=blocks)
-        .flat_map(_reader(source, size), num_cpus=0, concurrency=min(workers, blocks))
+        .flat_map(_reader(source, size), num_cpus=0, concurrency=min(count, blocks))
         .flat_map(
-            _Worker,
-            fn_constructor_args=(source, target, treatment, _ledger()),
-            compute=ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers),
-            num_cpus=crew.threads,
-            num_gpus=crew.gpus,
+            _RayWorker,
+            fn_constructor_args=(source, target, options, suffix, _counter()),
+            compute=ActorPoolStrategy(min_size=1, max_size=count, initial_size=count),
+            num_cpus=workers.threads,
+            num_gpus=workers.gpus,
         )
     )
     try:
@@ -118,15 +119,15 @@ def run(
         raise ValueError(f"the workers gave up ({_last_line(error)})") from error
 
 
-def _workers(crew: Crew) -> int:
+def _fitting(asked: Workers) -> int:
     """How many workers there shall be; ValueError where not even one fits."""
     there = ray.cluster_resources()
     cpus, gpus = there.get("CPU", 0), there.get("GPU", 0)
-    fit = int(cpus // crew.threads) if not crew.gpus else int(min(cpus // crew.threads, gpus // crew.gpus))
+    fit = int(cpus // asked.threads) if not asked.gpus else int(min(cpus // asked.threads, gpus // asked.gpus))
     if fit == 0:
-        asked = f"{crew.threads} CPUs" + (f" and {crew.gpus:g} GPUs" if crew.gpus else "")
-        raise ValueError(f"there are {cpus:g} CPUs and {gpus:g} GPUs, and a worker asks for {asked}: ask for fewer")
-    return min(crew.workers or fit, fit)
+        needs = f"{asked.threads} CPUs" + (f" and {asked.gpus:g} GPUs" if asked.gpus else "")
+        raise ValueError(f"there are {cpus:g} CPUs and {gpus:g} GPUs, and a worker asks for {needs}: ask for fewer")
+    return min(asked.count or fit, fit)
 
 
 def _reader(source: Place, size: int) -> Any:  # noqa: ANN401 (Ray's types know lists of rows, not iterators)
@@ -139,18 +140,18 @@ def _reader(source: Place, size: int) -> Any:  # noqa: ANN401 (Ray's types know 
     return read_piece
 
 
-class _Worker:
-    """A `Worker` as Ray calls it."""
+class _RayWorker:
+    """An `ArchiveWorker` as Ray calls it."""
 
-    def __init__(self, source: Place, target: Place, treatment: Treatment, attempts: Any) -> None:  # noqa: ANN401
-        self.worker = Worker(source, target, treatment, _Attempts(attempts))
+    def __init__(self, source: Place, target: Place, options: Options, suffix: str, counter: Any) -> None:  # noqa: ANN401
+        self.worker = ArchiveWorker(source, target, options, suffix, _Attempts(counter))
 
     def __call__(self, row: dict[str, Any]) -> list[dict[str, Any]]:
         outcomes = list(self.worker.restore(pickle.loads(row["items"])))
-        return [{"outcomes": json.dumps(outcomes, ensure_ascii=False)}]  # one row: Ray has its price for each
+        return [{"outcomes": json.dumps(outcomes, ensure_ascii=False)}]  # one row: Ray has a cost for each
 
 
-class _Ledger:
+class _Counter:
     """Counts how often pictures were begun and not ended; lives beside the driver, which outlives every worker."""
 
     def __init__(self) -> None:
@@ -165,21 +166,21 @@ class _Ledger:
 
 
 class _Attempts:
-    """The ledger as a worker sees it."""
+    """The counter as a worker sees it."""
 
-    def __init__(self, ledger: Any) -> None:  # noqa: ANN401 (an actor's handle has no type of its own)
-        self.ledger = ledger
+    def __init__(self, counter: Any) -> None:  # noqa: ANN401 (an actor's handle has no type of its own)
+        self.counter = counter
 
     def begin(self, name: str) -> int:
-        return ray.get(self.ledger.begin.remote(name))
+        return ray.get(self.counter.begin.remote(name))
 
     def end(self, name: str) -> None:
-        self.ledger.end.remote(name)
+        self.counter.end.remote(name)
 
 
-def _ledger() -> Any:  # noqa: ANN401
+def _counter() -> Any:  # noqa: ANN401
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(_Ledger).options(num_cpus=0, scheduling_strategy=here).remote()
+    return ray.remote(_Counter).options(num_cpus=0, scheduling_strategy=here).remote()
 
 
 def _quiet() -> None:

@@ -2,34 +2,17 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from io import BytesIO
 from typing import Any, Protocol
 
 from driftrec.archive.places import Place, first_line
 from driftrec.archive.sources import Item
-from driftrec.model.find import DEFAULT_MODEL
-from driftrec.picture import MAX_PIXELS, encode_picture
+from driftrec.picture import encode_picture, open_picture
 from driftrec.restoration.batch import STATUS, facts_of
-from driftrec.restoration.restorer import Mode, Restored, Restorer
+from driftrec.restoration.options import Options
+from driftrec.restoration.restorer import Restored, Restorer
 
 MOST_ATTEMPTS = 3
 """A picture that was begun so often and never finished has killed its workers, and is begun no more."""
-
-
-@dataclass(frozen=True)
-class Treatment:
-    """What is done to every picture: the options of `Restorer` and of saving."""
-
-    mode: Mode = "natural"
-    steps: int | None = None
-    seed: int = 0
-    strip: bool = False
-    suffix: str = ".png"
-    max_pixels: int = MAX_PIXELS
-    model: str = DEFAULT_MODEL
-    device: str = "auto"
-    threads: int = 1
 
 
 class Attempts(Protocol):
@@ -44,15 +27,16 @@ class Attempts(Protocol):
         ...
 
 
-class Worker:
+class ArchiveWorker:
     """Keeps a model loaded and restores what it is given.
 
-    Arguments: `source`, `target`, where pictures come from and results go; `treatment`; `attempts` of all workers.
+    Arguments: `source`, `target`, where pictures come from and results go; `options` of every restoration; `suffix` of
+    results; `attempts` of all workers.
     """
 
-    def __init__(self, source: Place, target: Place, treatment: Treatment, attempts: Attempts) -> None:
-        self.source, self.target, self.treatment, self.attempts = source, target, treatment, attempts
-        self.restorer = Restorer(treatment.model, threads=treatment.threads, device=treatment.device)
+    def __init__(self, source: Place, target: Place, options: Options, suffix: str, attempts: Attempts) -> None:
+        self.source, self.target, self.suffix, self.attempts = source, target, suffix, attempts
+        self.restorer = Restorer(options=options)
 
     def restore(self, items: Iterable[Item]) -> Iterator[dict[str, Any]]:
         """Yields what became of each: a line of the report, see `driftrec.restoration.batch`, and `pixels`."""
@@ -67,7 +51,7 @@ class Worker:
     def _outcome(self, item: Item) -> dict[str, Any]:
         if item.problem:
             raise ValueError(item.problem)
-        result = item.target + self.treatment.suffix
+        result = item.target + self.suffix
         output = {"output": self.target.label(result)}
         if self.target.has(result):
             return output | {"status": "skipped"}
@@ -83,11 +67,8 @@ class Worker:
         return output | {"status": STATUS[restored.verdict], "pixels": height * width} | facts_of(restored)
 
     def _restored(self, item: Item, label: str) -> Restored:
-        do = self.treatment
-        restored = self.restorer.restore(
-            _Named(self._bytes(item), label), mode=do.mode, steps=do.steps, seed=do.seed, max_pixels=do.max_pixels
-        )
-        return restored.prepared(strip=do.strip)
+        limit = self.restorer.options.max_pixels
+        return self.restorer.restore(open_picture(self._bytes(item), max_pixels=limit, name=label))
 
     def _bytes(self, item: Item) -> bytes:
         if item.data is not None:
@@ -97,14 +78,6 @@ class Worker:
         except OSError:  # stores answer with an error now and then
             time.sleep(1)
             return self.source.read(item.name)
-
-
-class _Named(BytesIO):
-    """The bytes of a file under its name, which errors then call it by."""
-
-    def __init__(self, data: bytes, name: str) -> None:
-        super().__init__(data)
-        self.name = name
 
 
 def _sentence(error: Exception, label: str) -> str:

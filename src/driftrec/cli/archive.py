@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from driftrec.cli.console import complain, err, say, sentences, stop
-from driftrec.cli.options import DeviceOption, FormatOption, ModeOption
-from driftrec.cli.restore import check_steps
+from driftrec.cli.options import PARAMETERS, FormatOption, takes_options
 
 if TYPE_CHECKING:
     from driftrec.archive.places import Place
+    from driftrec.restoration.options import Options
 
 ERRORS = "errors.jsonl"
 
 
+@takes_options(*(name for name in PARAMETERS if name != "threads"))
 def restore_archive(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="Pictures, tar shards, Parquet: a folder, s3://…, gs://…")
     ],
     target: Annotated[str, typer.Argument(metavar="TARGET", help="Where results go, one for each picture.")],
+    options: "Options",
     address: Annotated[
         str | None,
         typer.Option(metavar="HOST:PORT|auto", help="A Ray cluster to join.  Default: this machine."),
@@ -36,66 +38,52 @@ def restore_archive(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=1024, help="CPU threads of each worker.")] = 1,
     gpus: Annotated[float, typer.Option(min=0, help="GPUs of each worker; 0.5 lets two share one.")] = 0,
-    mode: Annotated[ModeOption, typer.Option(help="As for 'restore'.")] = ModeOption.natural,
-    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="As for 'restore'.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="As for 'restore'.")] = 0,
     file_format: Annotated[
         FormatOption, typer.Option("--format", help="Kind of results.  avif and jpeg are lossy.")
     ] = FormatOption.png,
-    strip: Annotated[bool, typer.Option("--strip", help="Leave EXIF, XMP and IPTC out; colour profiles stay.")] = False,
-    model: Annotated[
-        str, typer.Option(metavar="NAME|FILE|ID", help="As for 'restore'; a file must be there on every machine.")
-    ] = "small",
-    device: Annotated[DeviceOption, typer.Option(help="As for 'restore'.")] = DeviceOption.auto,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="One line of JSON for each picture: what became of it.")
     ] = None,
-    max_megapixels: Annotated[float, typer.Option(min=0.001, help="Larger pictures are refused.")] = 178,
 ) -> None:
-    """Restore whole archives, on this machine or a Ray cluster.  Given again, it goes on where it was stopped."""
+    """Restore whole archives, on this machine or a Ray cluster.  Given again, it goes on where it was stopped.
+
+    A model file must be there on every machine.
+    """
     with sentences("ray"):
-        from driftrec.archive.pipeline import Crew, cluster, run
+        from driftrec.archive.pipeline import Workers, cluster, run
         from driftrec.archive.places import place
         from driftrec.archive.sources import pieces
-        from driftrec.archive.work import Treatment
         from driftrec.model.find import find_model
 
-        check_steps(mode, steps)
+        suffix, model = f".{file_format.value}", str(options.model)
+        if options.bits == 16 and file_format not in (FormatOption.png, FormatOption.tiff):
+            raise ValueError(f"{file_format.value} cannot hold 16 bits: use png or tiff")
         found = find_model(model)
+        options = options.changed(threads=threads, model=str(found.resolve()) if Path(model).is_file() else model)
         origin, results = place(source), place(target)
         if (origin.filesystem, origin.root) == (results.filesystem, results.root):
             raise ValueError("SOURCE and TARGET are the same: choose another target")
         parts = pieces(origin, leave=results.root if origin.filesystem == results.filesystem else None)
         counts = [part.count for part in parts]
         total = None if None in counts else sum(count or 0 for count in counts)
-        treatment = Treatment(
-            mode.value,
-            steps,
-            seed,
-            strip,
-            f".{file_format.value}",
-            round(max_megapixels * 1e6),
-            str(found.resolve()) if Path(model).is_file() else model,
-            device.value,
-            threads,
-        )
         with report.open("w", encoding="utf-8") if report else nullcontext() as lines, cluster(address):
-            results.write(ERRORS, b"")  # what may not be written is said before there is work in it
-            tally = Tally(lines)
+            results.write(ERRORS, b"")  # an unwritable target is reported before any work is done
+            summary = Summary(lines)
             try:
-                tally.take(_watched(run(origin, results, parts, treatment, Crew(workers, threads, gpus)), total))
+                outcomes = run(origin, results, parts, options, suffix, Workers(workers, threads, gpus))
+                summary.take(_watched(outcomes, total))
             except KeyboardInterrupt:
-                complain(f"stopped after {tally.counts.total()} pictures: the same command goes on from here")
+                complain(f"stopped after {summary.counts.total()} pictures: the same command goes on from here")
                 sys.exit(130)
             finally:
-                tally.close(results)
-    say(tally.summary())
-    if tally.errors:
+                summary.close(results)
+    say(str(summary))
+    if summary.errors:
         table = results.label(ERRORS)
-        stop(f"{len(tally.errors)} of {tally.counts.total()} pictures could not be restored: {table} says why")
+        stop(f"{len(summary.errors)} of {summary.counts.total()} pictures could not be restored: {table} says why")
 
 
-class Tally:
+class Summary:
     """Counts what became of pictures, and writes it down: all in a report, the failed ones beside the results."""
 
     def __init__(self, lines: TextIO | None) -> None:
@@ -121,7 +109,7 @@ class Tally:
             results.delete(ERRORS)
         results.sweep()
 
-    def summary(self) -> str:
+    def __str__(self) -> str:
         """One line: how many, and how fast."""
         seconds = time.perf_counter() - self.start
         restored = self.counts.total() - self.counts["skipped"] - self.counts["failed"]

@@ -17,8 +17,8 @@ def inspect(
     from rich.box import SIMPLE
     from rich.table import Table
 
-    from driftrec.restoration.jobs import expand
-    from driftrec.restoration.restorer import inspect as look
+    from driftrec.restoration.decision import inspect as look
+    from driftrec.restoration.files import expand
 
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
     for name in ("file", "size", "quality", "sampling", "bytes per pixel", "saved before", "restore would"):
@@ -30,15 +30,15 @@ def inspect(
         stop(error)
     for path in paths:
         try:
-            report = look(path)
+            found = look(path)
         except (ValueError, OSError, MemoryError) as error:
             failures += 1
             complain(error)
             continue
         if as_json:
-            out.print_json(json.dumps({"file": str(path)} | report.facts()), indent=None, highlight=False)
+            out.print_json(json.dumps({"file": str(path)} | found.facts()), indent=None, highlight=False)
         else:
-            table.add_row(str(path), *report.row())
+            table.add_row(str(path), *found.row())
     if table.rows:
         out.print(table)
     if failures:

@@ -1,22 +1,25 @@
 """The command `driftrec serve`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from driftrec.cli.console import say, sentences
-from driftrec.cli.options import DeviceOption
+from driftrec.cli.options import takes_options
+
+if TYPE_CHECKING:
+    from driftrec.restoration.options import Options
 
 
+@takes_options("model", "device", "threads", "tile")
 def serve(
+    options: "Options",
     host: Annotated[
-        str, typer.Option(help="Address to listen on.  Others than this machine can only ask elsewhere.")
+        str,
+        typer.Option(help="Address to listen on.  To let other machines connect, name another of this machine."),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8000,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
-    model: Annotated[str, typer.Option(metavar="NAME|FILE|ID", help="As for 'restore'.")] = "small",
-    device: Annotated[DeviceOption, typer.Option(help="As for 'restore'.")] = DeviceOption.auto,
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.  Default: all cores.")] = None,
     max_megapixels: Annotated[float, typer.Option(min=0.001, help="Larger pictures are refused.")] = 50,
     max_megabytes: Annotated[float, typer.Option(min=0.001, help="Larger files are refused.")] = 64,
     time_limit: Annotated[float, typer.Option(metavar="SECONDS", min=1, help="Longest work on one picture.")] = 600,
@@ -36,8 +39,8 @@ def serve(
             webbrowser.open(address)
 
     with sentences("web"):
-        from driftrec.web.api import Limits, application, run
+        from driftrec.web.handlers import Limits
+        from driftrec.web.server import application, run
 
         limits = Limits(round(max_megabytes * 1e6), round(max_megapixels * 1e6), time_limit, waiting=queue)
-        restorer = Restorer(model, threads=threads, device=device.value)
-        run(application(restorer, limits, tuple(allow_host or ())), host, port, ready)
+        run(application(Restorer(options=options), limits, tuple(allow_host or ())), host, port, ready)

@@ -24,7 +24,7 @@ from driftrec.evaluate.measures import Comparison, Measures, as_batch, patches
 from driftrec.evaluate.methods import Case, Method
 from driftrec.evaluate.metrics.distribution import fid, kid
 from driftrec.evaluate.metrics.fidelity import Pixels
-from driftrec.restoration.jobs import PICTURE_SUFFIXES
+from driftrec.restoration.files import PICTURE_SUFFIXES
 
 FORMAT = 1
 """Changes whenever metrics or records change their meaning, so that old records are measured again."""

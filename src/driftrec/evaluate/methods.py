@@ -30,8 +30,9 @@ from driftrec import __version__
 from driftrec.evaluate.corruptions import decode
 from driftrec.evaluate.machine import run_program
 from driftrec.evaluate.metrics.fidelity import Pixels
-from driftrec.model.find import DEFAULT_MODEL, find_model
-from driftrec.restoration.restorer import Consistency, Mode, Restorer
+from driftrec.model.find import find_model
+from driftrec.restoration.options import Options
+from driftrec.restoration.restorer import Restorer
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,47 +96,31 @@ class Plain(Method):
 
 @dataclass(frozen=True)
 class Driftrec(Method):
-    """This package's restorer, with the options of `Restorer.restore`; `steps` 0 stands for the model's own number.
+    """This package's restorer, with these options; a regression network that was trained here is one whose
+    restorations are `faithful`."""
 
-    `model` is a bundled name or a file.  A regression network that was trained here is one whose restorations are
-    `faithful`.
-    """
-
-    mode: Mode
-    steps: int = 0
-    seed: int = 0
-    samples: int = 1
-    consistent: Consistency = "auto"
-    model: str = DEFAULT_MODEL
+    options: Options
 
     @property
     def label(self) -> str:
-        words = [f"driftrec {self.mode}" if self.samples == 1 else f"driftrec average of {self.samples}"]
-        if self.steps:
-            words.append(f"{self.steps} steps")
-        if self.seed:
-            words.append(f"seed {self.seed}")
-        if self.consistent != "auto":
-            words.append(f"consistent {self.consistent}")
-        if self.model != DEFAULT_MODEL:
-            words.append(Path(self.model).stem)
+        asked, usual = self.options, Options()
+        words = [f"driftrec {asked.mode}" if asked.samples == 1 else f"driftrec average of {asked.samples}"]
+        words += [f"{asked.steps} steps"] if asked.steps else []
+        for name in ("seed", "consistent", "strength"):
+            if (value := getattr(asked, name)) != getattr(usual, name):
+                words.append(f"{name} {value}")
+        words += ["forced"] if asked.force else []
+        words += [Path(str(asked.model)).stem] if asked.model != usual.model else []
         return ", ".join(words)
 
     def fingerprint(self, case: Case) -> str:  # noqa: ARG002
-        return f"{self} {__version__} {_hash_of(find_model(self.model))}"
+        return f"{self} {__version__} {_hash_of(find_model(str(self.options.model)))}"
 
     def load(self, threads: int | None) -> Restore:
-        restorer = Restorer(self.model, threads=threads, device="cpu")
+        restorer = Restorer(options=self.options.changed(threads=threads, device="cpu"))
 
         def restore(case: Case) -> Restoration:
-            result = restorer.restore(
-                case.file,
-                mode=self.mode,
-                steps=self.steps or None,
-                seed=self.seed,
-                samples=self.samples,
-                consistent=self.consistent,
-            )
+            result = restorer.restore(case.file)
             return Restoration(np.asarray(result.picture.to_pil()), result.seconds, result.evaluations)
 
         return restore
@@ -268,12 +253,14 @@ PROGRAMS = {
     "djpegli": Program("djpegli", "djpegli {input} {output}", ".png", "https://github.com/google/jpegli"),
 }
 
-_DRIFTREC: dict[str, dict[str, Any]] = {
-    "decode": {"mode": "decode"},
-    "faithful": {"mode": "faithful"},
-    "natural": {"mode": "natural"},
-    "average": {"mode": "natural", "samples": 8},
+_DRIFTREC = {
+    "decode": Options(mode="decode"),
+    "faithful": Options(mode="faithful"),
+    "natural": Options(mode="natural"),
+    "average": Options(mode="natural", samples=8),
 }
+
+_OF_DRIFTREC = ("steps", "seed", "samples", "consistent", "strength", "force", "model")
 
 
 def parse_method(text: str) -> Method:
@@ -285,11 +272,15 @@ def parse_method(text: str) -> Method:
     if name == "command":
         run = rest.removeprefix("run=")
         return Program(shlex.split(run)[0] if run.strip() else "command", run)
-    options = dict(_option(part, text) for part in rest.split(",") if part)
+    texts = dict(_option(part, text) for part in rest.split(",") if part)
+    if name in _DRIFTREC:
+        try:
+            return Driftrec(_DRIFTREC[name].read(texts, _OF_DRIFTREC))
+        except ValueError as error:
+            raise ValueError(f"the method '{text}': {error}") from error
+    options: dict[str, Any] = {key: int(value) if value.isdecimal() else value for key, value in texts.items()}
     if name == "plain":
         return _made(Plain, options, text)
-    if name in _DRIFTREC:
-        return _made(Driftrec, _DRIFTREC[name] | options, text)
     if name in PROGRAMS:
         return _made(lambda: PROGRAMS[name], options, text)
     if name in ("spandrel", "fbcnn", "swinir", "drunet"):
@@ -301,11 +292,11 @@ def parse_method(text: str) -> Method:
     raise ValueError(f"there is no method '{name}': choose from {', '.join(names)}")
 
 
-def _option(part: str, text: str) -> tuple[str, Any]:
+def _option(part: str, text: str) -> tuple[str, str]:
     key, equals, value = part.partition("=")
     if not equals:
         raise ValueError(f"'{part}' of the method '{text}' must read option=value")
-    return key, int(value) if value.isdecimal() else value
+    return key, value
 
 
 def _made(kind: Callable[..., Method], options: dict[str, Any], text: str) -> Method:

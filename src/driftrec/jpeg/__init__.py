@@ -3,8 +3,8 @@
 from driftrec.jpeg.cell import Cells
 from driftrec.jpeg.dequantise import decode
 from driftrec.jpeg.file import Component, JpegError, JpegFile, read_jpeg
-from driftrec.jpeg.inspect import Plan, Report, Verdict, examine
 from driftrec.jpeg.recover import recovered
+from driftrec.jpeg.report import Report, examine
 from driftrec.jpeg.tables import ijg_quality, ijg_table
 
 __all__ = [
@@ -12,9 +12,7 @@ __all__ = [
     "Component",
     "JpegError",
     "JpegFile",
-    "Plan",
     "Report",
-    "Verdict",
     "decode",
     "examine",
     "ijg_quality",

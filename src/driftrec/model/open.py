@@ -12,18 +12,20 @@ CHECKPOINT = ".safetensors"
 
 
 def open_model(
-    model: str | os.PathLike[str] = DEFAULT_MODEL, *, threads: int | None = None, device: str = "auto"
+    model: str | os.PathLike[str] | Runner = DEFAULT_MODEL, *, threads: int | None = None, device: str = "auto"
 ) -> Runner:
-    """A model ready to run: a checkpoint of the workshop in PyTorch, anything else in ONNX Runtime.
+    """A model ready to run: a checkpoint of `train` in PyTorch, any other file in ONNX Runtime; a `Runner` as it is.
 
     Arguments and errors as for `Network`; a checkpoint runs on "cpu", "cuda" or "mps".
     """
+    if isinstance(model, Runner):
+        return model
     if Path(model).suffix != CHECKPOINT:
         return Network(model, threads=threads, device=device)
     if not Path(model).is_file():
         raise ModelError(f"there is no checkpoint {model}: give the path of a .safetensors file that 'train' wrote")
     try:
-        from driftrec.train.runner import TorchRunner  # the tool's only door to the workshop
+        from driftrec.train.runner import TorchRunner
     except ModuleNotFoundError as error:
         raise ModelError(f"{model} needs {error.name}: pip install 'driftrec[train]'") from error
     try:

@@ -25,7 +25,7 @@ _GRAY = frozenset({"1", "L", "LA", "La"}) | _DEEP_GRAY
 _COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"})
 
 
-def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> Picture:
     """Open a picture of any format and mode that Pillow reads, its pixels in file order.
 
     Palettes become RGB, CMYK becomes sRGB through its profile, transparent colours become alpha; 16 bits per sample
@@ -35,17 +35,23 @@ def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS) -> Picture:
     Arguments:
         source: a path, the bytes of a file, a binary file object or a Pillow image (neither is closed).
         max_pixels: larger pictures are refused before they are decoded.
+        name: what messages call the picture (default: the name of the source, where it has one).
+
+    Files are read once, whole; ``Picture.file`` keeps their bytes.
 
     Raises:
         PictureError: the file is missing, a folder, unreadable, not a picture, damaged, cut short, empty, of a
             mode that RGB cannot hold, animated or of several pages, or larger than `max_pixels`.
         TypeError: the source is none of the above.
     """
-    label = _label(source)
+    label = _label(source) if name is None else name
     with quiet():
         try:
-            with _header(source, label) as image:
-                return _decode(image, label, max_pixels)
+            if isinstance(source, Image.Image):
+                return _decode(source, None, label, max_pixels)
+            file = _bytes(source, label)
+            with Image.open(BytesIO(file)) as image:
+                return _decode(image, file, label, max_pixels)
         except (PictureError, MemoryError):
             raise
         except PermissionError as error:
@@ -65,23 +71,25 @@ def _label(source: Source) -> str:
     return str(getattr(source, "filename", "") or getattr(source, "name", "") or "the picture given")
 
 
-def _header(source: Source, label: str) -> contextlib.AbstractContextManager[Image.Image]:
-    """Return the source as a Pillow image whose pixels are not decoded yet."""
-    if isinstance(source, Image.Image):
-        return contextlib.nullcontext(source)
+def _bytes(source: str | os.PathLike[str] | bytes | IO[bytes], label: str) -> bytes:
+    """Return the whole file."""
     if isinstance(source, bytes):
-        return Image.open(BytesIO(source))
+        return source
     if not isinstance(source, str | os.PathLike):
-        return Image.open(source)
+        if source.seekable():
+            source.seek(0)
+        return source.read()
     path = Path(source)
     if path.is_dir():
         raise PictureError(f"{label} is a folder: give the pictures in it one by one")
     if not path.exists():
         raise PictureError(f"{label} does not exist: check the name and the folder")
-    return Image.open(path)
+    if path.is_char_device() or path.is_block_device():
+        raise PictureError(f"{label} is a device: give the file of a picture")
+    return path.read_bytes()
 
 
-def _decode(image: Image.Image, label: str, max_pixels: int) -> Picture:
+def _decode(image: Image.Image, file: bytes | None, label: str, max_pixels: int) -> Picture:
     """Decode an opened Pillow image."""
     _refuse(image, label, max_pixels)
     deep = read_deep(image)  # before Pillow halves the samples
@@ -100,6 +108,8 @@ def _decode(image: Image.Image, label: str, max_pixels: int) -> Picture:
         iptc=read_iptc(image),
         source_format=image.format,
         left_out=_left_out(image),
+        file=file,
+        name=label,
     )
 
 

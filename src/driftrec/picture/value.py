@@ -28,6 +28,9 @@ class Picture:
         iptc: IPTC records (IIM), or None.
         source_format: Pillow's name of the file's format ("JPEG", "MPO", "PNG", …), None if made in memory.
         left_out: what the file holds and this value does not, in words for people.
+        file: the bytes of the file that the pixels were decoded from; None where there is none, or the pixels are
+            no longer what it holds.
+        name: what messages call the picture.
 
     Raises:
         ValueError: arrays of other shapes or types, or options outside the ranges above.
@@ -44,6 +47,8 @@ class Picture:
     iptc: bytes | None = field(default=None, repr=False)
     source_format: str | None = None
     left_out: tuple[str, ...] = ()
+    file: bytes | None = field(default=None, repr=False)
+    name: str = "the picture given"
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
@@ -65,7 +70,7 @@ class Picture:
         return _as_float(self.pixels)
 
     def replace_pixels(self, restored: np.ndarray) -> Self:
-        """Return the same picture with other pixels: alpha, orientation and metadata stay.
+        """Return the same picture with other pixels: alpha, orientation and metadata stay, ``file`` does not.
 
         Arguments:
             restored: float32, (H, W, 3) in [0, 1], in file order; what lies outside is clipped at saving.
@@ -75,7 +80,7 @@ class Picture:
         """
         if restored.shape != self.pixels.shape:
             raise ValueError(f"restored pixels have the shape {restored.shape}, not {self.pixels.shape}")
-        return replace(self, pixels=restored)
+        return replace(self, pixels=restored, file=None)
 
     def with_bits(self, bit_depth: int) -> Self:
         """Return the same picture, to be saved at 8 or 16 bits per sample."""

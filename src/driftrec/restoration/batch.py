@@ -1,11 +1,11 @@
-"""Many pictures, one after the other: each ends in an outcome, and a bad one does not stop the rest."""
+"""What becomes of one picture of many: an outcome, so that a bad one does not stop the rest."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from driftrec.restoration.jobs import Job
+from driftrec.restoration.files import FileJob
 from driftrec.restoration.restorer import Restored
 
 Status: TypeAlias = Literal["restored", "decoded", "left", "skipped", "failed"]
@@ -17,7 +17,7 @@ STATUS: dict[str, Status] = {"restore": "restored", "decode": "decoded", "leave"
 class Outcome:
     """What became of one picture: a result, or the sentence that says why there is none."""
 
-    job: Job
+    job: FileJob
     status: Status
     restored: Restored | None = None
     error: str = ""
@@ -51,20 +51,17 @@ def facts_of(restored: Restored) -> dict[str, object]:
     }
 
 
-def run(jobs: Iterable[Job], work: Callable[[Job], Restored]) -> Iterator[Outcome]:
-    """Yields the outcome of every job as soon as it is known; `work` restores and saves one picture.
+def attempt(job: FileJob, work: Callable[[FileJob], Restored]) -> Outcome:
+    """The outcome of one job; `work` restores and saves its picture.
 
     What `work` raises of ValueError, OSError and MemoryError becomes a failed outcome.
     """
-    for job in jobs:
-        if job.done:
-            yield Outcome(job, "skipped")
-            continue
-        try:
-            restored = work(job)
-        except (ValueError, OSError) as error:
-            yield Outcome(job, "failed", error=str(error))
-        except MemoryError:
-            yield Outcome(job, "failed", error=f"{job.source} needs more memory than there is: cut it into parts first")
-        else:
-            yield Outcome(job, STATUS[restored.verdict], restored)
+    if job.done:
+        return Outcome(job, "skipped")
+    try:
+        restored = work(job)
+    except (ValueError, OSError) as error:
+        return Outcome(job, "failed", error=str(error))
+    except MemoryError:
+        return Outcome(job, "failed", error=f"{job.source} needs more memory than there is: cut it into parts first")
+    return Outcome(job, STATUS[restored.verdict], restored)

@@ -33,9 +33,9 @@ function add(files) {
 
 function chosen() {
   const form = new FormData(at("options")), query = new URLSearchParams();
-  const natural = form.get("mode") === "natural";
+  const natural = form.get("mode") === "natural", decode = form.get("mode") === "decode";
   for (const [key, value] of form) {
-    if (value === "" || key === "force" || (!natural && (key === "samples" || key === "steps"))) continue;
+    if (value === "" || key === "force" || (!natural && key === "samples") || (decode && key === "steps")) continue;
     query.set(key, value);
   }
   if (form.get("force")) query.set("force", "1");

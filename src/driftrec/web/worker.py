@@ -1,4 +1,4 @@
-"""What the desk's worker does with a job: an upload becomes a restored picture, previews, and facts about both."""
+"""What is done for a job: an upload becomes a restored picture, previews, and facts about both."""
 
 import threading
 import time
@@ -10,9 +10,10 @@ import numpy as np
 from PIL import Image
 
 from driftrec.picture import Picture, open_picture, save_picture
-from driftrec.restoration.restorer import Restorer, inspect
+from driftrec.restoration.decision import inspect
+from driftrec.restoration.restorer import Restorer
 from driftrec.restoration.uncertainty import deviation_map
-from driftrec.web.desk import Job
+from driftrec.web.queue import Job
 
 PREVIEW_SIDE = 1600
 """Longest side of previews, in pixels."""
@@ -23,11 +24,11 @@ FORMATS = {"png": "image/png", "webp": "image/webp", "tiff": "image/tiff"}
 """What results can be downloaded as."""
 
 
-class Studio:
-    """Restores jobs.  Arguments: `restorer`, loaded; `seconds` and `max_pixels`, the limits of one job."""
+class JobWorker:
+    """Restores jobs.  Arguments: `restorer`, loaded; `seconds`, the limit of one job."""
 
-    def __init__(self, restorer: Restorer, *, seconds: float, max_pixels: int) -> None:
-        self.restorer, self.seconds, self.max_pixels = restorer, seconds, max_pixels
+    def __init__(self, restorer: Restorer, *, seconds: float) -> None:
+        self.restorer, self.seconds = restorer, seconds
         self._saving = threading.Lock()
 
     def work(self, job: Job) -> None:
@@ -35,8 +36,7 @@ class Studio:
 
         Raises PictureError and ValueError for uploads and options that cannot be used, Cancelled and OutOfTime.
         """
-        data = (job.folder / UPLOAD).read_bytes()
-        before = open_picture(data, max_pixels=self.max_pixels)
+        before = open_picture((job.folder / UPLOAD).read_bytes(), max_pixels=job.options.max_pixels)
         save_picture(before, job.folder / BEFORE)
 
         def progress(done: int, total: int) -> None:
@@ -44,13 +44,11 @@ class Studio:
             job.done, job.total = done, total
 
         def preview(pixels: np.ndarray) -> None:
-            self._preview(before.replace_pixels(pixels), job.folder / PREVIEW)
+            _save_preview(before.replace_pixels(pixels), job.folder / PREVIEW)
             job.facts.setdefault("first_preview", round(time.monotonic() - (job.started or 0), 2))
             job.previews += 1
 
-        restored = self.restorer.restore(
-            data, **job.options, max_pixels=self.max_pixels, progress=progress, preview=preview
-        )
+        restored = self.restorer.restore(before, job.options, progress=progress, preview=preview)
         job.check(self.seconds)
         save_picture(restored.picture, job.folder / AFTER)
         if restored.deviation is not None:
@@ -68,22 +66,21 @@ class Studio:
             return job.folder / AFTER
         with self._saving:  # it may be asked for twice at the same time
             if not path.exists():
-                save_picture(open_picture(job.folder / AFTER, max_pixels=self.max_pixels), path)
+                save_picture(open_picture(job.folder / AFTER, max_pixels=job.options.max_pixels), path)
         return path
 
-    def inspect(self, data: bytes) -> dict[str, Any]:
-        """What `driftrec inspect` says of an upload."""
-        picture = open_picture(data, max_pixels=self.max_pixels)
-        facts = inspect(data).facts()
-        return facts | {"left_out": list(picture.left_out)}
 
-    @staticmethod
-    def _preview(picture: Picture, path: Path) -> None:
-        """A small JPEG, replaced at once."""
-        image = picture.to_pil().convert("RGB")
-        image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BILINEAR)
-        stream = BytesIO()
-        image.save(stream, "JPEG", quality=88)
-        partial = path.with_suffix(".part")
-        partial.write_bytes(stream.getvalue())
-        partial.replace(path)
+def inspect_upload(data: bytes, max_pixels: int) -> dict[str, Any]:
+    """What `driftrec inspect` says of an upload."""
+    return inspect(open_picture(data, max_pixels=max_pixels)).facts()
+
+
+def _save_preview(picture: Picture, path: Path) -> None:
+    """A small JPEG, replaced at once."""
+    image = picture.to_pil().convert("RGB")
+    image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BILINEAR)
+    stream = BytesIO()
+    image.save(stream, "JPEG", quality=88)
+    partial = path.with_suffix(".part")
+    partial.write_bytes(stream.getvalue())
+    partial.replace(path)

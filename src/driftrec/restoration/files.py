@@ -23,7 +23,7 @@ class JobError(ValueError):
 
 
 @dataclass(frozen=True)
-class Job:
+class FileJob:
     """One picture to restore, and where the result goes; `done` where it is there already and stays."""
 
     source: Path
@@ -42,19 +42,19 @@ def plan(
     existing: Existing = "refuse",
     besides: Sequence[str] = (),
     suffix: str = ".png",
-) -> list[Job]:
+) -> list[FileJob]:
     """The jobs for files, folders and glob patterns.
 
     Without `output`, photo.jpg becomes photo-restored.png beside it, and a folder's pictures go to a new folder
     beside it, in the same subfolders.  `output` is a file for one picture, a folder (made when needed) for several or
-    when it exists or has no suffix.  `besides` are the endings of further results, see `Job.beside`; `suffix` is that
-    of results whose names are made here.  Raises JobError for inputs that do not exist, for two inputs with one
+    when it exists or has no suffix.  `besides` are the endings of further results, see `FileJob.beside`; `suffix` is
+    that of results whose names are made here.  Raises JobError for inputs that do not exist, for two inputs with one
     output, for outputs that are also inputs, and for existing outputs unless `existing` says what to do with them.
     """
     found = {path: root for text in inputs for path, root in expand(text)}
     sources = {path: root for path, root in found.items() if not _made_here(path, root, output)}
     single = len(sources) == 1 and next(iter(sources.values())) is None
-    jobs = [Job(source, _target(source, root, output, single, suffix)) for source, root in sources.items()]
+    jobs = [FileJob(source, _target(source, root, output, single, suffix)) for source, root in sources.items()]
     _check(jobs)
     return [_with_results(job, existing, besides) for job in jobs]
 
@@ -106,7 +106,7 @@ def _target(source: Path, root: Path | None, output: Path | None, single: bool, 
     return output / (source.stem + suffix)
 
 
-def _check(jobs: list[Job]) -> None:
+def _check(jobs: list[FileJob]) -> None:
     sources = {job.source.resolve() for job in jobs}
     taken: dict[Path, Path] = {}
     for job in jobs:
@@ -122,7 +122,7 @@ def _check(jobs: list[Job]) -> None:
         taken[target] = job.source
 
 
-def _with_results(job: Job, existing: Existing, besides: Sequence[str]) -> Job:
+def _with_results(job: FileJob, existing: Existing, besides: Sequence[str]) -> FileJob:
     """The job, done where it may be skipped."""
     results = [job.target, *map(job.beside, besides)]
     there = [result for result in results if result.exists()]

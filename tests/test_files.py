@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from driftrec.restoration.jobs import Job, JobError, plan
+from driftrec.restoration.files import FileJob, JobError, plan
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("photos")
 def test_a_file_gets_a_png_beside_it() -> None:
-    assert plan(["photos/a.jpg"], None) == [Job(Path("photos/a.jpg"), Path("photos/a-restored.png"))]
+    assert plan(["photos/a.jpg"], None) == [FileJob(Path("photos/a.jpg"), Path("photos/a-restored.png"))]
 
 
 @pytest.mark.usefixtures("photos")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from driftrec.web.desk import Desk, DeskError, Job
+from driftrec.restoration.options import Options
+from driftrec.web.queue import Job, JobQueue, QueueError
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -25,7 +26,7 @@ class Hands:
         self.go = threading.Semaphore(0)
 
     def __call__(self, job: Job) -> None:
-        self.order.append(str(job.options["name"]))
+        self.order.append(str(job.facts["name"]))
         while not self.go.acquire(timeout=0.01):
             job.check(limit=1000)
 
@@ -36,11 +37,11 @@ def hands() -> Hands:
 
 
 def job(client: str, name: str) -> Job:
-    return Job(client, {"name": name}, Path("nowhere"))
+    return Job(client, Options(), Path("nowhere"), facts={"name": name})
 
 
 def test_clients_take_turns(hands: Hands) -> None:
-    desk = Desk(hands)
+    desk = JobQueue(hands)
     desk.submit(job("a", "a0"))
     wait_for(lambda: hands.order == ["a0"])
     jobs = [
@@ -48,7 +49,7 @@ def test_clients_take_turns(hands: Hands) -> None:
     ]
     for one in jobs:
         desk.submit(one)
-    places = {str(one.options["name"]): desk.position(one) for one in jobs}
+    places = {str(one.facts["name"]): desk.position(one) for one in jobs}
     hands.go.release(7)
     wait_for(lambda: len(hands.order) == 7 and all(one.state == "done" for one in jobs))
     assert hands.order[1:] == ["a1", "b1", "c1", "a2", "c2", "a3"]
@@ -57,22 +58,22 @@ def test_clients_take_turns(hands: Hands) -> None:
 
 
 def test_the_queue_and_each_share_of_it_are_bounded(hands: Hands) -> None:
-    desk = Desk(hands, waiting=3, share=2)
+    desk = JobQueue(hands, waiting=3, share=2)
     desk.submit(job("a", "first"))
     wait_for(lambda: bool(hands.order))
     for _ in range(2):
         desk.submit(job("a", "x"))
-    with pytest.raises(DeskError, match="2 of your pictures wait"):
+    with pytest.raises(QueueError, match="2 of your pictures wait"):
         desk.submit(job("a", "x"))
     desk.submit(job("b", "y"))
-    with pytest.raises(DeskError, match="too many pictures wait"):
+    with pytest.raises(QueueError, match="too many pictures wait"):
         desk.submit(job("c", "z"))
     desk.close()
 
 
 def test_cancelled_jobs_are_not_worked_on_and_their_files_go(hands: Hands) -> None:
     gone: list[Job] = []
-    desk = Desk(hands, discard=gone.append)
+    desk = JobQueue(hands, discard=gone.append)
     running, waiting, last = job("a", "running"), job("a", "waiting"), job("b", "last")
     for one in (running, waiting, last):
         desk.submit(one)
@@ -99,10 +100,10 @@ def test_cancelled_jobs_are_not_worked_on_and_their_files_go(hands: Hands) -> No
 )
 def test_one_failure_leaves_the_worker_alive(error: Exception, sentence: str) -> None:
     def work(one: Job) -> None:
-        if one.options["name"] == "bad":
+        if one.facts["name"] == "bad":
             raise error
 
-    desk = Desk(work)
+    desk = JobQueue(work)
     bad, good = job("a", "bad"), job("a", "good")
     desk.submit(bad)
     desk.submit(good)
@@ -117,7 +118,7 @@ def test_work_that_takes_too_long_is_stopped() -> None:
             one.check(limit=0.05)
             time.sleep(0.01)
 
-    desk = Desk(work)
+    desk = JobQueue(work)
     slow = job("a", "slow")
     desk.submit(slow)
     wait_for(lambda: slow.state == "failed")
@@ -127,7 +128,7 @@ def test_work_that_takes_too_long_is_stopped() -> None:
 
 def test_old_results_are_forgotten(hands: Hands) -> None:
     gone: list[Job] = []
-    desk = Desk(hands, kept=0.05, discard=gone.append)
+    desk = JobQueue(hands, kept=0.05, discard=gone.append)
     hands.go.release(2)
     first = job("a", "first")
     desk.submit(first)

@@ -1,12 +1,8 @@
-"""What is known of a picture before it is restored, and what should be done with it.
-
-report = examine(pixels, data)      # pixels as decoded, data: the bytes of the file
-report.plan.verdict, report.plan.why
-"""
+"""What is known of a picture before it is restored: facts of its file, and traces of earlier compressions."""
 
 import math
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +12,6 @@ from driftrec.jpeg.detect import Trace, own_trace, shifted_trace, windows
 from driftrec.jpeg.file import JpegError, JpegFile, read_jpeg
 from driftrec.jpeg.layout import require_known
 
-Verdict: TypeAlias = Literal["restore", "decode", "leave"]
-
 SHIFTED_SCORE, OWN_SCORE = 0.08, 0.3
 """Scores of `driftrec.jpeg.detect.Trace` from which on a trace counts, on a shifted grid and on the file's own;
 docs/jpeg.md shows how often that is right."""
@@ -25,27 +19,6 @@ docs/jpeg.md shows how often that is right."""
 HISTORY_FROM = 20
 """Lowest quality of a JPEG whose history is searched.  Cells of coarser files hold the clean picture even if they were
 saved twice (but for about 1 % of coefficients), and false alarms are likelier there."""
-
-FULL_TRUST, NO_TRUST = 92, 98
-"""Up to the first quality the network's estimate is taken whole; from the second one on, not at all.  Between them it
-is blended with the decoded file: the less a file lost, the less there is to gain and the more to spoil."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What restoring a picture should do.
-
-    Attributes:
-        verdict: "restore" it with the network, only "decode" the file well, or "leave" it as it is.
-        trust: weight of the network's estimate, in [0, 1]; the rest is the decoded file.
-        consistent: the result should lie in the file's quantisation cells.
-        why: one clause for people.
-    """
-
-    verdict: Verdict
-    trust: float
-    consistent: bool
-    why: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,22 +28,24 @@ class Report:
     Attributes:
         width, height: in pixels, in the file's own orientation.
         size: of the file in bytes, None where there is none.
+        is_jpeg: there is a file, and it begins as a JPEG does.
         file: what the file says, None where it is no JPEG or cannot be read.
         unread: why `file` is None, or its coefficients cannot be compared with pixels; None where they can.
         earlier: the trace of a compression before the file's own (of any, for what is no JPEG); None where there is
             none, or the picture is too small to tell.
         probability: that there was one, in [0, 1].
-        plan: what to do, and why.
+        searched: traces of earlier compressions were looked for, and the picture is large enough to tell.
     """
 
     width: int
     height: int
     size: int | None
+    is_jpeg: bool
     file: JpegFile | None
     unread: str | None
     earlier: Trace | None
     probability: float
-    plan: Plan = field(repr=False)
+    searched: bool
 
     @property
     def bytes_per_pixel(self) -> float | None:
@@ -90,7 +65,7 @@ class Report:
         return (0, 0) if self.coarser is None else self.coarser.shift
 
     def row(self) -> tuple[str, ...]:
-        """Size, quality, sampling, bytes per pixel, earlier compression and plan, as text for a table."""
+        """Size, quality, sampling, bytes per pixel and earlier compression, as text for a table."""
         quality, sampling = "no JPEG", "–"
         if self.file is not None:
             number, exact = self.file.quality
@@ -108,7 +83,6 @@ class Report:
             sampling,
             "–" if per_pixel is None else f"{per_pixel:.2f}",
             before,
-            f"{self.plan.verdict}: {self.plan.why}",
         )
 
     def facts(self) -> dict[str, Any]:
@@ -137,8 +111,7 @@ class Report:
             "quality": earlier and earlier.quality,
             "grid_offset": earlier and list(earlier.shift),
         }
-        plan = self.plan
-        return facts | {"verdict": plan.verdict, "why": plan.why, "trust": plan.trust, "consistent": plan.consistent}
+        return facts
 
 
 def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: bool = True) -> Report:
@@ -161,9 +134,17 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
     if probability < 0.5:
         earlier = None
     height, width = pixels.shape[:2]
-    is_jpeg = data is not None and data[:2] == b"\xff\xd8"
-    plan = _plan(file, unread, earlier, is_jpeg=is_jpeg, told=bool(traces))
-    return Report(width, height, None if data is None else len(data), file, unread, earlier, probability, plan)
+    return Report(
+        width,
+        height,
+        None if data is None else len(data),
+        data is not None and data[:2] == b"\xff\xd8",
+        file,
+        unread,
+        earlier,
+        probability,
+        bool(traces),
+    )
 
 
 def _read(data: bytes | None) -> tuple[JpegFile | None, str | None]:
@@ -202,29 +183,3 @@ def _luma(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
 def _probability(score: float, threshold: float) -> float:
     """½ at the threshold; a factor of e in the odds for each eighth of it."""
     return 1 / (1 + math.exp(min(8 * (1 - score / threshold), 50)))
-
-
-def _plan(file: JpegFile | None, unread: str | None, earlier: Trace | None, *, is_jpeg: bool, told: bool) -> Plan:
-    if file is None:
-        if earlier is not None:
-            return _network(earlier.quality, f"it was once a JPEG of quality {earlier.quality}", consistent=False)
-        if is_jpeg:
-            return Plan("restore", 1.0, False, f"it is a JPEG whose coefficients are not known: {unread}")
-        if told:
-            return Plan("leave", 0.0, False, "it shows no trace of JPEG compression")
-        return Plan("restore", 1.0, False, "it is too small to tell whether it was ever a JPEG")
-    quality, _ = file.quality
-    if earlier is not None:
-        lower = min(quality, earlier.quality)
-        why = f"it is a JPEG of quality {quality} that had been one of quality {earlier.quality} before"
-        return _network(lower, why, consistent=False)
-    if unread is not None:
-        return _network(quality, f"it is a JPEG of quality {quality}, and {unread}", consistent=False)
-    return _network(quality, f"it is a JPEG of quality {quality}", consistent=True)
-
-
-def _network(quality: int, why: str, *, consistent: bool) -> Plan:
-    trust = min(max((NO_TRUST - quality) / (NO_TRUST - FULL_TRUST), 0.0), 1.0)
-    if trust > 0:
-        return Plan("restore", trust, consistent, why)
-    return Plan("decode" if consistent else "leave", 0.0, consistent, f"{why}, which is nearly lossless")

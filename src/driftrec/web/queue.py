@@ -1,4 +1,4 @@
-"""The desk: jobs of many clients wait in one bounded queue, served fairly by one worker.
+"""Jobs of many clients wait in one bounded queue, served fairly by one worker.
 
 The worker takes one job of each client in turn: somebody with one picture does not wait for somebody with twenty.
 """
@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from driftrec.restoration.options import Options
+
 State: TypeAlias = Literal["waiting", "running", "done", "failed", "cancelled"]
 OVER = frozenset({"done", "failed", "cancelled"})
 
 
-class DeskError(RuntimeError):
+class QueueError(RuntimeError):
     """A job cannot be taken: the queue, or this client's share of it, is full."""
 
 
@@ -30,10 +32,10 @@ class OutOfTime(ValueError):
 
 @dataclass(eq=False)
 class Job:
-    """One picture to restore: `options` and the upload in `folder` go in, files of the folder and `facts` come out."""
+    """One picture to restore: the upload in `folder` and `options` go in, files of the folder and `facts` come out."""
 
     client: str
-    options: dict[str, Any]
+    options: Options
     folder: Path
     identifier: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     state: State = "waiting"
@@ -54,7 +56,7 @@ class Job:
             raise OutOfTime(f"this takes longer than {limit:.0f} s: take fewer steps or samples, or a smaller picture")
 
 
-class Desk:
+class JobQueue:
     """Takes jobs, works on them one after the other, and forgets them some time after their end.
 
     Arguments:
@@ -78,18 +80,18 @@ class Desk:
         self._queues: OrderedDict[str, deque[Job]] = OrderedDict()
         self._changed = threading.Condition()
         self._open = True
-        self._thread = threading.Thread(target=self._serve, name="driftrec-desk", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="driftrec-queue", daemon=True)
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """Puts a job at the end of its client's queue.  Raises DeskError when there is no room."""
+        """Puts a job at the end of its client's queue.  Raises QueueError when it is full."""
         with self._changed:
             self._forget()
             own = self._queues.get(job.client, deque())
             if sum(map(len, self._queues.values())) >= self.waiting:
-                raise DeskError("too many pictures wait: try again in a minute")
+                raise QueueError("too many pictures wait: try again in a minute")
             if len(own) >= self.share:
-                raise DeskError(f"{self.share} of your pictures wait already: let some of them finish")
+                raise QueueError(f"{self.share} of your pictures wait already: let some of them finish")
             self._queues.setdefault(job.client, own).append(job)
             self.jobs[job.identifier] = job
             self._changed.notify_all()
@@ -129,7 +131,7 @@ class Desk:
             del self._queues[job.client]
 
     def _next(self) -> Job | None:
-        """The next job in turn; None when the desk closes."""
+        """The next job in turn; None when the queue closes."""
         with self._changed:
             while self._open and not self._queues:
                 self._changed.wait(timeout=60)

@@ -1,0 +1,144 @@
+"""What the network says of pixels: views, sampler and tiles, without regard to any file."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from driftrec.diffusion.samplers import seeded_noise
+from driftrec.model.card import Card
+from driftrec.model.runner import Runner
+from driftrec.restoration.moments import Moments
+from driftrec.restoration.options import Options
+from driftrec.restoration.symmetry import averaged
+from driftrec.restoration.tiling import Tiling, margins, tiled
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""(tiles done, tiles in all), called after every tile of every evaluation."""
+
+Preview: TypeAlias = Callable[[np.ndarray], None]
+"""Called with every estimate of the network, float32 (height, width, 3) in [0, 1], in file order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A restoration by the network.
+
+    Attributes:
+        pixels: float32 (height, width, 3) in [0, 1].
+        evaluations: how often the network saw the whole picture.
+        deviation: standard deviation of several samples, root mean square over channels, float32 (height, width) in
+            image units; None for fewer than two.
+    """
+
+    pixels: np.ndarray
+    evaluations: int
+    deviation: np.ndarray | None = None
+
+
+def evaluations_for(options: Options, card: Card) -> int:
+    """The most network evaluations of one restoration.  Raises ValueError for what the model cannot do."""
+    if options.mode == "decode":
+        return 0
+    if options.mode == "faithful":
+        if not card.faithful:
+            raise ValueError(f"the model {card.name} has no faithful estimate: take the mean of natural samples")
+        return options.steps or 1
+    if not card.natural:
+        raise ValueError(f"the model {card.name} is a regression and cannot sample: ask for faithful")
+    return options.steps or card.plan.evaluations
+
+
+class Estimator:
+    """One restoration of one picture by the network; `estimate` makes it.
+
+    Arguments: `runner`, the network; `tiling`, how large pictures are cut; `options`, of which mode, steps, seed and
+    samples count; `progress` and `preview`, called as the work goes on.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        tiling: Tiling,
+        options: Options,
+        progress: Progress | None = None,
+        preview: Preview | None = None,
+    ) -> None:
+        self.runner, self.tiling, self.progress, self.preview = runner, tiling, progress, preview
+        self.evaluations = evaluations_for(options, runner.card)
+        # Models that know no faithful estimate are sampled without one.
+        self.views = self.evaluations if options.mode == "faithful" else int(runner.card.faithful)
+        self.seeds = range(options.seed, options.seed + options.samples)
+
+    def estimate(self, pixels: np.ndarray, grid: tuple[int, int] = (0, 0)) -> Estimate:
+        """The restoration of pixels, float32 (height, width, 3) in [0, 1].
+
+        `grid` is (row, column) of the first whole block of the compression to undo.
+        """
+        height, width = pixels.shape[:2]
+        around = margins(height, width, self.runner.card.multiple, grid)
+        y = around.added(pixels.transpose(2, 0, 1)[None])
+        del pixels  # the caller keeps no name for them either, so the memory of a large picture is free from here on
+
+        def cut(x0: np.ndarray) -> np.ndarray:
+            return np.ascontiguousarray(around.removed(x0)[0].clip(0, 1).transpose(1, 2, 0))
+
+        most = self.views + len(self.seeds) * (self.evaluations - self.views)
+        on_tile = _counter(self.progress, most * self.tiling.count(*y.shape[-2:])) if self.progress else None
+        preview = self.preview
+        show = None if preview is None else lambda x0: preview(cut(x0))
+        faithful, change = None, math.inf
+        if self.views:
+            regression = tiled(self.runner.regression(), self.tiling, on_tile)
+            faithful = averaged(lambda view: regression(view, view, 1.0), y, self.views)
+            if show:
+                show(faithful)
+            if self.evaluations == self.views:
+                return Estimate(cut(faithful), self.views)
+            change = _rms_difference(faithful, y)
+        samples, taken = Moments(), self.views
+        for x0, evaluations in self._samples(y, faithful, change, on_tile, show):
+            samples.add(cut(x0))
+            taken += evaluations
+        return Estimate(samples.mean, taken, samples.deviation() if len(self.seeds) > 1 else None)
+
+    def _samples(
+        self,
+        y: np.ndarray,
+        faithful: np.ndarray | None,
+        change: float,
+        on_tile: Callable[[], None] | None,
+        show: Callable[[np.ndarray], None] | None,
+    ) -> Iterator[tuple[np.ndarray, int]]:
+        """Yields (natural restoration, evaluations it took beside the faithful one) for every seed."""
+        plan = self.runner.card.plan
+        denoise = tiled(self.runner.denoiser(plan.process), self.tiling, on_tile)
+        last = self.runner.finisher(plan.process)
+        finish = None if last is None else tiled(last, self.tiling, on_tile)
+        for seed in self.seeds:
+            estimates = plan.sample(
+                denoise, y, faithful, change, noise=seeded_noise([seed]), evaluations=self.evaluations, finish=finish
+            )
+            x0, evaluations = y, 0
+            for evaluations, x0 in enumerate(estimates, start=1 if faithful is None else 0):
+                if show and evaluations:
+                    show(x0)
+            yield x0, evaluations
+
+
+def _counter(progress: Progress, total: int) -> Callable[[], None]:
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        progress(done, total)
+
+    return count
+
+
+def _rms_difference(a: np.ndarray, b: np.ndarray) -> float:
+    """Root mean square difference of two images (1, channel, height, width), a channel at a time to save memory."""
+    return float(np.sqrt(np.mean([np.square(p - q).mean(dtype=np.float64) for p, q in zip(a[0], b[0], strict=True)])))
