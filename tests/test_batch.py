@@ -217,6 +217,6 @@ def test_progress_counts_from_the_first_picture(photos: Path, monkeypatch: pytes
         labels.append(label)
         yield lambda *_: None
 
-    monkeypatch.setattr("driftrec.cli.restore._bar", bar)
+    monkeypatch.setattr("driftrec.cli.restore.progress_bar", bar)
     code, _ = restore("photos", "-o", "out", "--mode", "decode")
     assert (code, labels) == (0, ["[1/2] 0.jpg", "[2/2] 1.jpg"])

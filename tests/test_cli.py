@@ -149,7 +149,7 @@ def test_training_and_export_by_command(photos: Path) -> None:
         assert message in result.output.replace("\n", " ")
 
 
-def test_the_tool_imports_neither_pytorch_nor_the_workshop() -> None:
+def test_the_tool_imports_neither_pytorch_nor_training() -> None:
     code = (
         "import sys, driftrec, driftrec.cli.app; driftrec.Restorer(threads=1);"
         "heavy = {'torch', 'lightning_fabric', 'pydantic', 'driftrec.train', 'driftrec.evaluate'};"

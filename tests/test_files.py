@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from driftrec.restoration.files import FileJob, JobError, plan
+from driftrec.restoration.files import FileJob, JobError, file_jobs
 
 
 @pytest.fixture
@@ -19,84 +19,84 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("photos")
 def test_a_file_gets_a_png_beside_it() -> None:
-    assert plan(["photos/a.jpg"], None) == [FileJob(Path("photos/a.jpg"), Path("photos/a-restored.png"))]
+    assert file_jobs(["photos/a.jpg"], None) == [FileJob(Path("photos/a.jpg"), Path("photos/a-restored.png"))]
 
 
 @pytest.mark.usefixtures("photos")
 def test_output_is_a_file_for_one_and_a_folder_otherwise() -> None:
-    assert plan(["photos/a.jpg"], Path("out.webp"))[0].target == Path("out.webp")
-    assert plan(["photos/a.jpg"], Path("out"))[0].target == Path("out/a.png")
-    assert plan(["photos/a.jpg"], Path("photos"))[0].target == Path("photos/a.png")
-    targets = [job.target for job in plan(["photos/a.jpg", "photos/b.JPG"], Path("out.d"))]
+    assert file_jobs(["photos/a.jpg"], Path("out.webp"))[0].target == Path("out.webp")
+    assert file_jobs(["photos/a.jpg"], Path("out"))[0].target == Path("out/a.png")
+    assert file_jobs(["photos/a.jpg"], Path("photos"))[0].target == Path("photos/a.png")
+    targets = [job.target for job in file_jobs(["photos/a.jpg", "photos/b.JPG"], Path("out.d"))]
     assert targets == [Path("out.d/a.png"), Path("out.d/b.png")]
 
 
 def test_folders_and_patterns_find_pictures_once(photos: Path) -> None:
-    jobs = plan(["photos"], None)
+    jobs = file_jobs(["photos"], None)
     assert [job.source.name for job in jobs] == ["a.jpg", "b.JPG"]
     assert jobs[0].target == photos.parent / "photos-restored" / "a.png"
-    assert [j.source.name for j in plan(["photos/*.jpg", "photos/a.jpg"], Path("out"))] == ["a.jpg"]
+    assert [j.source.name for j in file_jobs(["photos/*.jpg", "photos/a.jpg"], Path("out"))] == ["a.jpg"]
 
 
 def test_nothing_is_lost(photos: Path) -> None:
     (photos / "a.png").write_bytes(b"x")
     with pytest.raises(JobError, match="would both become"):
-        plan(["photos/a.jpg", "photos/a.png"], Path("out"))
+        file_jobs(["photos/a.jpg", "photos/a.png"], Path("out"))
     with pytest.raises(JobError, match="also an input"):
-        plan(["photos/a.png"], Path("photos"))
+        file_jobs(["photos/a.png"], Path("photos"))
     with pytest.raises(JobError, match="--overwrite"):
-        plan(["photos/a.jpg"], Path("photos"))
-    assert plan(["photos/a.jpg"], Path("photos"), existing="replace")[0].target == Path("photos/a.png")
+        file_jobs(["photos/a.jpg"], Path("photos"))
+    assert file_jobs(["photos/a.jpg"], Path("photos"), existing="replace")[0].target == Path("photos/a.png")
 
 
 @pytest.mark.usefixtures("photos")
 def test_what_does_not_exist_is_named() -> None:
     with pytest.raises(JobError, match=r"missing\.jpg does not exist"):
-        plan(["missing.jpg"], None)
+        file_jobs(["missing.jpg"], None)
     Path("empty").mkdir()
     with pytest.raises(JobError, match="holds no pictures"):
-        plan(["empty"], None)
+        file_jobs(["empty"], None)
     with pytest.raises(JobError, match="choose another output"):
-        plan(["photos/a.jpg"], Path("photos/b.JPG/x.png"))
+        file_jobs(["photos/a.jpg"], Path("photos/b.JPG/x.png"))
 
 
 def test_folders_are_searched_with_their_subfolders_which_results_keep(photos: Path) -> None:
     for place in ("trip/day 1/c.jpg", "trip/.thumbnails/c.jpg", "trip/.hidden.jpg"):
         (photos / place).parent.mkdir(parents=True, exist_ok=True)
         (photos / place).write_bytes(b"x")
-    targets = [str(job.target) for job in plan(["photos"], Path("out"), suffix=".webp")]
+    targets = [str(job.target) for job in file_jobs(["photos"], Path("out"), suffix=".webp")]
     assert targets == ["out/a.webp", "out/b.webp", "out/trip/day 1/c.webp"]
-    assert plan(["photos"], None)[2].target == photos.parent / "photos-restored/trip/day 1/c.png"
+    assert file_jobs(["photos"], None)[2].target == photos.parent / "photos-restored/trip/day 1/c.png"
 
 
 def test_circles_of_links_and_dead_links_are_no_pictures(photos: Path) -> None:
     (photos / "again").symlink_to(photos, target_is_directory=True)
     (photos / "dead.jpg").symlink_to(photos / "nowhere.jpg")
     (photos / "loop.jpg").symlink_to(photos / "loop.jpg")
-    assert [job.source.name for job in plan(["photos"], Path("out"))] == ["a.jpg", "b.JPG"]
+    assert [job.source.name for job in file_jobs(["photos"], Path("out"))] == ["a.jpg", "b.JPG"]
     with pytest.raises(JobError, match=r"loop\.jpg does not exist"):
-        plan(["photos/loop.jpg"], Path("out"))
+        file_jobs(["photos/loop.jpg"], Path("out"))
 
 
 def test_results_inside_the_folder_are_not_restored_again(photos: Path) -> None:
     (photos / "out").mkdir()
     (photos / "out/a.png").write_bytes(b"x")
-    jobs = plan(["photos"], Path("photos/out"), existing="skip")
+    jobs = file_jobs(["photos"], Path("photos/out"), existing="skip")
     assert [(job.source.name, job.done) for job in jobs] == [("a.jpg", True), ("b.JPG", False)]
 
 
 def test_results_that_exist_may_be_skipped_when_all_of_them_are_there(photos: Path) -> None:
     (photos / "a-restored.png").write_bytes(b"x")
-    (job,) = plan(["photos/a.jpg"], None, existing="skip")
+    (job,) = file_jobs(["photos/a.jpg"], None, existing="skip")
     assert job.done
-    (job,) = plan(["photos/a.jpg"], None, existing="skip", besides=[".html"])
+    (job,) = file_jobs(["photos/a.jpg"], None, existing="skip", besides=[".html"])
     assert not job.done
 
 
 def test_clashes_in_one_folder_are_refused_and_in_two_are_none(photos: Path) -> None:
     (photos / "sub").mkdir()
     (photos / "sub/a.jpg").write_bytes(b"x")
-    assert len({job.target for job in plan(["photos"], Path("out"))}) == 3
+    assert len({job.target for job in file_jobs(["photos"], Path("out"))}) == 3
     (photos / "sub/a.png").write_bytes(b"x")
     with pytest.raises(JobError, match=r"sub/a\.jpg and photos/sub/a\.png would both become"):
-        plan(["photos"], Path("out"))
+        file_jobs(["photos"], Path("out"))

@@ -41,53 +41,53 @@ def job(client: str, name: str) -> Job:
 
 
 def test_clients_take_turns(hands: Hands) -> None:
-    desk = JobQueue(hands)
-    desk.submit(job("a", "a0"))
+    queue = JobQueue(hands)
+    queue.submit(job("a", "a0"))
     wait_for(lambda: hands.order == ["a0"])
     jobs = [
         job(client, client + str(i)) for client, count in (("a", 3), ("b", 1), ("c", 2)) for i in range(1, count + 1)
     ]
     for one in jobs:
-        desk.submit(one)
-    places = {str(one.facts["name"]): desk.position(one) for one in jobs}
+        queue.submit(one)
+    places = {str(one.facts["name"]): queue.position(one) for one in jobs}
     hands.go.release(7)
     wait_for(lambda: len(hands.order) == 7 and all(one.state == "done" for one in jobs))
     assert hands.order[1:] == ["a1", "b1", "c1", "a2", "c2", "a3"]
     assert [places[name] for name in hands.order[1:]] == [1, 2, 3, 4, 5, 6]
-    desk.close()
+    queue.close()
 
 
 def test_the_queue_and_each_share_of_it_are_bounded(hands: Hands) -> None:
-    desk = JobQueue(hands, waiting=3, share=2)
-    desk.submit(job("a", "first"))
+    queue = JobQueue(hands, waiting=3, share=2)
+    queue.submit(job("a", "first"))
     wait_for(lambda: bool(hands.order))
     for _ in range(2):
-        desk.submit(job("a", "x"))
+        queue.submit(job("a", "x"))
     with pytest.raises(QueueError, match="2 of your pictures wait"):
-        desk.submit(job("a", "x"))
-    desk.submit(job("b", "y"))
+        queue.submit(job("a", "x"))
+    queue.submit(job("b", "y"))
     with pytest.raises(QueueError, match="too many pictures wait"):
-        desk.submit(job("c", "z"))
-    desk.close()
+        queue.submit(job("c", "z"))
+    queue.close()
 
 
 def test_cancelled_jobs_are_not_worked_on_and_their_files_go(hands: Hands) -> None:
     gone: list[Job] = []
-    desk = JobQueue(hands, discard=gone.append)
+    queue = JobQueue(hands, discard=gone.append)
     running, waiting, last = job("a", "running"), job("a", "waiting"), job("b", "last")
     for one in (running, waiting, last):
-        desk.submit(one)
+        queue.submit(one)
     wait_for(lambda: running.state == "running")
-    desk.cancel(waiting)
-    desk.cancel(running)
+    queue.cancel(waiting)
+    queue.cancel(running)
     wait_for(lambda: len(gone) == 2)
     hands.go.release(1)
     wait_for(lambda: last.state == "done")
     assert hands.order == ["running", "last"]
     assert (running.state, waiting.state) == ("cancelled", "cancelled")
     assert gone == [waiting, running]
-    assert list(desk.jobs.values()) == [last]
-    desk.close()
+    assert list(queue.jobs.values()) == [last]
+    queue.close()
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_one_failure_leaves_the_worker_alive(error: Exception, sentence: str) ->
         if one.facts["name"] == "bad":
             raise error
 
-    desk = JobQueue(work)
+    queue = JobQueue(work)
     bad, good = job("a", "bad"), job("a", "good")
-    desk.submit(bad)
-    desk.submit(good)
+    queue.submit(bad)
+    queue.submit(good)
     wait_for(lambda: good.state == "done")
     assert (bad.state, bad.error) == ("failed", sentence)
-    desk.close()
+    queue.close()
 
 
 def test_work_that_takes_too_long_is_stopped() -> None:
@@ -118,23 +118,23 @@ def test_work_that_takes_too_long_is_stopped() -> None:
             one.check(limit=0.05)
             time.sleep(0.01)
 
-    desk = JobQueue(work)
+    queue = JobQueue(work)
     slow = job("a", "slow")
-    desk.submit(slow)
+    queue.submit(slow)
     wait_for(lambda: slow.state == "failed")
     assert "takes longer than 0 s" in slow.error
-    desk.close()
+    queue.close()
 
 
 def test_old_results_are_forgotten(hands: Hands) -> None:
     gone: list[Job] = []
-    desk = JobQueue(hands, kept=0.05, discard=gone.append)
+    queue = JobQueue(hands, kept=0.05, discard=gone.append)
     hands.go.release(2)
     first = job("a", "first")
-    desk.submit(first)
+    queue.submit(first)
     wait_for(lambda: first.state == "done")
     time.sleep(0.1)
-    desk.submit(job("a", "second"))
+    queue.submit(job("a", "second"))
     assert gone == [first]
-    assert first.identifier not in desk.jobs
-    desk.close()
+    assert first.identifier not in queue.jobs
+    queue.close()

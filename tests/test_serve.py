@@ -161,11 +161,11 @@ def test_uploads_are_deleted_with_their_jobs_and_the_folder_with_the_server(rest
     with TestClient(app, base_url="http://localhost") as client:
         job = client.post("/api/jobs?mode=decode", content=photo()).json()
         finished(client, job)
-        shop = next(route.endpoint.__self__ for route in app.routes if route.path == "/api/jobs")  # pyright: ignore
-        assert len(list(shop.folder.iterdir())) == 1
+        handlers = next(route.endpoint.__self__ for route in app.routes if route.path == "/api/jobs")  # pyright: ignore
+        assert len(list(handlers.folder.iterdir())) == 1
         client.delete(f"/api/jobs/{job['id']}")
-        assert list(shop.folder.iterdir()) == []
-    assert not shop.folder.exists()
+        assert list(handlers.folder.iterdir()) == []
+    assert not handlers.folder.exists()
 
 
 def test_other_hosts_and_other_sites_are_refused(client: TestClient) -> None:
@@ -210,8 +210,8 @@ def test_jobs_that_take_too_long_say_so(restorer: Restorer) -> None:
 
 def test_a_preview_is_whole_while_the_next_takes_its_place(client: TestClient) -> None:
     state = finished(client, client.post("/api/jobs?mode=decode", content=photo()).json())
-    shop = next(route.endpoint.__self__ for route in client.app.routes if route.path == "/api/jobs")  # pyright: ignore
-    folder, over = shop.queue.jobs[state["id"]].folder, threading.Event()
+    handlers = next(route.endpoint.__self__ for route in client.app.routes if route.path == "/api/jobs")  # pyright: ignore
+    folder, over = handlers.queue.jobs[state["id"]].folder, threading.Event()
     versions = [bytes([65 + n]) * 1000 * (n + 1) for n in range(20)]
 
     def replace() -> None:

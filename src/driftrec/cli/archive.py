@@ -4,14 +4,14 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from driftrec.cli.console import complain, err, say, sentences, stop
+from driftrec.cli.console import complain, say, sentences, stop, tracked
 from driftrec.cli.options import PARAMETERS, FormatOption, takes_options
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def restore_archive(
             summary = Summary(lines)
             try:
                 outcomes = run(origin, results, parts, options, suffix, Workers(workers, threads, gpus))
-                summary.take(_watched(outcomes, total))
+                summary.take(tracked(outcomes, "restoring", total))
             except KeyboardInterrupt:
                 complain(f"stopped after {summary.counts.total()} pictures: the same command goes on from here")
                 sys.exit(130)
@@ -122,10 +122,3 @@ class Summary:
 
 
 _KINDS = {"decoded": "only decoded", "left": "left as they are"}
-
-
-def _watched(outcomes: Iterable[dict[str, Any]], total: int | None) -> Iterator[dict[str, Any]]:
-    """The outcomes, under a progress bar on a terminal."""
-    from rich.progress import track
-
-    yield from track(outcomes, "restoring", total, console=err, transient=True, disable=not err.is_terminal)

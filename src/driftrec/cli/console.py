@@ -1,11 +1,13 @@
 """How the program speaks: results to standard output, problems as one sentence to standard error."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from rich.console import Console
+
+T = TypeVar("T")
 
 out = Console()
 err = Console(stderr=True)
@@ -39,3 +41,21 @@ def sentences(extra: str) -> Iterator[None]:
         problem = error
     if problem is not None:
         stop(problem)
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar with the time left, on a terminal only.  Gives the function (done, total) that advances it."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def tracked(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
+    """The items, under a progress bar on a terminal; `total` is None where their number is not known."""
+    from rich.progress import track
+
+    yield from track(items, label, total, console=err, transient=True, disable=not err.is_terminal)

@@ -1,14 +1,12 @@
 """The commands `driftrec evaluate` and `driftrec benchmark`; the evaluation itself is opened inside them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from driftrec.cli.console import err, say, sentences
-
-T = TypeVar("T")
+from driftrec.cli.console import err, say, sentences, tracked
 
 Weights = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Weights of metrics.  Default: the cache, then a download.")
@@ -36,7 +34,7 @@ def evaluate(
 
         pairs = pairs_of(restored, clean)
         names = _metrics(metric, STANDARD if clean else NO_REFERENCE, weights)
-        results = list(_track(measure_pairs(pairs, names, weights), len(pairs)))
+        results = list(tracked(measure_pairs(pairs, names, weights), "measuring", len(pairs)))
         if output:
             output.write_text("".join(result.as_json() + "\n" for result in results), encoding="utf-8")
         say(summary(results))
@@ -95,7 +93,7 @@ def benchmark(
             for path in bench.pictures_in(data, images)
             for corruption in chosen.corruptions or (None,)
         ]
-        records = list(_track(bench.run(tasks, methods, settings), len(tasks) * len(methods)))
+        records = list(tracked(bench.run(tasks, methods, settings), "measuring", len(tasks) * len(methods)))
         target = write(records, chosen, settings, data.resolve().name)
         say(target.read_text(encoding="utf-8"))
         say(f"{target}  {len(records)} records")
@@ -120,9 +118,3 @@ def _qualities(text: str | None) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError as error:
         raise ValueError(f"--quality takes numbers such as 5,10,20, not '{text}'") from error
-
-
-def _track(items: Iterable[T], total: int) -> Iterator[T]:
-    from rich.progress import track
-
-    yield from track(items, "measuring", total, console=err, transient=True, disable=not err.is_terminal)

@@ -2,15 +2,14 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from driftrec.cli.console import complain, err, say, stop
+from driftrec.cli.console import complain, progress_bar, say, stop
 from driftrec.cli.options import FormatOption, takes_options
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def restore(
 ) -> None:
     """Restore pictures.  Results are PNG files unless -o names another kind; inputs are never changed."""
     from driftrec.restoration.batch import attempt
-    from driftrec.restoration.files import plan
+    from driftrec.restoration.files import file_jobs
     from driftrec.restoration.restorer import Restorer
 
     besides = [*(DEVIATIONS if uncertainty else ()), *([PAGE] if compare else ())]
@@ -74,7 +73,7 @@ def restore(
             options = _with_samples(options, context)
         if overwrite and skip_existing:
             raise ValueError("--overwrite and --skip-existing exclude each other: say one of them")
-        jobs = plan(inputs, output, existing=existing, besides=besides, suffix=suffix)
+        jobs = file_jobs(inputs, output, existing=existing, besides=besides, suffix=suffix)
         _check_formats(jobs, file_format, options.bits)
         restorer = Restorer(options=options)
         lines = report.open("w", encoding="utf-8") if report else None
@@ -121,7 +120,7 @@ def _restore_one(restorer: "Restorer", label: str, uncertainty: bool, compare: b
     from driftrec.picture import open_picture
 
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    with _bar(label) as advance:
+    with progress_bar(label) as advance:
         before = open_picture(job.source, max_pixels=restorer.options.max_pixels)
         restored = restorer.restore(before, progress=advance)
         restored.save(job.target)
@@ -163,14 +162,3 @@ def _save_page(job: "FileJob", before: "Picture", restored: "Restored") -> None:
 
     title = f"{job.source.name}, before and after"
     write_comparison(before, restored.picture, job.beside(PAGE), title, restored.summary())
-
-
-@contextmanager
-def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar with time left, on a terminal only; gives the function that moves it."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        task = progress.add_task(label, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)

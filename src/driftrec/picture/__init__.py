@@ -1,6 +1,6 @@
 """Opens and saves pictures: one frozen value between the files of the world and the arrays of the restorer.
 
-Two rules shape these rooms.
+Two rules shape this package.
 
 * **The 8×8 grid of a JPEG is sacred.**  The restorer must see the pixels where the encoder saw them, so a picture
   is opened *in file order*, whatever its EXIF orientation says; ``Picture.orientation`` carries the tag, and the

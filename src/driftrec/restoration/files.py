@@ -1,4 +1,5 @@
-"""Which file becomes which: inputs as typed on a command line become (source, target) pairs, checked before work."""
+"""Which file becomes which: inputs as typed on a command line become pairs of source and target, checked before any
+work is done."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -35,7 +36,7 @@ class FileJob:
         return self.target.with_name(self.target.stem + ending)
 
 
-def plan(
+def file_jobs(
     inputs: Sequence[str],
     output: Path | None,
     *,
