@@ -1,6 +1,6 @@
 """Opens and saves pictures: one frozen value between the files of the world and the arrays of the restorer.
 
-Two rules shape these rooms.
+Two rules shape this package.
 
 * **The 8×8 grid of a JPEG is sacred.**  The restorer must see the pixels where the encoder saw them, so a picture
   is opened *in file order*, whatever its EXIF orientation says; ``Picture.orientation`` carries the tag, and the
@@ -10,18 +10,20 @@ Two rules shape these rooms.
   asks for a lossy format; a file is complete or it is not there.
 """
 
+from driftrec.picture.atomic import atomic_write
 from driftrec.picture.opening import MAX_PIXELS, Source, open_picture
-from driftrec.picture.saving import SAVE_EXTENSIONS, encode_picture, save_picture, written_whole
+from driftrec.picture.saving import PICTURE_SUFFIXES, SAVE_EXTENSIONS, encode_picture, save_picture
 from driftrec.picture.value import Picture, PictureError
 
 __all__ = [
     "MAX_PIXELS",
+    "PICTURE_SUFFIXES",
     "SAVE_EXTENSIONS",
     "Picture",
     "PictureError",
     "Source",
+    "atomic_write",
     "encode_picture",
     "open_picture",
     "save_picture",
-    "written_whole",
 ]

@@ -2,14 +2,13 @@
 
 import threading
 import time
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from driftrec.picture import Picture, open_picture, save_picture
+from driftrec.picture import Picture, atomic_write, open_picture, save_picture
 from driftrec.restoration.restorer import Restorer, inspect
 from driftrec.restoration.uncertainty import deviation_map
 from driftrec.web.desk import Job
@@ -82,8 +81,5 @@ class Studio:
         """A small JPEG, replaced at once."""
         image = picture.to_pil().convert("RGB")
         image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BILINEAR)
-        stream = BytesIO()
-        image.save(stream, "JPEG", quality=88)
-        partial = path.with_suffix(".part")
-        partial.write_bytes(stream.getvalue())
-        partial.replace(path)
+        with atomic_write(path) as stream:
+            image.save(stream, "JPEG", quality=88)
