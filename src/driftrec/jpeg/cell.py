@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from driftrec.jpeg.blocks import Plane, box_mean, dct, idct, pad, replicate, to_components, to_image, unpad
 from driftrec.jpeg.file import JpegFile
 from driftrec.jpeg.layout import Band, Part, bands, require_known
+from driftrec.jpeg.tables import BLOCK
 
 MARGIN = 1.0
 """How far inside their bounds projected coefficients end up, in levels: 8-bit rounding of the pixels moves a
@@ -110,6 +111,6 @@ class Cells:
 def _bounds(part: Part, margin: float) -> tuple[Plane, Plane]:
     """Lowest and highest value of each coefficient: its cell, narrowed by a margin but to half its width at most."""
     stored = part.component.coefficients[part.rows]
-    steps = np.tile(part.component.table.astype(np.float32), (stored.shape[0] // 8, stored.shape[1] // 8))
+    steps = np.tile(part.component.table.astype(np.float32), (stored.shape[0] // BLOCK, stored.shape[1] // BLOCK))
     middle, half = stored * steps, np.maximum(steps / 2 - margin, steps / 4)
     return middle - half, middle + half

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from driftrec.jpeg.blocks import Plane, idct, to_image, upsample_triangle
 from driftrec.jpeg.file import Component, JpegFile
 from driftrec.jpeg.layout import Band, Part, bands, require_known
+from driftrec.jpeg.tables import BLOCK
 
 
 def decode(file: JpegFile) -> NDArray[np.float32]:
@@ -45,11 +46,13 @@ def _full_size(samples: Plane, band: Band, part: Part) -> Plane:
 
 def expected_coefficients(component: Component) -> Plane:
     """The expected values of a component's coefficients, in levels; those quantised to zero stay zero."""
-    shrink = np.array([[_shrinkage(component.coefficients[u::8, v::8]) for v in range(8)] for u in range(8)])
+    shrink = np.array(
+        [[_shrinkage(component.coefficients[u::BLOCK, v::BLOCK]) for v in range(BLOCK)] for u in range(BLOCK)]
+    )
     shrink[0, 0] = 0  # block means have no peak at zero
     shape = component.coefficients.shape
     steps = component.table.astype(np.float32)
-    blocks = shape[0] // 8, shape[1] // 8
+    blocks = shape[0] // BLOCK, shape[1] // BLOCK
     stored = component.coefficients.astype(np.float32)
     stored -= np.sign(stored) * np.tile(shrink.astype(np.float32), blocks)
     stored *= np.tile(steps, blocks)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from driftrec.jpeg.file import Component, JpegError, JpegFile
+from driftrec.jpeg.tables import BLOCK
 
 BAND = 256
 """Height of the bands that are worked on at once, in pixels."""
@@ -39,7 +40,7 @@ def bands(file: JpegFile) -> Iterator[Band]:
         height = -(-(bottom - top) // vertical) * vertical
         parts = []
         for component in file.components:
-            factors = vertical // (8 * component.sampling[0]), horizontal // (8 * component.sampling[1])
+            factors = vertical // (BLOCK * component.sampling[0]), horizontal // (BLOCK * component.sampling[1])
             last = min((top + height) // factors[0], component.coefficients.shape[0])
             parts.append(Part(component, factors, slice(top // factors[0], last)))
         yield Band(top, bottom, file.width, (height, width), tuple(parts))
@@ -49,6 +50,6 @@ def require_known(file: JpegFile) -> None:
     """Raises JpegError for colour spaces of four components and for sampling factors that do not divide the largest."""
     if file.colour not in ("gray", "YCbCr", "RGB"):
         raise JpegError(f"coefficients in {file.colour} cannot be compared with RGB pixels")
-    most = [n // 8 for n in file.mcu]
+    most = [n // BLOCK for n in file.mcu]
     if any(most[axis] % component.sampling[axis] for component in file.components for axis in (0, 1)):
         raise JpegError(f"the sampling factors {file.subsampling} are not known")
