@@ -9,11 +9,11 @@ from PIL import Image
 from safetensors.torch import save_file
 from scipy.stats import gennorm
 
-from conftest import scene
 from driftrec.evaluate.corruptions import decode, encode
 from driftrec.evaluate.metrics.dists import CHANNELS, Dists
 from driftrec.evaluate.metrics.inception import FEATURES, Inception
 from driftrec.evaluate.metrics.niqe import Pristine, fit_asymmetric, niqe
+from support import scene
 
 # ------------------------------------------------------------------------------------------------- NIQE
 

@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from conftest import scene
 from driftrec import Restorer
 from driftrec.web.api import Limits, application
 from driftrec.web.desk import Job
 from driftrec.web.studio import AFTER, PREVIEW, Studio
+from support import jpeg_file, scene
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +36,7 @@ def client_of(restorer: Restorer, **limits: float) -> TestClient:
 
 
 def photo(height: int = 48, width: int = 64, **options: object) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(scene(height, width)).save(stream, "JPEG", **{"quality": 10, **options})
-    return stream.getvalue()
+    return jpeg_file(scene(height, width), **{"quality": 10, **options})
 
 
 def finished(client: TestClient, job: dict) -> dict:
