@@ -23,7 +23,7 @@ TIMEOUT = 30
 
 
 @dataclass(frozen=True)
-class Part:
+class Download:
     """One file at its author's address.
 
     Attributes:
@@ -48,7 +48,7 @@ class Weights:
     """The weights of one metric: the name of the file, and the downloads that it is made from."""
 
     file: str
-    parts: tuple[Part, ...]
+    downloads: tuple[Download, ...]
 
 
 def find(weights: Weights, folder: Path | None = None, cache: Path | None = None) -> Path:
@@ -64,13 +64,13 @@ def find(weights: Weights, folder: Path | None = None, cache: Path | None = None
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            parts = [_download(part, Path(scratch) / str(i)) for i, part in enumerate(weights.parts)]
+            downloads = [_fetch(download, Path(scratch) / str(i)) for i, download in enumerate(weights.downloads)]
             made = Path(scratch) / weights.file
-            _assemble(weights, parts, made)
+            _assemble(weights, downloads, made)
             made.replace(cache / weights.file)
     except (OSError, URLError) as error:
         raise ValueError(
-            f"{weights.file} is not in {folder or cache}, and downloading {weights.parts[0].url} failed ({error}): "
+            f"{weights.file} is not in {folder or cache}, and downloading {weights.downloads[0].url} failed ({error}): "
             f"put it into {cache}, or name its folder with --weights"
         ) from error
     return cache / weights.file
@@ -85,30 +85,30 @@ def cache_folder() -> Path:
     return Path(os.environ.get("DRIFTREC_CACHE") or user_cache_path("driftrec", appauthor=False))
 
 
-def _download(part: Part, target: Path) -> Path:
+def _fetch(download: Download, target: Path) -> Path:
     """Download one file.  Raises OSError when this fails or its SHA-256 is not the expected one."""
     digest = hashlib.sha256()
-    with urllib.request.urlopen(part.url, timeout=TIMEOUT) as source, target.open("wb") as file:
+    with urllib.request.urlopen(download.url, timeout=TIMEOUT) as source, target.open("wb") as file:
         while block := source.read(1 << 20):
             digest.update(block)
             file.write(block)
-    if digest.hexdigest() != part.sha256:
-        raise OSError(f"{part.url} has the SHA-256 {digest.hexdigest()[:12]}…, not {part.sha256[:12]}…")
+    if digest.hexdigest() != download.sha256:
+        raise OSError(f"{download.url} has the SHA-256 {digest.hexdigest()[:12]}…, not {download.sha256[:12]}…")
     return target
 
 
-def _assemble(weights: Weights, parts: list[Path], target: Path) -> None:
+def _assemble(weights: Weights, downloads: list[Path], target: Path) -> None:
     """Write all tensors to one safetensors file, or copy the single download of another format."""
     if not weights.file.endswith(".safetensors"):
-        shutil.copyfile(parts[0], target)
+        shutil.copyfile(downloads[0], target)
         return
     import torch
     from safetensors.torch import save_file
 
     tensors = {}
-    for part, path in zip(weights.parts, parts, strict=True):
+    for download, path in zip(weights.downloads, downloads, strict=True):
         for key, value in torch.load(path, map_location="cpu", weights_only=True).items():
-            if name := part.rename(key):
+            if name := download.rename(key):
                 tensors[name] = value.contiguous()
     save_file(tensors, target)
 
@@ -135,32 +135,32 @@ _LPIPS = (
 LPIPS_ALEX = Weights(
     "lpips_alex_v0.1.safetensors",
     (
-        Part(
+        Download(
             f"{_TORCH}/alexnet-owt-7be5be79.pth",
             "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
             _trunk,
         ),
-        Part(f"{_LPIPS}/alex.pth", "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0", _head),
+        Download(f"{_LPIPS}/alex.pth", "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0", _head),
     ),
 )
 LPIPS_SQUEEZE = Weights(
     "lpips_squeeze_v0.1.safetensors",
     (
-        Part(
+        Download(
             f"{_TORCH}/squeezenet1_1-b8a52dc0.pth",
             "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
             _trunk,
         ),
-        Part(f"{_LPIPS}/squeeze.pth", "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76", _head),
+        Download(f"{_LPIPS}/squeeze.pth", "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76", _head),
     ),
 )
 DISTS = Weights(
     "dists.safetensors",
     (
-        Part(
+        Download(
             f"{_TORCH}/vgg16-397923af.pth", "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0", _trunk
         ),
-        Part(
+        Download(
             "https://raw.githubusercontent.com/dingkeyan93/DISTS/1267d8cb626c98706db3697422701c56a85ebf2e/"
             "DISTS_pytorch/weights.pt",
             "f5e65c96230b7f6ca995691647d482237e4cab8a50c5c4a5784f219ef0748218",
@@ -170,7 +170,7 @@ DISTS = Weights(
 NIQE = Weights(
     "niqe_pris_params.npz",
     (
-        Part(
+        Download(
             "https://raw.githubusercontent.com/XPixelGroup/BasicSR/8d56e3a045f9fb3e1d8872f92ee4a4f07f886b0a/"
             "basicsr/metrics/niqe_pris_params.npz",
             "2a7c182a68c9e7f1b2e2e5ec723279d6f65d912b6fcaf37eb2bf03d7367c4296",
@@ -180,7 +180,7 @@ NIQE = Weights(
 INCEPTION = Weights(
     "inception_fid.safetensors",
     (
-        Part(
+        Download(
             "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
             "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
             _without_classifier,
