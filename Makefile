@@ -2,7 +2,10 @@
 #
 #   make restore PHOTO=photo.jpg   restore a picture (the tool alone: no PyTorch)
 #   make test                      run the tests
-#   make check                     linters, type checker, import contracts, tests
+#   make lint                      run all linters, the type checker and the import contracts
+#   make check                     everything that must pass before a change is merged: lint, then test
+#   make check-lowest              test the tool with the oldest versions of its dependencies
+#   make coverage                  run the tests and list the lines that they leave out
 #   make benchmark                 measure quality and speed again
 
 PYTHON ?= python3
@@ -10,13 +13,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PHOTO  ?= $(firstword $(wildcard examples/*.jpg))
+LOWEST := build/lowest
 
 # Stamps: the set-up is repeated when the project's dependencies change, and only then.
 TOOL     := $(VENV)/.tool
-WORKSHOP := $(VENV)/.workshop
+DEVELOPMENT := $(VENV)/.development
 
 .DELETE_ON_ERROR:
-.PHONY: help restore test lint check benchmark clean
+.PHONY: help restore test lint check check-lowest coverage benchmark clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -25,18 +29,41 @@ restore: $(TOOL)
 	@test -n "$(PHOTO)" || { echo "which picture? make restore PHOTO=photo.jpg" >&2; exit 2; }
 	$(BIN)/driftrec restore --overwrite "$(PHOTO)"
 
-test: $(WORKSHOP)
+test: $(DEVELOPMENT)
 	$(BIN)/python -m pytest
 
-lint: $(WORKSHOP)
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/lint-imports
+# Every linter runs, even if an earlier one failed.
+lint: $(DEVELOPMENT)
+	@failed=0; \
+	for command in "ruff check" "ruff format --check" "pyright --pythonpath $(BIN)/python" lint-imports; do \
+	    echo "$(BIN)/$$command"; $(BIN)/$$command || failed=1; \
+	done; \
+	exit $$failed
 
-check: lint test
+check: $(DEVELOPMENT)
+	@failed=0; $(MAKE) --no-print-directory lint || failed=1; $(MAKE) --no-print-directory test || failed=1; exit $$failed
 
-benchmark: $(WORKSHOP)
+# What the tool alone needs, at the lower bounds of pyproject.toml.  PyTorch stays out, and with it the tests of training.
+# Old versions may warn of what newer ones of their own dependencies do.
+check-lowest: $(LOWEST)/.made
+	$(LOWEST)/bin/driftrec --help > /dev/null
+	$(LOWEST)/bin/driftrec restore --help > /dev/null
+	$(LOWEST)/bin/python -m pytest -W ignore::DeprecationWarning --deselect tests/test_cli.py::test_training_and_export_by_command \
+	    $(addprefix tests/test_,$(addsuffix .py,atomic batch cli desk device grids hub jobs jpeg jpeg_file picture restorer \
+	        sampling serve symmetry tiling))
+
+$(LOWEST)/.made: pyproject.toml constraints.txt
+	rm -rf $(LOWEST)
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e ".[web,hub]" "scipy>=1.13"
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python -c constraints.txt httpx hypothesis pytest
+	@touch $@
+
+coverage: $(DEVELOPMENT)
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+benchmark: $(DEVELOPMENT)
 	$(BIN)/python benchmarks/results.py
 	$(BIN)/python benchmarks/speed.py --install --markdown docs/speed.md
 	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma traces
@@ -50,7 +77,7 @@ benchmark: $(WORKSHOP)
 	$(BIN)/python benchmarks/publish.py
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist .coverage* .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # pip learned `--group` in 25.1; older Pythons bring an older pip.
 $(VENV)/.pip:
@@ -62,7 +89,7 @@ $(TOOL): $(VENV)/.pip pyproject.toml constraints.txt
 	$(PIP) -e .
 	@touch $@
 
-# The workshop contains the tool: its set-up stamps both.
-$(WORKSHOP): $(VENV)/.pip pyproject.toml constraints.txt
+# The environment for development contains the tool: its set-up stamps both.
+$(DEVELOPMENT): $(VENV)/.pip pyproject.toml constraints.txt
 	$(PIP) -e ".[train,evaluate,hub,web,ray]" --group test --group lint
 	@touch $(TOOL) $@

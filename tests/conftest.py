@@ -1,4 +1,4 @@
-"""Shared by all tests: seeded randomness, pictures made on the spot, the folder of test pictures if there is one."""
+"""Fixtures of all tests: seeded randomness, and the folders of test pictures and weights where they exist."""
 
 import os
 from pathlib import Path
@@ -31,15 +31,3 @@ def outside(variable: str, name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"there is no {folder}: set {variable} to the folder with the {name}")
     return folder
-
-
-def scene(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """A picture with edges, gradients and texture, uint8 (height, width, 3)."""
-    rng = np.random.default_rng(seed)
-    v, u = np.mgrid[:height, :width] / max(height, width)
-    image = np.stack([u, v, 1 - u], axis=2) * 160 + 40
-    for _ in range(6):
-        (a, b), radius, colour = rng.random(2), 0.05 + 0.2 * rng.random(), rng.random(3) * 255
-        image[(u - a) ** 2 + (v - b) ** 2 < radius**2] = colour
-    image += 12 * np.sin(90 * u + 60 * v)[..., None]
-    return image.clip(0, 255).astype(np.uint8)

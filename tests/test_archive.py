@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from conftest import scene
 from driftrec import Options, Picture, Restorer
 from driftrec.cli.app import app
+from support import jpeg_file, scene
 
 pytest.importorskip("ray", reason="pip install 'driftrec[ray]' to run these tests")
 pa = pytest.importorskip("pyarrow")
@@ -33,9 +33,7 @@ from driftrec.archive.work import MOST_ATTEMPTS, ArchiveWorker  # noqa: E402
 
 
 def photo(seed: int = 0, side: int = 64, **options: object) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(scene(side, side, seed)).save(stream, "JPEG", **{"quality": 10, **options})
-    return stream.getvalue()
+    return jpeg_file(scene(side, side, seed), **{"quality": 10, **options})
 
 
 def tar(path: Path, members: dict[str, bytes]) -> None:

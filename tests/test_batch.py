@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from conftest import scene
 from driftrec import Picture, Restorer
 from driftrec.cli.app import app
+from support import scene
 
 
 @pytest.fixture

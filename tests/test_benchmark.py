@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from conftest import scene
 from driftrec.cli.app import app
 from driftrec.evaluate import benchmark as bench
 from driftrec.evaluate.benchmark import Record, Settings, Task, pictures_in, read_records, run
@@ -25,6 +24,7 @@ from driftrec.evaluate.plots import hardest_crop
 from driftrec.evaluate.protocols import PROTOCOLS, find_protocol
 from driftrec.evaluate.published import published
 from driftrec.evaluate.tables import difference_tables, metric_tables, set_table, summarise
+from support import scene
 
 CHEAP = ("psnr", "psnr_b", "cells")
 

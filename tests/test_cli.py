@@ -14,8 +14,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import driftrec
-from conftest import scene
 from driftrec.cli.app import app
+from support import scene
 
 
 @pytest.fixture

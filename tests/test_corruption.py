@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 from pydantic import TypeAdapter
 
-from conftest import scene
 from driftrec.train.data.corruption import CorruptionSection, chain
 from driftrec.train.data.crops import Crops, open_corpus
 from driftrec.train.data.degrade import Chain, Clean, DownUp, GaussianNoise, Jpeg, Pixels, jpeg
 from driftrec.train.recipe import DataSection
+from support import scene
 
 
 def folder(path: Path, pictures: dict[str, Pixels]) -> Path:

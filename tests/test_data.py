@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import scene
 from driftrec.train.data import crops as data
 from driftrec.train.data.crops import Corpus, Crops, open_corpus
 from driftrec.train.data.degrade import Clean, Jpeg
 from driftrec.train.loop import Batches
+from support import scene
 
 
 @pytest.fixture

@@ -1,20 +1,15 @@
 """Degradations keep size and alignment, and are libjpeg's."""
 
-import io
-
 import numpy as np
 import pytest
-from PIL import Image
 
-from conftest import scene
 from driftrec.train.data.degrade import Chain, Clean, Jpeg, Mixture, jpeg, jpeg_mixture
+from support import jpeg_file, opened, scene
 
 
 def test_jpeg_is_what_pillow_writes() -> None:
     pixels = scene(40, 56)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=30, subsampling=2)
-    np.testing.assert_array_equal(jpeg(pixels, 30, "4:2:0"), np.asarray(Image.open(file)))
+    np.testing.assert_array_equal(jpeg(pixels, 30, "4:2:0"), opened(jpeg_file(pixels, quality=30, subsampling=2)))
 
 
 def test_gray_pictures_become_gray_jpegs() -> None:

@@ -16,7 +16,6 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from conftest import scene
 from driftrec.train import checkpoint
 from driftrec.train.data.crops import open_corpus
 from driftrec.train.loop import BEST, LAST, LOG, SHEET, Run, _loader, owner, train
@@ -24,6 +23,7 @@ from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
 from driftrec.train.nn.recompute import Recomputable, set_recompute
 from driftrec.train.nn.unet import UNet, UNetConfig
 from driftrec.train.recipe import TrainConfig
+from support import scene
 
 STEPS = 6
 

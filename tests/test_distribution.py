@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from conftest import scene
 from driftrec.evaluate.metrics.distribution import fid, kid, spectrum_distance, wavelet_distance
+from support import scene
 
 # ------------------------------------------------------------------------------------------------- FID
 

@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from conftest import scene
 from driftrec.diffusion.process import OUVE
 from driftrec.train import checkpoint
 from driftrec.train.data.crops import open_corpus
@@ -18,6 +17,7 @@ from experiments.catalogue import EXPERIMENTS, Experiment, Plot
 from experiments.exact import exact
 from experiments.lab import Lab, Row, open_lab, sampled
 from experiments.report import page, read_records, table, write_records
+from support import scene
 
 ROOT = Path(__file__).parents[1]
 RECIPES = {path.stem: path for path in (ROOT / "research/recipes").glob("*.yaml")}

@@ -19,6 +19,7 @@ from driftrec.evaluate.metrics.fidelity import (
     ssim,
     ssim_plain,
 )
+from support import jpeg_file
 
 BEST = {psnr: math.inf, psnr_luma: math.inf, psnr_b: math.inf, psnr_b_channels: math.inf}
 BEST |= {ssim: 1, ssim_plain: 1, colour_shift: 0}
@@ -37,10 +38,10 @@ def plain_jpegs(folder: Path, quality: int) -> list[tuple[np.ndarray, np.ndarray
     """(JPEG, clean) for each picture of a folder; Pillow, 4:2:0 chroma."""
     pairs = []
     for path in sorted(folder.glob("*.png")):
-        file = io.BytesIO()
-        with Image.open(path) as clean:
-            clean.save(file, "JPEG", quality=quality, subsampling="4:2:0")
-            pairs.append((np.asarray(Image.open(file)), np.asarray(clean)))
+        with Image.open(path) as image:
+            clean = np.asarray(image)
+        with Image.open(io.BytesIO(jpeg_file(clean, quality=quality, subsampling="4:2:0"))) as image:
+            pairs.append((np.asarray(image), clean))
     return pairs
 
 

@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from conftest import scene
 from driftrec.evaluate.metrics.lpips import Lpips
 from driftrec.evaluate.weights import LPIPS_ALEX
 from driftrec.model.card import ModelError
@@ -26,6 +25,7 @@ from driftrec.train.nn.cost import cost
 from driftrec.train.recipe import TrainConfig
 from driftrec.train.runner import TorchRunner
 from driftrec.train.tasks import Share
+from support import scene
 
 NETWORK = {"patch": 2, "channels": [8, 12], "encoder": [1, 1], "decoder": [1]}
 DEEPER = NETWORK | {"encoder": [1, 2], "decoder": [2]}

@@ -9,25 +9,13 @@ from PIL import Image
 from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter
 
-from conftest import scene
 from driftrec.jpeg import Cells, JpegError, decode, examine, read_jpeg, recovered
 from driftrec.jpeg.blocks import YCBCR, box_mean, dct, idct, replicate, upsample_triangle
 from driftrec.jpeg.dequantise import expected_coefficients, laplacian_theta
 from driftrec.jpeg.detect import Trace
 from driftrec.jpeg.file import Component
 from driftrec.restoration.decision import decide
-
-
-def compress(pixels: np.ndarray, **options: object) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", **options)
-    return file.getvalue()
-
-
-def opened(data: bytes) -> np.ndarray:
-    """uint8 (height, width, 3), as Pillow decodes."""
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image.convert("RGB"))
+from support import jpeg_file, opened, psnr, scene
 
 
 def textured(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -35,10 +23,6 @@ def textured(height: int, width: int, seed: int = 0) -> np.ndarray:
     noise = np.random.default_rng(seed).normal(size=(height, width, 1))
     grain = sum(gaussian_filter(noise, (width, width, 0)) * width for width in (0.7, 1.5, 4, 10))
     return (scene(height, width, seed) + 8 * grain).clip(0, 255).astype(np.uint8)
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return float(-10 * np.log10(np.mean((a.astype(float) - b.astype(float)) ** 2)))
 
 
 # ------------------------------------------------------------------------------------------------------- algebra
@@ -84,9 +68,9 @@ def test_the_clean_picture_lies_in_the_cells_and_its_negative_does_not(subsampli
     clean = scene(96, 128)
     if subsampling == "gray":
         clean = np.repeat(clean[..., :1], 3, axis=2)
-        data = compress(clean[..., 0], quality=quality)
+        data = jpeg_file(clean[..., 0], quality=quality)
     else:
-        data = compress(clean, quality=quality, subsampling=subsampling)
+        data = jpeg_file(clean, quality=quality, subsampling=subsampling)
     cells = Cells(read_jpeg(data))
     pixels = (clean / 255).astype(np.float32)
     assert cells.contains(pixels) > 0.998
@@ -96,12 +80,12 @@ def test_the_clean_picture_lies_in_the_cells_and_its_negative_does_not(subsampli
 @pytest.mark.parametrize("size", [(96, 128), (83, 117), (9, 300), (300, 7)])
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
 def test_a_projected_estimate_compresses_to_the_same_file(size: tuple[int, int], subsampling: str) -> None:
-    data = compress(scene(*size), quality=30, subsampling=subsampling)
+    data = jpeg_file(scene(*size), quality=30, subsampling=subsampling)
     file = read_jpeg(data)
     estimate = gaussian_filter(opened(data), (2, 2, 0)) / np.float32(255)
 
     def same(pixels: np.ndarray) -> float:
-        again = read_jpeg(compress(np.rint(pixels * 255).astype(np.uint8), quality=30, subsampling=subsampling))
+        again = read_jpeg(jpeg_file(np.rint(pixels * 255).astype(np.uint8), quality=30, subsampling=subsampling))
         pairs = [
             (a.coefficients == b.coefficients).ravel() for a, b in zip(file.components, again.components, strict=True)
         ]
@@ -114,7 +98,7 @@ def test_a_projected_estimate_compresses_to_the_same_file(size: tuple[int, int],
 
 def test_projection_brings_every_estimate_closer_to_the_truth(rng: np.random.Generator) -> None:
     clean = scene(96, 128)
-    data = compress(clean, quality=60, subsampling="4:4:4")
+    data = jpeg_file(clean, quality=60, subsampling="4:4:4")
     cells, truth = Cells(read_jpeg(data)), clean / np.float32(255)
     for estimate in (gaussian_filter(truth, (1, 1, 0)), (truth + rng.normal(0, 0.1, truth.shape)).astype(np.float32)):
         projected = cells.project(estimate, margin=0)
@@ -127,7 +111,7 @@ def test_projection_brings_every_estimate_closer_to_the_truth(rng: np.random.Gen
 
 def test_one_pass_is_the_nearest_point_of_the_cells() -> None:
     """By the definition, block by block, in gray: clamp the DCT."""
-    data = compress(scene(16, 24)[..., 0] // 2 + 60, quality=40)
+    data = jpeg_file(scene(16, 24)[..., 0] // 2 + 60, quality=40)
     (luma,) = read_jpeg(data).components
     estimate = np.full((16, 24, 3), 0.55, np.float32)
     wanted = np.empty((16, 24))
@@ -144,7 +128,7 @@ def test_one_pass_is_the_nearest_point_of_the_cells() -> None:
 
 
 def test_bands_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
-    file = read_jpeg(compress(scene(150, 70), quality=20))
+    file = read_jpeg(jpeg_file(scene(150, 70), quality=20))
     estimate = np.full((150, 70, 3), 0.5, np.float32)
     results = []
     for height in (32, 1024):
@@ -160,7 +144,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(JpegError, match="CMYK"):
         Cells(read_jpeg(file.getvalue()))
     with pytest.raises(ValueError, match="as the file has them"):
-        Cells(read_jpeg(compress(scene(16, 24)))).project(np.zeros((24, 16, 3), np.float32))
+        Cells(read_jpeg(jpeg_file(scene(16, 24)))).project(np.zeros((24, 16, 3), np.float32))
 
 
 # ----------------------------------------------------------------------------------------------- expected values
@@ -188,7 +172,7 @@ def test_expected_values_are_the_means_of_what_was_quantised(rng: np.random.Gene
 @pytest.mark.parametrize(("quality", "gain"), [(10, 0.1), (75, 0.15), (90, 0.2)])
 def test_decoding_gains_over_pillows(quality: int, gain: float) -> None:
     clean = textured(256, 256)[..., 1]
-    data = compress(clean, quality=quality)
+    data = jpeg_file(clean, quality=quality)
     better = np.rint(decode(read_jpeg(data))[..., 0] * 255)
     assert psnr(better, clean) > psnr(opened(data)[..., 0], clean) + gain
 
@@ -196,7 +180,7 @@ def test_decoding_gains_over_pillows(quality: int, gain: float) -> None:
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
 def test_decoding_is_pillows_but_for_expected_values(subsampling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("driftrec.jpeg.dequantise._shrinkage", lambda _: 0.0)
-    data = compress(scene(83, 117), quality=70, subsampling=subsampling)
+    data = jpeg_file(scene(83, 117), quality=70, subsampling=subsampling)
     difference = np.abs(decode(read_jpeg(data)) * 255 - opened(data))
     assert difference.max() < 6  # Pillow rounds Y, Cb and Cr; a level of Cb moves blue by 1.8
     assert difference.mean() < 0.6
@@ -212,7 +196,7 @@ def test_pictures_without_a_trace_are_left() -> None:
 
 @pytest.mark.parametrize("quality", [20, 60])
 def test_a_jpeg_saved_as_png_is_found_on_its_grid(quality: int) -> None:
-    report = examine(opened(compress(textured(203, 245), quality=quality))[3:, 6:])
+    report = examine(opened(jpeg_file(textured(203, 245), quality=quality))[3:, 6:])
     assert decide(report).verdict == "restore"
     assert not decide(report).consistent
     assert report.earlier is not None
@@ -222,7 +206,7 @@ def test_a_jpeg_saved_as_png_is_found_on_its_grid(quality: int) -> None:
 
 @pytest.mark.parametrize("last", [30, 60, 90])
 def test_single_compressions_are_kept_consistent(last: int) -> None:
-    data = compress(textured(240, 200), quality=last)
+    data = jpeg_file(textured(240, 200), quality=last)
     report = examine(opened(data), data)
     assert report.earlier is None
     assert report.probability < 0.1
@@ -231,8 +215,8 @@ def test_single_compressions_are_kept_consistent(last: int) -> None:
 
 @pytest.mark.parametrize("shift", [(0, 0), (4, 4), (1, 6)])
 def test_files_saved_twice_are_found_and_left_free(shift: tuple[int, int]) -> None:
-    once = opened(compress(textured(240, 200), quality=40))[-shift[0] % 8 :, -shift[1] % 8 :]
-    data = compress(once, quality=90)
+    once = opened(jpeg_file(textured(240, 200), quality=40))[-shift[0] % 8 :, -shift[1] % 8 :]
+    data = jpeg_file(once, quality=90)
     report = examine(opened(data), data)
     assert report.earlier is not None
     assert report.earlier.shift == report.grid == shift
@@ -242,7 +226,7 @@ def test_files_saved_twice_are_found_and_left_free(shift: tuple[int, int]) -> No
 
 @pytest.mark.parametrize(("earlier", "grid"), [(40, (4, 4)), (60, (0, 0)), (90, (0, 0))])
 def test_the_coarsest_compression_says_which_grid_to_undo(earlier: int, grid: tuple[int, int]) -> None:
-    data = compress(scene(40, 48), quality=60)
+    data = jpeg_file(scene(40, 48), quality=60)
     report = replace(examine(opened(data), data), earlier=Trace((4, 4), earlier, 1.0))
     assert report.grid == grid
 
@@ -251,7 +235,7 @@ def test_nearly_lossless_files_are_only_decoded_and_the_others_trusted_by_degree
     pixels = textured(128, 160)
     trust = []
     for quality in (90, 94, 96, 98, 100):
-        data = compress(pixels, quality=quality)
+        data = jpeg_file(pixels, quality=quality)
         decision = decide(examine(opened(data), data))
         assert decision.verdict == ("decode" if quality >= 98 else "restore")
         trust.append(decision.trust)
@@ -260,7 +244,7 @@ def test_nearly_lossless_files_are_only_decoded_and_the_others_trusted_by_degree
 
 
 def test_facts_can_be_written_down() -> None:
-    data = compress(scene(40, 48), quality=33, progressive=True)
+    data = jpeg_file(scene(40, 48), quality=33, progressive=True)
     facts = examine(opened(data), data).facts()
     assert (facts["width"], facts["height"], facts["bytes"]) == (48, 40, len(data))
     jpeg = facts["jpeg"]
@@ -284,8 +268,8 @@ def muted(height: int, width: int) -> np.ndarray:
 def twice(first: int, last: int, shift: tuple[int, int], **options: object) -> tuple[np.ndarray, bytes]:
     """(what a first compression left, on a grid that starts at `shift`; the file of a second one)."""
     top, left = (16 - s for s in shift)
-    once = opened(compress(muted(224 + top, 272 + left), quality=first, **options))[top:, left:]
-    return once, compress(once, quality=last)
+    once = opened(jpeg_file(muted(224 + top, 272 + left), quality=first, **options))[top:, left:]
+    return once, jpeg_file(once, quality=last)
 
 
 @pytest.mark.parametrize("subsampling", ["4:2:0", "4:2:2", "4:4:4"])
@@ -302,8 +286,8 @@ def test_the_first_compression_comes_back_nearly_as_it_was(shift: tuple[int, int
 
 
 def test_gray_pictures_stay_gray() -> None:
-    once = opened(compress(muted(240, 240)[..., 0], quality=15))[5:, 3:]
-    data = compress(once[..., 0], quality=60)
+    once = opened(jpeg_file(muted(240, 240)[..., 0], quality=15))[5:, 3:]
+    data = jpeg_file(once[..., 0], quality=60)
     pixels = (opened(data) / 255).astype(np.float32)
     back = recovered(pixels, Trace((3, 5), 15, 1.0), read_jpeg(data))
     assert psnr(back, once / 255) > psnr(pixels, once / 255) + 3
@@ -320,8 +304,8 @@ def test_what_does_not_look_quantised_stays_as_it_is(trace: Trace) -> None:
 @pytest.mark.parametrize("less_blue", [0, 100])
 def test_what_decoding_cut_off_is_found_again(less_blue: int) -> None:
     bright = textured(240, 288) * 1.3 - [0, 0, less_blue]
-    once = opened(compress(np.rint(bright).clip(0, 255).astype(np.uint8), quality=15))[12:, 12:]
-    data = compress(once, quality=60)
+    once = opened(jpeg_file(np.rint(bright).clip(0, 255).astype(np.uint8), quality=15))[12:, 12:]
+    data = jpeg_file(once, quality=60)
     pixels = (opened(data) / 255).astype(np.float32)
     back = recovered(pixels, Trace((4, 4), 15, 1.0), read_jpeg(data))
     inner = np.s_[20:-16, 20:-16]
@@ -334,7 +318,7 @@ def test_what_was_pasted_after_the_first_compression_stays(rng: np.random.Genera
     once, _ = twice(15, 70, (4, 4))
     once = once.copy()
     once[60:100, 100:140] = rng.integers(0, 256, (40, 40, 1))
-    data = compress(once, quality=70)
+    data = jpeg_file(once, quality=70)
     pixels = (opened(data) / 255).astype(np.float32)
     change = np.abs(recovered(pixels, Trace((4, 4), 15, 1.0), read_jpeg(data)) - pixels)
     assert change[64:96, 104:136].max() < 1e-5

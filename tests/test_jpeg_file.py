@@ -7,15 +7,9 @@ import pytest
 from PIL import Image
 from scipy.fft import dctn, idctn
 
-from conftest import scene
 from driftrec.jpeg import JpegError, ijg_quality, ijg_table, read_jpeg
 from driftrec.jpeg.tables import CHROMA
-
-
-def compress(pixels: np.ndarray, mode: str = "RGB", **options: object) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).convert(mode).save(file, "JPEG", **options)
-    return file.getvalue()
+from support import jpeg_file, scene
 
 
 def blocks(plane: np.ndarray) -> np.ndarray:
@@ -26,7 +20,7 @@ def blocks(plane: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("size", [(40, 56), (37, 51), (8, 8), (1, 1), (9, 130)])
 @pytest.mark.parametrize("progressive", [False, True])
 def test_coefficients_are_those_that_pillow_decodes(size: tuple[int, int], progressive: bool) -> None:
-    data = compress(scene(*size), "L", quality=60, progressive=progressive)
+    data = jpeg_file(scene(*size), "L", quality=60, progressive=progressive)
     file = read_jpeg(data)
     (luma,) = file.components
     samples = idctn(blocks(luma.coefficients) * luma.table, axes=(2, 3), norm="ortho") + 128
@@ -38,7 +32,7 @@ def test_coefficients_are_those_that_pillow_decodes(size: tuple[int, int], progr
 
 def test_coefficients_are_those_that_the_encoder_rounded() -> None:
     pixels = scene(64, 80)[..., 0]
-    (luma,) = read_jpeg(compress(pixels, "L", quality=90)).components
+    (luma,) = read_jpeg(jpeg_file(pixels, "L", quality=90)).components
     wanted = dctn(blocks(pixels.astype(float) - 128), axes=(2, 3), norm="ortho") / luma.table
     assert np.abs(blocks(luma.coefficients) - wanted).max() < 0.56  # half a step, and the encoder's integers
 
@@ -49,7 +43,7 @@ def test_coefficients_are_those_that_the_encoder_rounded() -> None:
 def test_a_progressive_file_holds_what_the_sequential_one_does(quality: int, subsampling: str, options: dict) -> None:
     pixels = scene(75, 101)
     one, other = (
-        read_jpeg(compress(pixels, quality=quality, subsampling=subsampling, progressive=progressive, **options))
+        read_jpeg(jpeg_file(pixels, quality=quality, subsampling=subsampling, progressive=progressive, **options))
         for progressive in (False, True)
     )
     for a, b in zip(one.components, other.components, strict=True):
@@ -61,7 +55,7 @@ def test_a_progressive_file_holds_what_the_sequential_one_does(quality: int, sub
 
 def test_chroma_is_read_with_its_own_table_and_size() -> None:
     pixels = scene(64, 96)
-    data = compress(pixels, quality=85, subsampling="4:2:0")
+    data = jpeg_file(pixels, quality=85, subsampling="4:2:0")
     _, blue, red = read_jpeg(data).components
     ycc = np.asarray(Image.fromarray(pixels).convert("YCbCr"), float)
     for component, channel in ((blue, 1), (red, 2)):
@@ -75,13 +69,13 @@ def test_chroma_is_read_with_its_own_table_and_size() -> None:
     ("mode", "colour", "adobe"), [("RGB", "YCbCr", None), ("CMYK", "CMYK", 0), ("L", "gray", None)]
 )
 def test_colour_and_markers(mode: str, colour: str, adobe: int | None) -> None:
-    file = read_jpeg(compress(scene(32, 48), mode, restart_marker_blocks=2))
+    file = read_jpeg(jpeg_file(scene(32, 48), mode, restart_marker_blocks=2))
     assert (file.colour, file.adobe_transform, file.restart_interval) == (colour, adobe, 2)
     assert [component.identifier for component in file.components] in ([1], [1, 2, 3], [67, 77, 89, 75])
 
 
 def test_pixels_stored_as_rgb_are_known() -> None:
-    file = read_jpeg(compress(scene(32, 48), keep_rgb=True, subsampling="4:4:4"))
+    file = read_jpeg(jpeg_file(scene(32, 48), keep_rgb=True, subsampling="4:4:4"))
     assert (file.colour, file.subsampling) == ("RGB", "4:4:4")
 
 
@@ -106,7 +100,7 @@ def test_sampling_names(factors: tuple[int, str]) -> None:
 def test_damaged_files_get_one_sentence() -> None:
     pixels = scene(64, 96)
     for progressive in (False, True):
-        data = compress(pixels, quality=80, progressive=progressive)
+        data = jpeg_file(pixels, quality=80, progressive=progressive)
         for cut in (0, 1, 30, 200, 700, len(data) // 2, len(data) - 40):
             with pytest.raises(JpegError):
                 read_jpeg(data[:cut])
@@ -118,7 +112,7 @@ def test_damaged_files_get_one_sentence() -> None:
 
 def test_noise_in_a_file_is_an_error_or_a_picture_but_nothing_else(rng: np.random.Generator) -> None:
     for progressive in (False, True):
-        data = compress(scene(48, 64), quality=70, progressive=progressive)
+        data = jpeg_file(scene(48, 64), quality=70, progressive=progressive)
         for _ in range(60):
             noisy = bytearray(data)
             for place in rng.integers(2, len(data), 4):
@@ -132,7 +126,7 @@ def test_noise_in_a_file_is_an_error_or_a_picture_but_nothing_else(rng: np.rando
 
 @pytest.mark.parametrize("quality", [1, 10, 49, 50, 75, 99, 100])
 def test_tables_are_those_of_libjpeg(quality: int) -> None:
-    with Image.open(io.BytesIO(compress(scene(16, 16), quality=quality))) as image:
+    with Image.open(io.BytesIO(jpeg_file(scene(16, 16), quality=quality))) as image:
         luma, chroma = (np.reshape(table, (8, 8)) for table in image.quantization.values())
     np.testing.assert_array_equal(ijg_table(quality), luma)
     np.testing.assert_array_equal(ijg_table(quality, CHROMA), chroma)

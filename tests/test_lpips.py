@@ -1,17 +1,15 @@
 """LPIPS by hand, and against documented values; the real weights are not part of the repository."""
 
-import io
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
 from driftrec.evaluate.metrics.lpips import Lpips, Trunk
+from support import jpeg_file, opened
 
 ALEXNET = {
     0: (64, 3, 11, 11),
@@ -34,6 +32,36 @@ def empty_alexnet() -> dict[str, Tensor]:
         tensors[f"features.{number}.bias"] = torch.zeros(shape[0])
         tensors[f"lin{layer}.weight"] = torch.zeros(1, shape[0], 1, 1)
     return tensors
+
+
+def empty_squeezenet() -> dict[str, Tensor]:
+    """SqueezeNet 1.1 and heads whose weights are all zero."""
+    shapes: dict[str, tuple[int, ...]] = {"features.0": (64, 3, 3, 3)}
+    inner = 64
+    for number, squeezed in {3: 16, 4: 16, 6: 32, 7: 32, 9: 48, 10: 48, 11: 64, 12: 64}.items():
+        shapes[f"features.{number}.squeeze"] = (squeezed, inner, 1, 1)
+        shapes[f"features.{number}.expand1x1"] = (4 * squeezed, squeezed, 1, 1)
+        shapes[f"features.{number}.expand3x3"] = (4 * squeezed, squeezed, 3, 3)
+        inner = 8 * squeezed
+    tensors = {f"lin{i}.weight": torch.zeros(1, n, 1, 1) for i, n in enumerate((64, 128, 256, 384, 384, 512, 512))}
+    for name, shape in shapes.items():
+        tensors |= {f"{name}.weight": torch.zeros(shape), f"{name}.bias": torch.zeros(shape[0])}
+    return tensors
+
+
+EMPTY = {"alex": empty_alexnet, "squeeze": empty_squeezenet}
+
+
+def random_weights(trunk: Trunk, folder: Path) -> Path:
+    """Weights like those of networks before training: normal, as large as keeps signals alive, heads not negative."""
+    generator = torch.Generator().manual_seed(0)
+    tensors = {name: torch.randn(zero.shape, generator=generator) for name, zero in EMPTY[trunk]().items()}
+    for name, value in tensors.items():
+        value *= 0.1 if value.ndim == 1 else math.sqrt(2 / value[0].numel())
+        if name.startswith("lin"):
+            value.abs_()
+    save_file(tensors, folder / f"{trunk}.safetensors")
+    return folder / f"{trunk}.safetensors"
 
 
 def flat(*colour: float) -> Tensor:
@@ -81,10 +109,9 @@ def test_plain_jpegs_of_quality_10(
 ) -> None:
     # From a run of the protocol live1-color whose means over all of LIVE1 were .3013 (alex; CODiff and SODiff
     # print the same) and .3433 (squeeze).
-    file = io.BytesIO()
-    with Image.open(data_folder / f"test/live1/{picture}.png") as clean:
-        clean.save(file, "JPEG", quality=10, subsampling="4:2:0")
-        pair = [torch.from_numpy(np.array(i)).permute(2, 0, 1)[None] / 255 for i in (Image.open(file), clean)]
+    clean = opened((data_folder / f"test/live1/{picture}.png").read_bytes())
+    jpeg = opened(jpeg_file(clean, quality=10, subsampling="4:2:0"))
+    pair = [torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 255 for pixels in (jpeg, clean)]
     for trunk, value in expected.items():
         assert lpips(weights_folder, trunk)(*pair).item() == pytest.approx(value, abs=2e-4)
 
@@ -93,9 +120,9 @@ def test_plain_jpegs_of_quality_10(
 
 
 @pytest.mark.parametrize("trunk", ["alex", "squeeze"])
-def test_it_is_a_distance(weights_folder: Path, trunk: Trunk) -> None:
+def test_it_is_a_distance(tmp_path: Path, trunk: Trunk) -> None:
     a, b = torch.rand(2, 2, 3, 64, 80, generator=torch.Generator().manual_seed(0))
-    metric = lpips(weights_folder, trunk)
+    metric = Lpips(trunk, random_weights(trunk, tmp_path))
     assert metric(a, a).tolist() == [0, 0]
     torch.testing.assert_close(metric(a, b), metric(b, a))
     torch.testing.assert_close(metric(a, b)[1:], metric(a[1:], b[1:]))
@@ -103,9 +130,18 @@ def test_it_is_a_distance(weights_folder: Path, trunk: Trunk) -> None:
 
 
 @pytest.mark.parametrize("trunk", ["alex", "squeeze"])
-def test_the_smallest_pictures_leave_something_to_compare(weights_folder: Path, trunk: Trunk) -> None:
-    a, b = torch.rand(2, 1, 3, 32, 33, generator=torch.Generator().manual_seed(0))
-    assert lpips(weights_folder, trunk)(a, b).item() > 0
+def test_the_last_layer_sees_the_smallest_pictures(tmp_path: Path, trunk: Trunk) -> None:
+    # Every layer hands red and green on, at the middle of its window; the last head weighs them 2 and 3.
+    tensors = EMPTY[trunk]()
+    for name, value in tensors.items():
+        if name.startswith("features") and value.ndim == 4 and "expand3x3" not in name:
+            middle = value.shape[2] // 2
+            value[0, 0, middle, middle] = value[1, 1, middle, middle] = 1
+    last = max(name for name in tensors if name.startswith("lin"))
+    tensors[last][0, :2, 0, 0] = torch.tensor([2.0, 3.0])
+    save_file(tensors, tmp_path / "small.safetensors")
+    red, green = (flat(*colour)[..., :32, :33] for colour in ((1, 0, 0), (0, 1, 0)))
+    assert Lpips(trunk, tmp_path / "small.safetensors")(red, green).item() == pytest.approx(2 + 3)
 
 
 def test_loading_draws_no_random_numbers(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import scene
 from driftrec import Options
 from driftrec.evaluate.corruptions import DoubleJpeg, Jpeg, decode, encode, to_gray
 from driftrec.evaluate.methods import Case, Driftrec, parse_method
+from support import scene
 
 CLEAN = scene(64, 80)
 

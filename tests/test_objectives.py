@@ -1,6 +1,5 @@
 """What networks may learn: every denoiser and loss against the formula it stands for, and that recipes build them."""
 
-import io
 import math
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from PIL import Image
 from scipy import stats
 from torch import Tensor, nn
 
-from conftest import scene
 from driftrec.diffusion.oracle import GaussianPairs
 from driftrec.diffusion.process import OUVE, TSDVE, VP, Bridge, CosVE, Process
 from driftrec.model.card import ModelError
@@ -24,6 +22,7 @@ from driftrec.train.loop import train
 from driftrec.train.recipe import NoiseSection, TrainConfig
 from driftrec.train.runner import TorchRunner
 from driftrec.train.tasks import draw_noise
+from support import jpeg_file, scene
 
 PROCESSES = [OUVE(), TSDVE(2), CosVE(), VP(std_max=0.4), Bridge(0.3)]
 NETWORK = {"patch": 2, "channels": [16, 24], "encoder": [1, 1], "decoder": [1]}
@@ -225,11 +224,12 @@ def test_every_objective_exports_to_the_same_numbers(name: str, runs: Runs, tmp_
 
 
 def test_samples_of_a_score_network_count_their_evaluations(runs: Runs) -> None:
-    file = io.BytesIO()
-    Image.fromarray(scene(64, 64)).save(file, "JPEG", quality=10)
     restorer, seen = Restorer(runs["score"][0], device="cpu"), []
     restored = restorer.restore(
-        file.getvalue(), steps=5, samples=2, progress=lambda done, total: seen.append((done, total))
+        jpeg_file(scene(64, 64), quality=10),
+        steps=5,
+        samples=2,
+        progress=lambda done, total: seen.append((done, total)),
     )
     assert restored.evaluations == 10
     assert seen[-1] == (10, 10)

@@ -9,7 +9,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 from typer.testing import CliRunner
 
-from conftest import scene
 from driftrec.cli.app import app
 from driftrec.diffusion.process import OUVE
 from driftrec.restoration.restorer import Restorer
@@ -18,6 +17,7 @@ from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
 from driftrec.train.official import import_official, official_names, read_official
 from driftrec.train.recipe import TrainConfig, bundled_recipes, read_recipe
 from plain_ncsnpp import PlainNCSNpp
+from support import scene
 
 ROOT = Path(__file__).parents[1]
 SHAPE = {"features": 8, "multipliers": (1, 2, 2), "blocks": 2, "attention": (1,)}

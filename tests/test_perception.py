@@ -9,11 +9,11 @@ from PIL import Image
 from safetensors.torch import save_file
 from scipy.stats import gennorm
 
-from conftest import scene
 from driftrec.evaluate.corruptions import decode, encode
 from driftrec.evaluate.metrics.dists import CHANNELS, Dists
 from driftrec.evaluate.metrics.inception import FEATURES, Inception
 from driftrec.evaluate.metrics.niqe import Pristine, fit_asymmetric, niqe
+from support import scene
 
 # ------------------------------------------------------------------------------------------------- NIQE
 
@@ -27,15 +27,24 @@ def test_the_fit_finds_the_law_that_samples_came_from(shape: float, left: float,
     assert fit_asymmetric(values) == pytest.approx((shape, left, right), rel=0.03)
 
 
-def test_a_picture_like_the_pristine_ones_reads_zero() -> None:
-    # With its own mean and a covariance of one the distance is 0; farther means read as the formula says.
-    picture = np.random.default_rng(0).integers(0, 256, (288, 288, 3), dtype=np.uint8)
-    window = np.full((7, 7), 1 / 49)
-    zero = Pristine(np.zeros(36), np.zeros((36, 36)), window)
-    far = niqe(picture, zero)
-    assert far > 0
-    huge = Pristine(np.zeros(36), np.eye(36) * 1e12, window)
-    assert niqe(picture, huge) == pytest.approx(0, abs=1e-3)
+def test_niqe_is_the_formula_and_zero_for_pictures_like_the_pristine_ones() -> None:
+    # Where the pristine covariance is s times the identity and outweighs the picture's own, equation 10 is
+    # d² = 2/s |μ − μ₀|².  So distances from μ₀ = ±t e_k tell the k-th feature of the picture's mean μ.
+    picture = np.random.default_rng(0).integers(0, 256, (192, 192, 3), dtype=np.uint8)
+    window, unit, scale, step = np.full((7, 7), 1 / 49), np.eye(36), 1e8, 10.0
+
+    def squared(mean: np.ndarray) -> float:
+        return niqe(picture, Pristine(mean, scale * unit, window)) ** 2 * scale / 2
+
+    at_zero, mean = squared(np.zeros(36)), np.empty(36)
+    for k in range(36):
+        plus, minus = squared(step * unit[k]), squared(-step * unit[k])
+        assert plus + minus - 2 * at_zero == pytest.approx(2 * step**2, rel=1e-4)
+        mean[k] = (minus - plus) / (4 * step)
+    assert at_zero == pytest.approx(mean @ mean, rel=1e-4)
+    assert niqe(picture, Pristine(mean, unit, window)) == pytest.approx(0, abs=1e-3)
+    # Noise without structure is not skewed: left and right scales of products of neighbours agree.
+    assert mean[[3, 7, 11, 15]] == pytest.approx(0, abs=0.05)
 
 
 def test_compression_reads_worse_than_the_photo(data_folder: Path, weights_folder: Path) -> None:
@@ -93,7 +102,7 @@ def test_dists_is_zero_for_equal_pictures_symmetric_and_independent_of_the_batch
     assert metric(a, a).abs().max() < 1e-5
     torch.testing.assert_close(metric(a, b), metric(b, a))
     torch.testing.assert_close(metric(a, b)[1:], metric(a[1:], b[1:]))
-    assert (metric(a, b) > 0.01).all()
+    assert (metric(a, b) > metric(a, 0.9 * a + 0.1 * b)).all()
 
 
 def test_dists_refuses_other_weights_and_shapes(tmp_path: Path) -> None:
@@ -115,9 +124,11 @@ def test_inception_has_the_size_of_the_original_and_gives_its_features() -> None
     network = Inception(None)
     # torchvision's Inception v3 has 27 161 264, of them 2 049 000 in its classifier, 3 326 696 in the auxiliary head.
     assert sum(p.numel() for p in network.parameters()) == 27_161_264 - 2_049_000 - 3_326_696
-    features = network(torch.rand(2, 3, 64, 80))
+    pictures = torch.rand(2, 3, 64, 80)
+    features = network(pictures)
     assert features.shape == (2, FEATURES)
-    assert torch.isfinite(features).all()
+    torch.testing.assert_close(network(pictures[1:]), features[1:], rtol=1e-3, atol=1e-5)
+    assert features.std(dim=0).max() > 0  # each picture has its own
 
 
 def test_inception_reads_its_file_and_refuses_others(tmp_path: Path) -> None:

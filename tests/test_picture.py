@@ -11,7 +11,15 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from driftrec.picture import MAX_PIXELS, SAVE_EXTENSIONS, Picture, PictureError, open_picture, save_picture
+from driftrec.picture import (
+    MAX_PIXELS,
+    PICTURE_SUFFIXES,
+    SAVE_EXTENSIONS,
+    Picture,
+    PictureError,
+    open_picture,
+    save_picture,
+)
 
 LOSSLESS = [extension for extension in SAVE_EXTENSIONS if not extension.startswith((".jp", ".avif"))]
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
@@ -587,19 +595,16 @@ def test_a_failure_leaves_the_old_file_and_no_stray_one(tmp_path, monkeypatch, e
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_a_killed_process_left_is_replaced(tmp_path):
-    (tmp_path / ".driftrec-out.png.part").write_bytes(b"half a picture")
-    save_picture(COLOUR, tmp_path / "out.png")
-    assert list(tmp_path.iterdir()) == [tmp_path / "out.png"]
-
-
-def test_saving_replaces_and_leaves_ordinary_permissions(tmp_path):
-    path, plain = tmp_path / "out.png", tmp_path / "plain"
+def test_saving_replaces_an_older_file(tmp_path):
+    path = tmp_path / "out.png"
     path.write_bytes(b"the old picture")
-    plain.touch()
     save_picture(COLOUR, path)
     assert open_picture(path).pixels.shape == (4, 4, 3)
-    assert sorted(tmp_path.iterdir()) == [path, plain]
-    fresh = tmp_path / "fresh.png"
-    save_picture(COLOUR, fresh)
-    assert fresh.stat().st_mode == plain.stat().st_mode
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_whatever_can_be_saved_counts_as_a_picture_and_so_do_the_other_names_of_jpeg():
+    assert set(SAVE_EXTENSIONS) < PICTURE_SUFFIXES
+    assert {".jpe", ".jfif", ".bmp", ".ppm"} < PICTURE_SUFFIXES
+    known = Image.registered_extensions()
+    assert all(suffix in known for suffix in PICTURE_SUFFIXES)

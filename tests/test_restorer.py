@@ -8,19 +8,15 @@ import pytest
 from PIL import Image
 
 import driftrec
-from conftest import scene
 from driftrec.jpeg import read_jpeg
 from driftrec.model.find import bundled_models
 from driftrec.train.data.degrade import jpeg
+from support import jpeg_file, psnr, scene
 
 
 @pytest.fixture(scope="module")
 def restorer() -> driftrec.Restorer:
     return driftrec.Restorer(threads=1)
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return float(-10 * np.log10(np.mean((np.asarray(a, float) - np.asarray(b, float)) ** 2)))
 
 
 @pytest.mark.parametrize("model", bundled_models())
@@ -132,12 +128,6 @@ def test_the_shortcut_does_the_same(restorer: driftrec.Restorer) -> None:
 
 
 # ----------------------------------------------------------------------------------------------- with the file
-
-
-def jpeg_file(pixels: np.ndarray, **options: object) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", **options)
-    return file.getvalue()
 
 
 def same_coefficients(data: bytes, pixels: np.ndarray, quality: int) -> float:

@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from conftest import scene
 from driftrec import Restorer
 from driftrec.web.handlers import Limits
 from driftrec.web.queue import Job
 from driftrec.web.server import application
 from driftrec.web.worker import AFTER, PREVIEW, JobWorker
+from support import jpeg_file, scene
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +37,7 @@ def client_of(restorer: Restorer, **limits: float) -> TestClient:
 
 
 def photo(height: int = 48, width: int = 64, **options: object) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(scene(height, width)).save(stream, "JPEG", **{"quality": 10, **options})
-    return stream.getvalue()
+    return jpeg_file(scene(height, width), **{"quality": 10, **options})
 
 
 def finished(client: TestClient, job: dict) -> dict:

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from conftest import scene
 from driftrec.cli.app import app
 from driftrec.train.splits import DIV2K_HELD_OUT, celebahq, div2k_split, shuffled
+from support import scene
 
 
 def files(folder: Path, names: list[str]) -> Path:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftrec.restoration.tiling import GRID, Tiling, margins, tiled
+from driftrec.jpeg.tables import MCU
+from driftrec.restoration.tiling import Tiling, margins, tiled
 
 SMALL = Tiling(tile=160, blind=16, feather=16)
 
@@ -13,10 +14,10 @@ SMALL = Tiling(tile=160, blind=16, feather=16)
 @given(blocks=st.integers(1, 90))
 @settings(deadline=None)
 def test_windows_add_up_to_one_and_vanish_where_context_lacks(blocks: int) -> None:
-    length = blocks * GRID
+    length = blocks * MCU
     total = np.zeros(length)
     for start, window in zip(SMALL.starts(length), SMALL.windows(length), strict=True):
-        assert start % GRID == 0
+        assert start % MCU == 0
         assert start + len(window) <= length
         if start > 0:
             assert window[: SMALL.blind].max() == 0
@@ -57,7 +58,7 @@ def test_margins_repeat_the_rim_and_put_the_grid_at_the_first_pixel(
             image = rng.random((1, 3, height, width), dtype=np.float32)
             around = margins(height, width, grid=grid)
             padded = around.added(image)
-            assert not any(n % GRID for n in padded.shape[2:])
+            assert not any(n % MCU for n in padded.shape[2:])
             np.testing.assert_array_equal(around.removed(padded), image)
             np.testing.assert_array_equal(padded[..., 0, 0], image[..., 0, 0])
             np.testing.assert_array_equal(padded[..., -1, -1], image[..., -1, -1])

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import scene
 from driftrec import Picture, Restorer
 from driftrec.restoration.moments import Moments
 from driftrec.restoration.uncertainty import FULL_SCALE, deviation_data, deviation_map
+from support import scene
 
 
 def test_moments_are_those_of_all_samples_together(rng: np.random.Generator) -> None:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from driftrec.evaluate.plots import drawing
 from driftrec.model.runner import Runner
+from driftrec.picture import atomic_write
 from experiments.catalogue import Experiment, Plot
 from experiments.lab import Row, Settings
 
@@ -28,12 +29,10 @@ METRICS = {
 
 def write_records(rows: Iterable[Row], conditions: Sequence[str], path: Path) -> None:
     """Writes a line on the conditions and one for each row; the file is complete or absent."""
-    partial = path.with_suffix(".part")
     lines = ({"settings": dict(r.settings), "picture": r.picture, "metrics": dict(r.metrics)} for r in rows)
-    with partial.open("w", encoding="utf-8") as file:
+    with atomic_write(path) as file:
         for line in ({"conditions": list(conditions)}, *lines):
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-    partial.replace(path)
+            file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
 
 
 def read_records(path: Path) -> tuple[list[Row], list[str]]:

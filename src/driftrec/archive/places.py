@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 import fsspec
 from pyarrow import ArrowInvalid, fs
 
-from driftrec.picture import written_whole
+from driftrec.picture import atomic_write
 
 PARTS = ".driftrec-parts"
 """The folder, in the target, of files that are being written."""
@@ -86,7 +86,7 @@ class Place:
         for folder in (part, path):
             self.filesystem.create_dir(folder.rpartition("/")[0], recursive=True)
         if isinstance(self.filesystem, fs.LocalFileSystem):
-            with written_whole(Path(path), Path(part)) as stream:
+            with atomic_write(Path(path), Path(part)) as stream:
                 stream.write(data)
         else:
             self._put(part, data)

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FileType
 
 from driftrec.archive.places import Place, first_line
-from driftrec.restoration.files import PICTURE_SUFFIXES
+from driftrec.picture import PICTURE_SUFFIXES
 
 Kind: TypeAlias = Literal["files", "tar", "parquet"]
 

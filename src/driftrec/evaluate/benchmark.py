@@ -24,7 +24,7 @@ from driftrec.evaluate.measures import Comparison, Measures, as_batch, patches
 from driftrec.evaluate.methods import Case, Method
 from driftrec.evaluate.metrics.distribution import fid, kid
 from driftrec.evaluate.metrics.fidelity import Pixels
-from driftrec.restoration.files import PICTURE_SUFFIXES
+from driftrec.picture import PICTURE_SUFFIXES, atomic_write
 
 FORMAT = 1
 """Changes whenever metrics or records change their meaning, so that old records are measured again."""
@@ -141,9 +141,8 @@ def run(tasks: Sequence[Task], methods: Sequence[Method], settings: Settings) ->
     # In the run's own order; of earlier runs what this one did not measure anew.
     fresh = {_name(record) for record in done}
     kept = done + [record for record in known.values() if _name(record) not in fresh]
-    partial = path.with_suffix(".part")
-    partial.write_text("".join(record.as_json() + "\n" for record in kept), encoding="utf-8")
-    partial.replace(path)
+    with atomic_write(path) as file:
+        file.writelines(f"{record.as_json()}\n".encode() for record in kept)
 
 
 def read_records(path: Path) -> list[Record]:

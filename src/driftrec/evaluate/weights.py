@@ -1,7 +1,8 @@
-"""Weights of metrics: found in a folder, in the cache, or at their official places, in this order.
+"""Weights of metrics: found in a folder, in the cache, or at their authors' addresses, in this order.
 
-They belong to their authors and are not part of driftrec.  What is downloaded is checked against its hash, turned into
-a safetensors file without executing anything (no pickled code), and kept in the cache.
+They belong to their authors and are not part of driftrec.  Every download is compared with a full SHA-256 that is
+written here, and rejected if it differs; it is then converted to a safetensors file without executing anything (no
+pickled code), and kept in the cache.  Files that are already in the folder or the cache are used without a check.
 """
 
 import hashlib
@@ -15,33 +16,46 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
+from platformdirs import user_cache_path
+
 TIMEOUT = 30
 """Seconds without an answer after which a download is given up."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """One file at its official place; `sha256` is its hash, or the first digits that its authors publish."""
+class Download:
+    """One file at its author's address.
+
+    Attributes:
+        url: where it is downloaded from.
+        sha256: all 64 digits of its SHA-256.
+        rename: gives each tensor its name in the safetensors file, or None to leave it out.
+
+    Raises ValueError for a missing or shortened hash: a file without one has to be given by hand.
+    """
 
     url: str
     sha256: str
     rename: Callable[[str], str | None] = lambda key: key
-    """Its tensors' names in the safetensors file; None leaves one out."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise ValueError(f"{self.url} needs a full SHA-256 to be downloaded: put the file into the cache by hand")
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of one metric: the file's name, and the official files that it is made of."""
+    """The weights of one metric: the name of the file, and the downloads that it is made from."""
 
     file: str
-    parts: tuple[Part, ...]
+    downloads: tuple[Download, ...]
 
 
 def find(weights: Weights, folder: Path | None = None, cache: Path | None = None) -> Path:
-    """The path of a metric's weights, downloaded where need be.
+    """Return the path of a metric's weights, and download them if necessary.
 
-    Arguments: `folder`, looked into first; `cache`, where downloads are kept (default: `cache_folder()`).  Raises
-    ValueError, saying where to put the file by hand, when the official places do not give it.
+    Arguments: `folder`, which is searched first; `cache`, where downloads are kept (default: `cache_folder()`).  Raises
+    ValueError, which says where to put the file by hand, when a download fails or has another hash.
     """
     cache = cache or cache_folder()
     for place in (folder, cache):
@@ -50,49 +64,51 @@ def find(weights: Weights, folder: Path | None = None, cache: Path | None = None
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            parts = [_download(part, Path(scratch) / str(i)) for i, part in enumerate(weights.parts)]
+            downloads = [_fetch(download, Path(scratch) / str(i)) for i, download in enumerate(weights.downloads)]
             made = Path(scratch) / weights.file
-            _assemble(weights, parts, made)
+            _assemble(weights, downloads, made)
             made.replace(cache / weights.file)
     except (OSError, URLError) as error:
         raise ValueError(
-            f"{weights.file} is neither in {folder or cache} nor to be had from {weights.parts[0].url} ({error}): "
+            f"{weights.file} is not in {folder or cache}, and downloading {weights.downloads[0].url} failed ({error}): "
             f"put it into {cache}, or name its folder with --weights"
         ) from error
     return cache / weights.file
 
 
 def cache_folder() -> Path:
-    """$DRIFTREC_CACHE, or driftrec in the user's cache folder."""
-    if chosen := os.environ.get("DRIFTREC_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "driftrec"
+    """Return the folder for downloads and decoded pictures.
+
+    It is $DRIFTREC_CACHE, or driftrec in the user's cache folder: $XDG_CACHE_HOME or ~/.cache on Linux,
+    ~/Library/Caches on macOS, %LOCALAPPDATA% on Windows.
+    """
+    return Path(os.environ.get("DRIFTREC_CACHE") or user_cache_path("driftrec", appauthor=False))
 
 
-def _download(part: Part, target: Path) -> Path:
-    """One file, checked.  Raises OSError when it cannot be had or is another one."""
+def _fetch(download: Download, target: Path) -> Path:
+    """Download one file.  Raises OSError when this fails or its SHA-256 is not the expected one."""
     digest = hashlib.sha256()
-    with urllib.request.urlopen(part.url, timeout=TIMEOUT) as source, target.open("wb") as file:
+    with urllib.request.urlopen(download.url, timeout=TIMEOUT) as source, target.open("wb") as file:
         while block := source.read(1 << 20):
             digest.update(block)
             file.write(block)
-    if not digest.hexdigest().startswith(part.sha256):
-        raise OSError(f"{part.url} has the hash {digest.hexdigest()[:12]}…, not {part.sha256[:12]}…")
+    if digest.hexdigest() != download.sha256:
+        raise OSError(f"{download.url} has the SHA-256 {digest.hexdigest()[:12]}…, not {download.sha256[:12]}…")
     return target
 
 
-def _assemble(weights: Weights, parts: list[Path], target: Path) -> None:
-    """One safetensors file of all tensors; a single file of another kind is kept as it is."""
+def _assemble(weights: Weights, downloads: list[Path], target: Path) -> None:
+    """Write all tensors to one safetensors file, or copy the single download of another format."""
     if not weights.file.endswith(".safetensors"):
-        shutil.copyfile(parts[0], target)
+        shutil.copyfile(downloads[0], target)
         return
     import torch
     from safetensors.torch import save_file
 
     tensors = {}
-    for part, path in zip(weights.parts, parts, strict=True):
+    for download, path in zip(weights.downloads, downloads, strict=True):
         for key, value in torch.load(path, map_location="cpu", weights_only=True).items():
-            if name := part.rename(key):
+            if name := download.rename(key):
                 tensors[name] = value.contiguous()
     save_file(tensors, target)
 
@@ -119,32 +135,42 @@ _LPIPS = (
 LPIPS_ALEX = Weights(
     "lpips_alex_v0.1.safetensors",
     (
-        Part(f"{_TORCH}/alexnet-owt-7be5be79.pth", "7be5be79", _trunk),
-        Part(f"{_LPIPS}/alex.pth", "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0", _head),
+        Download(
+            f"{_TORCH}/alexnet-owt-7be5be79.pth",
+            "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+            _trunk,
+        ),
+        Download(f"{_LPIPS}/alex.pth", "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0", _head),
     ),
 )
 LPIPS_SQUEEZE = Weights(
     "lpips_squeeze_v0.1.safetensors",
     (
-        Part(f"{_TORCH}/squeezenet1_1-b8a52dc0.pth", "b8a52dc0", _trunk),
-        Part(f"{_LPIPS}/squeeze.pth", "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76", _head),
+        Download(
+            f"{_TORCH}/squeezenet1_1-b8a52dc0.pth",
+            "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
+            _trunk,
+        ),
+        Download(f"{_LPIPS}/squeeze.pth", "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76", _head),
     ),
 )
 DISTS = Weights(
     "dists.safetensors",
     (
-        Part(f"{_TORCH}/vgg16-397923af.pth", "397923af", _trunk),
-        Part(
+        Download(
+            f"{_TORCH}/vgg16-397923af.pth", "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0", _trunk
+        ),
+        Download(
             "https://raw.githubusercontent.com/dingkeyan93/DISTS/1267d8cb626c98706db3697422701c56a85ebf2e/"
             "DISTS_pytorch/weights.pt",
-            "",  # its authors publish no hash; the commit in its address fixes the file
+            "f5e65c96230b7f6ca995691647d482237e4cab8a50c5c4a5784f219ef0748218",
         ),
     ),
 )
 NIQE = Weights(
     "niqe_pris_params.npz",
     (
-        Part(
+        Download(
             "https://raw.githubusercontent.com/XPixelGroup/BasicSR/8d56e3a045f9fb3e1d8872f92ee4a4f07f886b0a/"
             "basicsr/metrics/niqe_pris_params.npz",
             "2a7c182a68c9e7f1b2e2e5ec723279d6f65d912b6fcaf37eb2bf03d7367c4296",
@@ -154,9 +180,9 @@ NIQE = Weights(
 INCEPTION = Weights(
     "inception_fid.safetensors",
     (
-        Part(
+        Download(
             "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
-            "6726825d",
+            "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
             _without_classifier,
         ),
     ),

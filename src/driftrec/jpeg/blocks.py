@@ -9,12 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from driftrec.jpeg.tables import BLOCK
+
 Plane = NDArray[np.float32]
 
-_u = np.arange(8)
-DCT: Plane = (np.sqrt(np.where(_u == 0, 1, 2) / 8)[:, None] * np.cos(np.pi / 16 * np.outer(_u, 2 * _u + 1))).astype(
-    np.float32
-)
+_u = np.arange(BLOCK)
+_norms = np.sqrt(np.where(_u == 0, 1, 2) / BLOCK)
+DCT: Plane = (_norms[:, None] * np.cos(np.pi / (2 * BLOCK) * np.outer(_u, 2 * _u + 1))).astype(np.float32)
 """The orthonormal DCT-II of 8 samples, (8, 8); T.81 A.3.3 in matrix form."""
 
 YCBCR = np.array(
@@ -70,8 +71,8 @@ def idct(coefficients: Plane) -> Plane:
 def _both_sides(matrix: Plane, plane: Plane) -> Plane:
     """matrix · block · matrixᵀ for every block of a plane."""
     height, width = plane.shape
-    columns_done = np.matmul(matrix, plane.reshape(height // 8, 8, width))
-    return np.matmul(columns_done.reshape(-1, 8), matrix.T).reshape(height, width)
+    columns_done = np.matmul(matrix, plane.reshape(height // BLOCK, BLOCK, width))
+    return np.matmul(columns_done.reshape(-1, BLOCK), matrix.T).reshape(height, width)
 
 
 def box_mean(samples: Plane, vertical: int, horizontal: int) -> Plane:

@@ -1,8 +1,8 @@
 """Quantisation cells: all pictures that a JPEG file could have come from.
 
-For each DCT coefficient the file says the interval that the encoder's input lay in, (I ± ½)·Q.  Together they form a
-convex set that holds the clean picture, so projecting an estimate onto it brings the estimate closer to the truth
-(or leaves it where it is), and a projected picture compresses to the very same file again.
+For each DCT coefficient the file gives the interval of the encoder's input, (I ± ½)·Q.  Together these intervals form a
+convex set that contains the clean picture, so projecting an estimate onto it brings the estimate closer to the truth
+(or leaves it where it is), and a projected picture compresses to exactly the same file again.
 
     cells = Cells(read_jpeg(data))
     restored = cells.project(estimate)          # nearest picture in the cells
@@ -15,8 +15,8 @@ is exact component by component:
     c ← c + U DCT⁻¹[clamp(DCT B c) − DCT B c].
 
 The cube of RGB is a second convex set, and the pictures whose padding to whole blocks repeats their edge, as
-libjpeg's does, are a third; passes go to and fro between them.  Work is done in bands of rows, so that memory does
-not grow with the picture.
+libjpeg's does, are a third; passes alternate between them.  The picture is processed in bands of rows, so that memory
+does not grow with it.
 """
 
 from dataclasses import dataclass
@@ -26,11 +26,12 @@ from numpy.typing import NDArray
 
 from driftrec.jpeg.blocks import Plane, box_mean, dct, idct, pad, replicate, to_components, to_image, unpad
 from driftrec.jpeg.file import JpegFile
-from driftrec.jpeg.layout import Band, Part, bands, require_known
+from driftrec.jpeg.layout import Band, Strip, bands, require_known
+from driftrec.jpeg.tables import BLOCK
 
 MARGIN = 1.0
-"""How far inside their bounds projected coefficients end up, in levels: 8-bit rounding of the pixels moves a
-coefficient by 0.35 levels (one standard deviation) of luma and less of subsampled chroma."""
+"""Distance that projection keeps from the bounds of a cell, in levels: rounding pixels to 8 bits moves a coefficient of
+luma by 0.35 levels (one standard deviation), and one of subsampled chroma by less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +53,10 @@ class Cells:
         Arguments:
             pixels: (height, width, 3), float32 RGB in [0, 1], in the file's orientation.  Of a gray file's picture the
                 mean of the channels counts.
-            passes: how often to go to and fro between the cells and the cube of RGB, at least 1; fewer are made where
-                the last one moved no coefficient by more than the margin: it found all of them in their cells.
-            margin: how far inside its bounds a coefficient ends up, in levels, but no farther than half way to the
-                middle; 0 is the exact projection, more makes sure that rounded pixels stay in the cells.
+            passes: most projections onto the cells and the cube of RGB in turn, at least 1; they stop early when the
+                last one moved no coefficient by more than the margin, because all of them were in their cells.
+            margin: distance that coefficients keep from their bounds, in levels, but at most half the distance from
+                bound to middle; 0 is the exact projection, more ensures that rounded pixels stay in the cells.
 
         Returns an array of the same shape, in [0, 1].  Raises ValueError for another shape.
         """
@@ -77,9 +78,9 @@ class Cells:
         inside = total = 0
         for band in bands(self.file):
             planes = self._planes(pixels[band.top : band.bottom], band)
-            for plane, part in zip(planes, band.parts, strict=True):
-                low, high = _bounds(part, -tolerance)
-                found = dct(box_mean(plane, *part.factors))[: low.shape[0], : low.shape[1]]
+            for plane, strip in zip(planes, band.strips, strict=True):
+                low, high = _bounds(strip, -tolerance)
+                found = dct(box_mean(plane, *strip.factors))[: low.shape[0], : low.shape[1]]
                 inside += int(((found >= low) & (found <= high)).sum())
                 total += found.size
         return inside / total
@@ -87,14 +88,14 @@ class Cells:
     def _once(self, image: NDArray[np.float32], band: Band, margin: float) -> tuple[NDArray[np.float32], float]:
         """(the image projected onto the cells and then onto the cube of RGB, most that a coefficient moved)."""
         projected, moved = [], 0.0
-        for plane, part in zip(self._planes(image, band), band.parts, strict=True):
-            low, high = _bounds(part, margin)
-            found = dct(box_mean(plane, *part.factors))
+        for plane, strip in zip(self._planes(image, band), band.strips, strict=True):
+            low, high = _bounds(strip, margin)
+            found = dct(box_mean(plane, *strip.factors))
             change = np.zeros_like(found)  # blocks that only fill up an MCU are not in the file: they stay
             stored = (slice(low.shape[0]), slice(low.shape[1]))
             change[stored] = np.clip(found[stored], low, high) - found[stored]
             moved = max(moved, float(change.max()), -float(change.min()))
-            plane = plane + replicate(idct(change), *part.factors)
+            plane = plane + replicate(idct(change), *strip.factors)
             projected.append(unpad(plane, band.bottom - band.top, band.width))
         return to_image(projected, self.file.colour), moved
 
@@ -107,9 +108,9 @@ class Cells:
             raise ValueError(f"the pixels are {pixels.shape}, the file's {expected}: give them as the file has them")
 
 
-def _bounds(part: Part, margin: float) -> tuple[Plane, Plane]:
+def _bounds(strip: Strip, margin: float) -> tuple[Plane, Plane]:
     """Lowest and highest value of each coefficient: its cell, narrowed by a margin but to half its width at most."""
-    stored = part.component.coefficients[part.rows]
-    steps = np.tile(part.component.table.astype(np.float32), (stored.shape[0] // 8, stored.shape[1] // 8))
+    stored = strip.component.coefficients[strip.rows]
+    steps = np.tile(strip.component.table.astype(np.float32), (stored.shape[0] // BLOCK, stored.shape[1] // BLOCK))
     middle, half = stored * steps, np.maximum(steps / 2 - margin, steps / 4)
     return middle - half, middle + half

@@ -1,4 +1,4 @@
-"""Decoding better than decoders do: expected values instead of the middles of the intervals, and no rounding inside.
+"""Decoding to expected values instead of the middles of the intervals, without rounding in between.
 
 Coefficients of one frequency are Laplacian to a good approximation (Reininger and Gibson, 1983), so within an
 interval small values are likelier, and the expected value lies nearer to zero than the middle (Price and Rabbani,
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from driftrec.jpeg.blocks import Plane, idct, to_image, upsample_triangle
 from driftrec.jpeg.file import Component, JpegFile
-from driftrec.jpeg.layout import Band, Part, bands, require_known
+from driftrec.jpeg.layout import Band, Strip, bands, require_known
+from driftrec.jpeg.tables import BLOCK
 
 
 def decode(file: JpegFile) -> NDArray[np.float32]:
@@ -29,27 +30,29 @@ def decode(file: JpegFile) -> NDArray[np.float32]:
     samples = [idct(expected_coefficients(component)) for component in file.components]
     out = np.empty((file.height, file.width, 3), np.float32)
     for band in bands(file):
-        planes = [_full_size(plane, band, part) for plane, part in zip(samples, band.parts, strict=True)]
+        planes = [_full_size(plane, band, strip) for plane, strip in zip(samples, band.strips, strict=True)]
         out[band.top : band.bottom] = to_image(planes, file.colour)
     return out
 
 
-def _full_size(samples: Plane, band: Band, part: Part) -> Plane:
+def _full_size(samples: Plane, band: Band, strip: Strip) -> Plane:
     """The band's rows of a component at the picture's size; interpolation looks one sample beyond them."""
-    vertical, horizontal = part.factors
-    start = max(part.rows.start - 1, 0)
-    plane = upsample_triangle(samples[start : part.rows.stop + 1], vertical, horizontal)
+    vertical, horizontal = strip.factors
+    start = max(strip.rows.start - 1, 0)
+    plane = upsample_triangle(samples[start : strip.rows.stop + 1], vertical, horizontal)
     first = band.top - start * vertical
     return plane[first : first + band.bottom - band.top, : band.width]
 
 
 def expected_coefficients(component: Component) -> Plane:
     """The expected values of a component's coefficients, in levels; those quantised to zero stay zero."""
-    shrink = np.array([[_shrinkage(component.coefficients[u::8, v::8]) for v in range(8)] for u in range(8)])
+    shrink = np.array(
+        [[_shrinkage(component.coefficients[u::BLOCK, v::BLOCK]) for v in range(BLOCK)] for u in range(BLOCK)]
+    )
     shrink[0, 0] = 0  # block means have no peak at zero
     shape = component.coefficients.shape
     steps = component.table.astype(np.float32)
-    blocks = shape[0] // 8, shape[1] // 8
+    blocks = shape[0] // BLOCK, shape[1] // BLOCK
     stored = component.coefficients.astype(np.float32)
     stored -= np.sign(stored) * np.tile(shrink.astype(np.float32), blocks)
     stored *= np.tile(steps, blocks)

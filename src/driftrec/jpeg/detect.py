@@ -1,12 +1,12 @@
-"""Traces of an earlier compression: on which 8×8 grid, at which quality, and how sure that is.
+"""Traces of an earlier compression: on which 8×8 grid, at which quality, and how certain that is.
 
-Quantised with step Q, the coefficients of one frequency lie near multiples of Q, and the characteristic function
-E[cos(2π c / Q)] is close to 1; coefficients on any other grid have a smooth density, and it is smaller.  So every
-grid is compared with what the picture would look like without the trace:
+If coefficients of one frequency were quantised with step Q, they lie near multiples of Q, and their characteristic
+function E[cos(2π c / Q)] is close to 1.  Coefficients on any other grid have a smooth density, and it is smaller.  So
+every grid is compared with a reference that stands for the picture without the trace:
 
-* a shifted grid, or any grid of a picture that is no JPEG, with the other grids of the same picture;
-* a JPEG's own grid with shifted grids quantised by the file's own tables, which have seen one compression there
-  (the calibration of Fridrich, Goljan and Hogea, 2003).
+* a shifted grid, or any grid of a picture that is not a JPEG, with the other grids of the same picture;
+* the own grid of a JPEG with shifted grids that are quantised with the tables of the file, which imitates a single
+  compression on the own grid (the calibration of Fridrich, Goljan and Hogea, 2003).
 """
 
 from collections.abc import Callable
@@ -16,19 +16,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftrec.jpeg.blocks import Plane, dct
-from driftrec.jpeg.tables import NATURAL, ijg_table
+from driftrec.jpeg.tables import BLOCK, NATURAL, ijg_table
 
-WINDOW, WINDOWS = 64, 6
-"""Side of the windows that are looked at, in pixels, and the most of them along a side of the picture."""
+WINDOW = 64
+"""Side of the windows that traces are looked for in, in pixels."""
 
-FREQUENCIES = tuple((int(k) // 8, int(k) % 8) for k in NATURAL[1:22])
-"""(row, column) of the coefficients that are looked at: the lower third, without DC."""
+MAX_WINDOWS = 6
+"""Most windows along a side of the picture."""
+
+FREQUENCIES = tuple((int(k) // BLOCK, int(k) % BLOCK) for k in NATURAL[1:22])
+"""(row, column) of the coefficients that are used: the lower third, without DC."""
 
 QUALITIES = (*range(2, 20, 2), *range(20, 60, 4), *range(60, 96, 3))
-"""Candidates for the earlier quality."""
+"""Candidates for the earlier quality; the best one is refined to single steps."""
 
-CALIBRATION = ((4, 4), (3, 4), (4, 3), (5, 4), (4, 5), (3, 3), (5, 5), (3, 5), (5, 3))
-"""Shifts that stand for a picture without an earlier compression on its own grid."""
+CALIBRATION_SHIFTS = ((4, 4), (3, 4), (4, 3), (5, 4), (4, 5), (3, 3), (5, 5), (3, 5), (5, 3))
+"""Shifts of the reference for a JPEG's own grid."""
+
+COARSER = 1.2
+"""Steps must be this many times as coarse as the file's to have left a trace under them."""
+
+MIN_COARSER = 4
+"""Fewest frequencies with such steps that a score is computed from."""
+
+MIN_HEADROOM = 0.1
+"""Smallest total gap between their reference and 1 that a score is computed from."""
+
+NEARLY_BEST = 0.85
+"""Qualities with at least this fraction of the best score may be the true one: half or a third of the true steps score
+as well as they do, so the coarsest of them is taken."""
+
+SIMILAR = 1.25
+"""Most by which the steps of a refined quality may be larger or smaller."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +55,9 @@ class Trace:
     """The clearest trace of a compression.
 
     Attributes:
-        shift: (row, column) where the first whole block starts, 0 … 7 each.
-        quality: libjpeg's quality whose table fits best.
-        score: how much of the way from an untouched picture's characteristic function to 1, at most 1.
+        shift: (row, column) of the first whole block, 0 … 7 each.
+        quality: the quality whose libjpeg table fits best.
+        score: fraction of the gap between the reference's characteristic function and 1 that is closed, at most 1.
     """
 
     shift: tuple[int, int]
@@ -47,78 +66,82 @@ class Trace:
 
 
 def windows(height: int, width: int) -> list[tuple[slice, slice]]:
-    """Windows of WINDOW + 7 pixels spread over a picture, on its 8×8 grid; none if it is too small."""
-    side = WINDOW + 7
+    """Return windows of WINDOW + 7 pixels, spread over a picture on its 8×8 grid; none if it is too small."""
+    side = WINDOW + BLOCK - 1
     if min(height, width) < side:
         return []
     rows, columns = (
-        sorted({int(s) // 8 * 8 for s in np.linspace(0, length - side, min(WINDOWS, length // WINDOW))})
+        sorted({int(s) // BLOCK * BLOCK for s in np.linspace(0, length - side, min(MAX_WINDOWS, length // WINDOW))})
         for length in (height, width)
     )
     return [(slice(top, top + side), slice(left, left + side)) for top in rows for left in columns]
 
 
-def _coefficients(parts: Plane, shift: tuple[int, int]) -> Plane:
-    """The coefficients of windows (count, side, side) of luma on a shifted grid: (frequency, block)."""
+def _coefficients(luma: Plane, shift: tuple[int, int]) -> Plane:
+    """Return the coefficients of windows (count, side, side) on a shifted grid: (frequency, block)."""
     top, left = shift
-    plane = np.ascontiguousarray(parts[:, top : top + WINDOW, left : left + WINDOW]).reshape(-1, WINDOW)
-    found = dct(plane)
-    return np.stack([found[u::8, v::8].ravel() for u, v in FREQUENCIES])
+    plane = np.ascontiguousarray(luma[:, top : top + WINDOW, left : left + WINDOW]).reshape(-1, WINDOW)
+    coefficients = dct(plane)
+    return np.stack([coefficients[u::BLOCK, v::BLOCK].ravel() for u, v in FREQUENCIES])
 
 
-def shifted_trace(parts: Plane, *, own_grid: bool) -> Trace:
-    """The clearest trace on any grid of luma windows (count, side, side).
+def shifted_trace(luma: Plane, *, own_grid: bool) -> Trace:
+    """Return the clearest trace on any grid of windows of luma (count, side, side).
 
-    `own_grid`: the picture is a JPEG; leave out its own grid, and those that share lines with it.
+    `own_grid`: the picture is a JPEG, so its own grid and those that share lines with it are left out.
     """
-    shifts = [(i, j) for i in range(8) for j in range(8) if not own_grid or (i > 0 and j > 0)]
-    found = np.stack([_coefficients(parts, shift) for shift in shifts])
+    shifts = [(i, j) for i in range(BLOCK) for j in range(BLOCK) if not own_grid or (i > 0 and j > 0)]
+    coefficients = np.stack([_coefficients(luma, shift) for shift in shifts])
 
-    def evidence(quality: int, some: Plane) -> NDArray[np.float64]:
-        function = _function(some, quality)
-        typical = np.median(function, axis=0)
-        return (function - typical).sum(axis=1) / (1 - typical).sum()
+    def scores(quality: int, on_grids: Plane) -> NDArray[np.float64]:
+        function = _characteristic(on_grids, quality)
+        reference = np.median(function, axis=0)
+        return (function - reference).sum(axis=1) / (1 - reference).sum()
 
-    table = np.array([evidence(quality, found) for quality in QUALITIES])  # (quality, shift)
-    at = int(table.max(axis=0).argmax())
-    # The clearest of the other grids shows how much of it is chance.
-    others = np.delete(table, at, axis=1).max()
-    few = np.concatenate([found[at][None], found[::8]])
-    quality = _exact(_coarsest(table[:, at]), lambda quality: float(evidence(quality, few)[0]))
-    return Trace(shifts[at], quality, float(table[:, at].max() - others))
+    table = np.array([scores(quality, coefficients) for quality in QUALITIES])  # (quality, shift)
+    best = int(table.max(axis=0).argmax())
+    chance = np.delete(table, best, axis=1).max()  # the best of the other grids
+    few = np.concatenate([coefficients[best][None], coefficients[::8]])  # an eighth of the grids is reference enough
+    quality = _refined(_coarsest(table[:, best]), lambda quality: float(scores(quality, few)[0]))
+    return Trace(shifts[best], quality, float(table[:, best].max() - chance))
 
 
-def own_trace(parts: Plane, table: NDArray[np.int_]) -> Trace:
-    """The clearest trace of an earlier compression on a JPEG's own grid; `table` is its luma's."""
+def own_trace(luma: Plane, table: NDArray[np.int_]) -> Trace:
+    """Return the clearest trace of an earlier compression on a JPEG's own grid.
+
+    Arguments: `luma`, windows (count, side, side); `table`, the quantisation table (8, 8) of the file's luma.
+    """
     steps = np.array([table[u, v] for u, v in FREQUENCIES], np.float32)[:, None]
-    own = np.rint(_coefficients(parts, (0, 0)) / steps) * steps
-    references = np.stack([np.rint(_coefficients(parts, shift) / steps) * steps for shift in CALIBRATION])
+    quantised = np.stack(
+        [np.rint(_coefficients(luma, shift) / steps) * steps for shift in ((0, 0), *CALIBRATION_SHIFTS)]
+    )
 
-    def evidence(quality: int) -> float:
-        # Only steps that are coarser than the file's can have left a trace.
-        coarser = np.array([ijg_table(quality)[u, v] for u, v in FREQUENCIES]) > 1.2 * steps[:, 0]
-        function = _function(np.concatenate([own[None], references]), quality)
-        typical = function[1:].mean(axis=0)
-        room = (1 - typical)[coarser].sum()
-        return float((function[0] - typical)[coarser].sum() / room) if coarser.sum() > 3 and room > 0.1 else 0.0
+    def score(quality: int) -> float:
+        coarser = np.array([ijg_table(quality)[u, v] for u, v in FREQUENCIES]) > COARSER * steps[:, 0]
+        function = _characteristic(quantised, quality)
+        reference = function[1:].mean(axis=0)
+        headroom = (1 - reference)[coarser].sum()
+        if coarser.sum() < MIN_COARSER or headroom <= MIN_HEADROOM:
+            return 0.0
+        return float((function[0] - reference)[coarser].sum() / headroom)
 
-    found = np.array([evidence(quality) for quality in QUALITIES])
-    return Trace((0, 0), _exact(_coarsest(found), evidence), float(found.max()))
-
-
-def _coarsest(evidence: NDArray[np.float64]) -> int:
-    """The lowest quality with nearly the best evidence: halves and thirds of the true steps fit as well as it does."""
-    return QUALITIES[int((evidence >= 0.85 * evidence.max()).argmax())]
+    scores = np.array([score(quality) for quality in QUALITIES])
+    return Trace((0, 0), _refined(_coarsest(scores), score), float(scores.max()))
 
 
-def _exact(quality: int, evidence: Callable[[int], float]) -> int:
-    """The quality with the best evidence of those whose steps are at most a quarter larger or smaller."""
+def _coarsest(scores: NDArray[np.float64]) -> int:
+    """Return the lowest of QUALITIES with nearly the best score."""
+    return QUALITIES[int((scores >= NEARLY_BEST * scores.max()).argmax())]
+
+
+def _refined(quality: int, score: Callable[[int], float]) -> int:
+    """Return the quality with the best score among those with similar steps."""
     ratios = {q: ijg_table(q).sum() / ijg_table(quality).sum() for q in range(1, 100)}
-    return max((q for q, ratio in ratios.items() if 0.8 <= ratio <= 1.25), key=evidence)
+    return max((q for q, ratio in ratios.items() if 1 / SIMILAR <= ratio <= SIMILAR), key=score)
 
 
-def _function(found: Plane, quality: int) -> Plane:
-    """The characteristic function at 1/Q of coefficients (…, frequency, block), averaged over blocks."""
+def _characteristic(coefficients: Plane, quality: int) -> Plane:
+    """Return the characteristic function at 1/Q of coefficients (…, frequency, block), averaged over blocks."""
     table = ijg_table(quality)
     steps = np.array([table[u, v] for u, v in FREQUENCIES], np.float32)[:, None]
-    return np.cos(found * (np.float32(2 * np.pi) / steps)).mean(axis=-1)
+    return np.cos(coefficients * (np.float32(2 * np.pi) / steps)).mean(axis=-1)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftrec.jpeg.huffman import Bits, HuffmanTable, ScanError, ac_first, ac_refine, dc_first, dc_refine, sequential
-from driftrec.jpeg.tables import NATURAL, ijg_quality
+from driftrec.jpeg.tables import BLOCK, NATURAL, ijg_quality
 
 Colour: TypeAlias = Literal["gray", "YCbCr", "RGB", "CMYK", "YCCK"]
 
@@ -77,7 +77,7 @@ class JpegFile:
     def mcu(self) -> tuple[int, int]:
         """(height, width) of the smallest unit of whole blocks of every component, in pixels."""
         vertical, horizontal = _most(self.components)
-        return 8 * vertical, 8 * horizontal
+        return BLOCK * vertical, BLOCK * horizontal
 
     @property
     def subsampling(self) -> str:
@@ -220,7 +220,7 @@ class _Reader:
                 raise JpegError("a quantisation table is damaged")
             table = np.empty(64, np.int_)
             table[NATURAL] = stored
-            self.quantisation[number] = table.reshape(8, 8)
+            self.quantisation[number] = table.reshape(BLOCK, BLOCK)
             payload = payload[1 + count :]
 
     def _huffman_tables(self, payload: bytes) -> None:
@@ -250,15 +250,15 @@ class _Reader:
         if max(most) > 4 or height * width * len(samplings) > MAX_SAMPLES:
             raise JpegError("the size or the sampling of the picture is damaged")
         self.size = height, width
-        mcu_rows, mcu_columns = ceil(height / (8 * most[0])), ceil(width / (8 * most[1]))
+        mcu_rows, mcu_columns = ceil(height / (BLOCK * most[0])), ceil(width / (BLOCK * most[1]))
         for part, (vertical, horizontal) in zip(described, samplings, strict=True):
             self.frame.append(
                 _Frame(
                     identifier=part[0],
                     sampling=(vertical, horizontal),
                     table_number=part[2],
-                    rows=ceil(ceil(height * vertical / most[0]) / 8),
-                    columns=ceil(ceil(width * horizontal / most[1]) / 8),
+                    rows=ceil(ceil(height * vertical / most[0]) / BLOCK),
+                    columns=ceil(ceil(width * horizontal / most[1]) / BLOCK),
                     blocks=np.zeros((mcu_rows * vertical, mcu_columns * horizontal, 64), np.int16),
                 )
             )
@@ -298,11 +298,11 @@ class _Reader:
         for part in self.frame:
             if part.table is None:
                 raise JpegError("a component has no data")
-            blocks = np.empty((part.rows, 8, part.columns, 8), np.int16)
+            blocks = np.empty((part.rows, BLOCK, part.columns, BLOCK), np.int16)
             stored = part.blocks[: part.rows, : part.columns]
             for k, place in enumerate(NATURAL):
-                blocks[:, place // 8, :, place % 8] = stored[..., k]
-            plane = blocks.reshape(8 * part.rows, 8 * part.columns)
+                blocks[:, place // BLOCK, :, place % BLOCK] = stored[..., k]
+            plane = blocks.reshape(BLOCK * part.rows, BLOCK * part.columns)
             components.append(Component(part.identifier, part.sampling, part.table, plane))
         return JpegFile(
             *self.size,

@@ -1,8 +1,8 @@
-"""An earlier compression, undone back to: the coefficients it left, out of what later ones made of them.
+"""Recovery of an earlier compression: its coefficients, estimated from what later compressions made of them.
 
 A picture that was compressed with coarse steps, cropped and compressed again with finer ones is, for a restorer, a
-single JPEG with noise.  On the grid of the first compression its coefficients are m Q + e, multiples of that step with
-the error e of all that came later.  If e is normal with variance σ², their characteristic function at 1/Q is
+single JPEG with noise.  On the grid of the first compression its coefficients are m Q + e: multiples of the step Q,
+plus the error e of all later processing.  If e is normal with variance σ², their characteristic function at 1/Q is
 
     φ = E[cos(2π c / Q)] = exp(−2π² σ² / Q²),
 
@@ -10,14 +10,15 @@ which gives σ² for every frequency, and with it the expected value of m Q,
 
     E[m Q | c] = Σ_m p(m) m Q exp(−(c − m Q)² / 2σ²) / Σ_m p(m) exp(−(c − m Q)² / 2σ²),
 
-p(m) being how often c rounds to m.  Where e is small this is rounding to multiples of Q, and the first compression's
-picture comes back as it was; where it is large it leaves c nearly as it is.
+where p(m) is how often c rounds to m.  Where e is small, this rounds to multiples of Q, and the picture of the first
+compression is recovered exactly; where e is large, c hardly changes.
 
-Chroma was subsampled, decoded and subsampled again, which blurs; its samples C are found from the picture's chroma O by
-C ← C + B (O − M C), with B the box mean, and M what later became of C: interpolation, and the file's own subsampling.
+Chroma was subsampled, decoded and subsampled again, which blurs it.  Its samples C are found from the picture's chroma
+O by iterating C ← C + B (O − M C), where B is the box mean and M models what happened to C later: interpolation, and
+the subsampling of the file itself.
 
-What the coefficients said beyond black and white was cut off when the first compression was decoded.  The picture that
-they give once they are recovered says how much: that is added to the pixels, and they are recovered once more.
+Values beyond black and white were clipped when the first compression was decoded.  The recovered coefficients say by
+how much: that is added to the pixels, and they are recovered once more.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -32,120 +33,144 @@ from driftrec.jpeg.blocks import Plane, box_mean, dct, idct, pad, to_components,
 from driftrec.jpeg.detect import Trace
 from driftrec.jpeg.file import JpegFile
 from driftrec.jpeg.layout import BAND
-from driftrec.jpeg.tables import CHROMA, LUMA, ijg_table
+from driftrec.jpeg.tables import BLOCK, CHROMA, LUMA, MCU, ijg_table
 
 SUBSAMPLINGS = ((2, 2), (1, 2), (1, 1))
-"""Pixels per chroma sample (vertical, horizontal) that the earlier compression may have had."""
+"""Candidates for the chroma subsampling of the earlier compression: pixels per sample (vertical, horizontal)."""
 
-EVIDENCE = 0.05
-"""Of the way from another grid's characteristic function to 1, how much a frequency must have made to count as
-quantised."""
+QUANTISED_SCORE = 0.05
+"""A frequency counts as quantised if it closes more than this fraction of the gap between the characteristic function
+on another grid and 1."""
 
-TYPICAL = 0.25
-"""How much luma's median frequency must have made: the traces of other tables than libjpeg's make less."""
+LUMA_SCORE = 0.25
+"""Lowest score of luma's median frequency for a picture to be recovered; tables other than libjpeg's score lower."""
 
-CHROMA_SCORE, LEAD = 0.15, 1.5
-"""How much all frequencies of chroma together must have made, and how many times as much as on any grid that starts
-elsewhere."""
+CHROMA_SCORE = 0.15
+"""Lowest score of all chroma frequencies together for chroma to be recovered."""
 
-DEVIATIONS = 5
-"""How many standard deviations of chance that way must be long: shorter ones tell nothing and follow the others."""
+CHROMA_LEAD = 1.5
+"""Lowest ratio of that score to the best score on a grid that starts elsewhere."""
 
-BLOCKS = 16
-"""Fewest blocks that tell anything."""
+SIGNIFICANCE = 5
+"""A gap or a gain counts only if it is larger than this many standard deviations of its sampling noise.  Frequencies
+with smaller gaps are taken to be quantised, as the others are."""
 
-LOOK = 1024
-"""Side of the middle of large pictures that is looked at, in pixels."""
+MIN_BLOCKS = 16
+"""Fewest unclipped blocks that statistics are computed from."""
 
-CORRECTIONS, CONTEXT = 4, 16
-"""Of chroma samples, see above, and how far they reach, in pixels."""
+SAMPLE_SIDE = 1024
+"""Statistics are computed from the middle of the picture, of at most this many pixels a side."""
 
-CUT_OFF = 0.5 / 255
-"""Channels this near to 0 or 1 may have been cut off."""
+CHROMA_ITERATIONS = 4
+"""Iterations that find the chroma samples."""
+
+CHROMA_REACH = 16
+"""How far these iterations look beyond a sample, in pixels."""
+
+CLIPPING_MARGIN = 0.5 / 255
+"""Channels closer than this to 0 or 1 may have been clipped."""
 
 PASSES = 3
-"""How often coefficients are recovered, each time from pixels that are cut off less."""
+"""Most passes of recovery; each starts from pixels with less of the clipping in them."""
 
-UNEXPLAINED = 10
-"""How many times the energy of e may be left of a block's luma before the block is taken to be misunderstood."""
+MAX_RESIDUAL = 10
+"""Blocks stay as they are if recovery changes their luma by more than this many times the expected energy of e:
+something else happened to them."""
 
 Factors = tuple[int, int]
 T = TypeVar("T", bound=np.generic)
 
-Later = Callable[[Plane, tuple[int, int]], Plane]
-"""(chroma at full size, pixel (row, column) where it starts) -> what later compressions made of it."""
+Resubsample = Callable[[Plane, tuple[int, int]], Plane]
+"""(chroma at full size, pixel (row, column) where it starts) -> the same after the file's own subsampling."""
 
 
 def recovered(pixels: NDArray[np.float32], trace: Trace, file: JpegFile | None = None) -> NDArray[np.float32]:
-    """The picture as the compression of a trace left it, as far as it can be told.
+    """Return the picture as the compression of a trace left it, as far as this can be estimated.
 
     Arguments:
         pixels: RGB (height, width, 3), float32 in [0, 1], in the orientation in which the trace was found.
-        trace: of a compression coarser than any later one, on another grid than theirs.
-        file: the JPEG that the pixels are decoded from, if they are.
+        trace: of a compression coarser than any later one, on a grid other than theirs.
+        file: the JPEG that the pixels are decoded from, if any.
 
-    Returns an array of that shape.  What stays as it is: blocks that are cut by the border; those whose recovered
+    Returns an array of that shape.  Some parts stay as they are: blocks that the border cuts; blocks whose recovered
     coefficients do not explain their pixels; chroma that does not look quantised with libjpeg's table of the trace's
-    quality, and all of a picture whose luma does not.
+    quality; and the whole picture if its luma does not.
     """
     height, width = pixels.shape[:2]
-    top, left = (max(n - LOOK, 0) // 32 * 16 for n in (height, width))
-    part = pixels[top : top + LOOK, left : left + LOOK]
-    planes, free, later = to_components(part, "YCbCr"), _free(part), _later(file)
-    luma = _fit(planes[:1], ijg_table(trace.quality, LUMA), free, Grid(trace.shift, (1, 1)), _unchanged)
-    if luma is None or luma.typical < TYPICAL:
+    top, left = (max(n - SAMPLE_SIDE, 0) // (2 * MCU) * MCU for n in (height, width))
+    middle = pixels[top : top + SAMPLE_SIDE, left : left + SAMPLE_SIDE]
+    planes, unclipped, resubsample = to_components(middle, "YCbCr"), _unclipped(middle), _resubsampling(file)
+    luma = _fit(planes[:1], ijg_table(trace.quality, LUMA), unclipped, Grid(trace.shift, (1, 1)), _unchanged)
+    if luma is None or luma.median_score < LUMA_SCORE:
         return pixels
-    chroma = _chroma(planes[1:], trace, free, later)
+    chroma = _fit_chroma(planes[1:], trace, unclipped, resubsample)
 
     out = np.empty_like(pixels)
     for rows, kept in _bands(height):
-        image = _recovered(pixels[rows], luma.after(rows.start), chroma and chroma.after(rows.start), later)
+        image = _recover_band(
+            pixels[rows], luma.starting_at(rows.start), chroma and chroma.starting_at(rows.start), resubsample
+        )
         out[kept] = image[kept.start - rows.start : kept.stop - rows.start]
     return out
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Blocks of 8×8 samples: where the first whole one starts (row, column), and pixels per sample, likewise."""
+    """A grid of 8×8 blocks of samples.
+
+    Attributes:
+        start: (row, column) of the first whole block, in pixels.
+        factors: pixels per sample (vertical, horizontal).
+    """
 
     start: tuple[int, int]
     factors: Factors
 
     @property
     def sides(self) -> tuple[int, int]:
-        """Of a block, in pixels."""
-        return 8 * self.factors[0], 8 * self.factors[1]
+        """(height, width) of a block, in pixels."""
+        return BLOCK * self.factors[0], BLOCK * self.factors[1]
 
     def moved(self, rows: int, columns: int) -> "Grid":
-        """The same grid after that many pixels were added before the first one."""
+        """Return the same grid after that many pixels were added before the first one."""
         start = (s + by for s, by in zip(self.start, (rows, columns), strict=True))
         row, column = (s % side for s, side in zip(start, self.sides, strict=True))
         return Grid((row, column), self.factors)
 
     @property
-    def beside(self) -> "Grid":
-        """A grid that has no line in common with this one."""
+    def reference(self) -> "Grid":
+        """A grid that shares no line with this one."""
         return self.moved(self.sides[0] // 2, self.sides[1] // 2)
 
     def whole(self, plane: NDArray[T]) -> NDArray[T]:
-        """A view of the whole blocks of a plane at full size, perhaps of none."""
-        (top, left), (down, across) = self.start, self.sides
-        height, width = max(plane.shape[0] - top, 0) // down * down, max(plane.shape[1] - left, 0) // across * across
+        """Return a view of the whole blocks of a plane at full size; it may be empty."""
+        (top, left), (side_v, side_h) = self.start, self.sides
+        height = max(plane.shape[0] - top, 0) // side_v * side_v
+        width = max(plane.shape[1] - left, 0) // side_h * side_h
         return plane[top : top + height, left : left + width]
 
-    def blocks(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Of which blocks all pixels are chosen: (rows, columns)."""
-        inner, (down, across) = self.whole(chosen), self.sides
+    def blocks(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which blocks lie in the mask with all their pixels, (rows, columns)."""
+        inner, (side_v, side_h) = self.whole(mask), self.sides
         height, width = inner.shape
-        return np.asarray(inner.reshape(height // down, down, width // across, across).all(axis=(1, 3)))
+        return np.asarray(inner.reshape(height // side_v, side_v, width // side_h, side_h).all(axis=(1, 3)))
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """How components with the same table look on a grid.
+    """How components with the same quantisation table look on a grid.
 
-    `quantised`: which frequencies do, (8, 8); `variances` of e, (8, 8); `counts` of multiples, frequency by frequency,
-    and the first of them, `lowest`; `score` and `typical`: how far all together and the median made it, see EVIDENCE.
+    A score is the fraction, at most 1, of the gap between the characteristic function on a reference grid and 1 that is
+    closed on this grid.
+
+    Attributes:
+        grid, table: the grid and the table (8, 8).
+        quantised: which frequencies look quantised, (8, 8).
+        variances: of the error e, (8, 8).
+        counts: how often each multiple of the step occurs, (8, 8, multiples), plus ½.
+        lowest: the multiple that counts start with.
+        score: of all frequencies together, 0 if it is not significant.
+        median_score: the median of the scores of frequencies with a significant gap.
     """
 
     grid: Grid
@@ -155,170 +180,178 @@ class _Fit:
     counts: NDArray[np.float64]
     lowest: int
     score: float
-    typical: float
+    median_score: float
 
-    def after(self, row: int) -> "_Fit":
-        """How they look in the part that starts at that row."""
+    def starting_at(self, row: int) -> "_Fit":
+        """Return the fit for the part of the picture that starts at that row."""
         return replace(self, grid=self.grid.moved(-row, 0))
 
     @property
-    def energy(self) -> float:
-        """Of e in a block, as expected."""
+    def error_energy(self) -> float:
+        """Expected energy of e in a block, over the quantised frequencies."""
         return float(self.variances[self.quantised].sum())
 
-    def expected(self, found: Plane) -> Plane:
-        """Coefficients (8, 8, ...) with E[m Q | c], over three multiples, in place of the quantised frequencies."""
-        out, last = found.copy(), self.counts.shape[2] - 1
+    def expected(self, coefficients: Plane) -> Plane:
+        """Return coefficients (8, 8, …), the quantised frequencies replaced by E[m Q | c] over the three nearest m."""
+        out, last = coefficients.copy(), self.counts.shape[2] - 1
         for u, v in zip(*np.nonzero(self.quantised), strict=True):
-            values, step, variance = found[u, v], np.float32(self.table[u, v]), np.float32(self.variances[u, v] + 1e-3)
-            middle = np.rint(values / step)
-            total, mean, nearest = np.zeros_like(values), np.zeros_like(values), np.square(values - step * middle)
-            for m in (middle - 1, middle, middle + 1):
-                often = self.counts[u, v].astype(np.float32)[(m.astype(np.int64) - self.lowest).clip(0, last)]
-                weight = often * np.exp((nearest - np.square(values - step * m)) / (2 * variance))
+            values, step = coefficients[u, v], np.float32(self.table[u, v])
+            variance = np.float32(self.variances[u, v] + 1e-3)
+            nearest = np.rint(values / step)
+            least_square = np.square(values - step * nearest)
+            total, mean = np.zeros_like(values), np.zeros_like(values)
+            for m in (nearest - 1, nearest, nearest + 1):
+                prior = self.counts[u, v].astype(np.float32)[(m.astype(np.int64) - self.lowest).clip(0, last)]
+                weight = prior * np.exp((least_square - np.square(values - step * m)) / (2 * variance))
                 total += weight
                 mean += weight * m
             out[u, v] = step * mean / total
         return out
 
 
-def _chroma(planes: Sequence[Plane], trace: Trace, free: NDArray[np.bool_], later: Later) -> _Fit | None:
-    """How chroma looks on the grid that fits best, of all whose luma has the trace's; None where none does."""
+def _fit_chroma(
+    planes: Sequence[Plane], trace: Trace, unclipped: NDArray[np.bool_], resubsample: Resubsample
+) -> _Fit | None:
+    """Return the best fit of chroma over all subsamplings with the luma grid of the trace; None if none is good."""
     table = ijg_table(trace.quality, CHROMA)
     fits = []
     for factors in SUBSAMPLINGS:
-        rows, columns = (range(s, 8 * f, 8) for s, f in zip(trace.shift, factors, strict=True))
-        fits += [_fit(planes, table, free, Grid(start, factors), later) for start in product(rows, columns)]
-    seen = [fit for fit in fits if fit is not None]
-    best = max(seen, key=lambda fit: fit.score, default=None)
+        rows, columns = (range(s, BLOCK * f, BLOCK) for s, f in zip(trace.shift, factors, strict=True))
+        fits += [_fit(planes, table, unclipped, Grid(start, factors), resubsample) for start in product(rows, columns)]
+    candidates = [fit for fit in fits if fit is not None]
+    best = max(candidates, key=lambda fit: fit.score, default=None)
     if best is None:
         return None
-    elsewhere = max((fit.score for fit in seen if fit.grid.start != best.grid.start), default=0.0)
-    return best if best.score >= max(CHROMA_SCORE, LEAD * elsewhere) else None
+    runner_up = max((fit.score for fit in candidates if fit.grid.start != best.grid.start), default=0.0)
+    return best if best.score >= max(CHROMA_SCORE, CHROMA_LEAD * runner_up) else None
 
 
 def _fit(
-    planes: Sequence[Plane], table: NDArray[np.int_], free: NDArray[np.bool_], grid: Grid, later: Later
+    planes: Sequence[Plane],
+    table: NDArray[np.int_],
+    unclipped: NDArray[np.bool_],
+    grid: Grid,
+    resubsample: Resubsample,
 ) -> _Fit | None:
-    """How components look on a grid; None where there is too little to see."""
-    functions, variances, found = [], [], np.zeros((8, 8, 0), np.float32)
-    for where in (grid.beside, grid):
-        blocks = where.blocks(free)
-        if blocks.sum() < BLOCKS:
+    """Return how components look on a grid; None if there are too few blocks or no frequency has a significant gap."""
+    functions, variances, coefficients = [], [], np.zeros((BLOCK, BLOCK, 0), np.float32)
+    for place in (grid.reference, grid):
+        blocks = place.blocks(unclipped)
+        if blocks.sum() < MIN_BLOCKS:
             return None
-        found = np.concatenate([_chosen(_coefficients(plane, where, later), blocks) for plane in planes], axis=2)
-        cosines = np.cos(found * (np.float32(2 * np.pi) / table.astype(np.float32))[..., None])
+        coefficients = np.concatenate(
+            [_by_frequency(_coefficients(plane, place, resubsample))[..., blocks] for plane in planes], axis=2
+        )
+        cosines = np.cos(coefficients * (np.float32(2 * np.pi) / table.astype(np.float32))[..., None])
         functions.append(cosines.mean(axis=2, dtype=np.float64))
         variances.append(cosines.var(axis=2, dtype=np.float64) / cosines.shape[2])
-    other, own = functions
-    way, room, chance = own - other, 1 - other, variances[0] + variances[1]
-    clear = room > DEVIATIONS * np.sqrt(chance)
-    if not clear.any():
+    reference, function = functions
+    signal_gain, headroom, noise_variance = function - reference, 1 - reference, variances[0] + variances[1]
+    significant = headroom > SIGNIFICANCE * np.sqrt(noise_variance)
+    if not significant.any():
         return None
-    multiples = np.rint(found / table.astype(np.float32)[..., None]).astype(np.int64)
+    multiples = np.rint(coefficients / table.astype(np.float32)[..., None]).astype(np.int64)
     lowest, highest = int(multiples.min()) - 1, int(multiples.max()) + 1
     counts = np.apply_along_axis(np.bincount, 2, multiples - lowest, minlength=highest - lowest + 1)
-    errors = -np.log(own.clip(1e-3)) * table**2 / (2 * np.pi**2)
+    total_gain, total_noise_sd = signal_gain.sum(), np.sqrt(noise_variance.sum())
     return _Fit(
         grid=grid,
         table=table,
-        quantised=np.where(clear, way > EVIDENCE * room, True),
-        variances=errors,
+        quantised=np.where(significant, signal_gain > QUANTISED_SCORE * headroom, True),
+        variances=-np.log(function.clip(1e-3)) * table**2 / (2 * np.pi**2),
         counts=0.5 + counts.astype(np.float64),
         lowest=lowest,
-        score=float(way.sum() / room.sum()) if way.sum() > DEVIATIONS * np.sqrt(chance.sum()) else 0.0,
-        typical=float(np.median(way[clear] / room[clear])),
+        score=float(total_gain / headroom.sum()) if total_gain > SIGNIFICANCE * total_noise_sd else 0.0,
+        median_score=float(np.median(signal_gain[significant] / headroom[significant])),
     )
 
 
-def _recovered(pixels: NDArray[np.float32], luma: _Fit, chroma: _Fit | None, later: Later) -> NDArray[np.float32]:
-    """The pixels with all whole blocks recovered but those that stay unexplained."""
-    image, cut_off = pixels, np.zeros_like(pixels)
+def _recover_band(
+    pixels: NDArray[np.float32], luma: _Fit, chroma: _Fit | None, resubsample: Resubsample
+) -> NDArray[np.float32]:
+    """Return the pixels with all whole blocks recovered, except those that recovery does not explain."""
+    image, clipped_off = pixels, np.zeros_like(pixels)
     for _ in range(PASSES):
-        planes = to_components(pixels + cut_off, "YCbCr")
-        _replace(planes[:1], luma, _unchanged)
+        planes = to_components(pixels + clipped_off, "YCbCr")
+        _recover_planes(planes[:1], luma, _unchanged)
         if chroma is not None:
-            _replace(planes[1:], chroma, later)
-        unclipped = to_image(planes, "YCbCr", clip=False)
-        image = unclipped.clip(0, 1)
-        cut_off = unclipped - image
-        if not cut_off.any():
+            _recover_planes(planes[1:], chroma, resubsample)
+        unlimited = to_image(planes, "YCbCr", clip=False)
+        image = unlimited.clip(0, 1)
+        clipped_off = unlimited - image
+        if not clipped_off.any():
             break
 
-    seen, explained = (to_components(part, "YCbCr")[0] for part in (pixels, image))
-    left = luma.grid.whole(seen - explained)
-    rows, columns = (n // 8 for n in left.shape)
-    energy = np.square(left).reshape(rows, 8, columns, 8).sum(axis=(1, 3))
-    unexplained = np.repeat(np.repeat(energy > UNEXPLAINED * luma.energy, 8, axis=0), 8, axis=1)
+    before, after = (to_components(picture, "YCbCr")[0] for picture in (pixels, image))
+    residual = luma.grid.whole(before - after)
+    rows, columns = (n // BLOCK for n in residual.shape)
+    energy = np.square(residual).reshape(rows, BLOCK, columns, BLOCK).sum(axis=(1, 3))
+    unexplained = np.repeat(np.repeat(energy > MAX_RESIDUAL * luma.error_energy, BLOCK, axis=0), BLOCK, axis=1)
     np.copyto(luma.grid.whole(image), luma.grid.whole(pixels), where=unexplained[..., None])
     return image
 
 
-def _replace(planes: Sequence[Plane], fit: _Fit, later: Later) -> None:
-    """Recovers components, in place."""
-    inside = slice(None) if fit.grid.factors == (1, 1) else slice(1, -1)  # others need samples that are not known
+def _recover_planes(planes: Sequence[Plane], fit: _Fit, resubsample: Resubsample) -> None:
+    """Recover components in place."""
+    # Interpolated chroma at the border depends on samples that are not known.
+    inside = slice(None) if fit.grid.factors == (1, 1) else slice(1, -1)
     for plane in planes:
         inner = fit.grid.whole(plane)
         if not inner.size:
             continue
-        found = _coefficients(plane, fit.grid, later)
-        by_frequency = _by_frequency(found)
+        coefficients = _coefficients(plane, fit.grid, resubsample)
+        by_frequency = _by_frequency(coefficients)
         by_frequency[...] = fit.expected(by_frequency)
-        inner[inside, inside] = upsample_triangle(idct(found), *fit.grid.factors)[inside, inside]
+        inner[inside, inside] = upsample_triangle(idct(coefficients), *fit.grid.factors)[inside, inside]
 
 
 def _bands(height: int) -> Iterator[tuple[slice, slice]]:
-    """Bands of rows, each with what its blocks and their chroma reach: (rows to work on, rows to keep)."""
+    """Yield bands of rows with everything that their blocks and chroma depend on: (rows to work on, rows to keep)."""
     for top in range(0, height, BAND):
         bottom = min(top + BAND, height)
-        around = 16 + PASSES * CONTEXT  # a block that starts before the band, and what lies around it
-        yield slice(max(top - around, 0), min(bottom + around, height)), slice(top, bottom)
+        margin = MCU + PASSES * CHROMA_REACH  # a block that starts before the band, and what the passes look at
+        yield slice(max(top - margin, 0), min(bottom + margin, height)), slice(top, bottom)
 
 
-def _free(pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which pixels were surely not cut off."""
-    return np.asarray(((pixels > CUT_OFF) & (pixels < 1 - CUT_OFF)).all(axis=2))
+def _unclipped(pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which pixels (height, width) were certainly not clipped."""
+    return np.asarray(((pixels > CLIPPING_MARGIN) & (pixels < 1 - CLIPPING_MARGIN)).all(axis=2))
 
 
-def _coefficients(plane: Plane, grid: Grid, later: Later) -> Plane:
-    """The coefficients of all whole blocks of a component at full size."""
+def _coefficients(plane: Plane, grid: Grid, resubsample: Resubsample) -> Plane:
+    """Return the coefficients of all whole blocks of a component at full size."""
     inner = np.ascontiguousarray(grid.whole(plane))
     samples = box_mean(inner, *grid.factors)
     if grid.factors != (1, 1):
-        for _ in range(CORRECTIONS):
-            error = inner - later(upsample_triangle(samples, *grid.factors), grid.start)
+        for _ in range(CHROMA_ITERATIONS):
+            error = inner - resubsample(upsample_triangle(samples, *grid.factors), grid.start)
             samples = samples + box_mean(error, *grid.factors)
     return dct(samples)
 
 
-def _chosen(found: Plane, blocks: NDArray[np.bool_]) -> Plane:
-    """(8, 8, count): the coefficients of the chosen blocks, frequency by frequency."""
-    return _by_frequency(found)[..., blocks]
-
-
-def _by_frequency(found: Plane) -> Plane:
-    """A view (8, 8, rows, columns) of the coefficients of all blocks."""
-    height, width = found.shape
-    return found.reshape(height // 8, 8, width // 8, 8).transpose(1, 3, 0, 2)
+def _by_frequency(coefficients: Plane) -> Plane:
+    """Return a view (8, 8, rows, columns) of the coefficients of all blocks."""
+    height, width = coefficients.shape
+    return coefficients.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK).transpose(1, 3, 0, 2)
 
 
 def _unchanged(plane: Plane, _: tuple[int, int]) -> Plane:
     return plane
 
 
-def _later(file: JpegFile | None) -> Later:
-    """What the file's own subsampling makes of chroma."""
+def _resubsampling(file: JpegFile | None) -> Resubsample:
+    """Return what the file's own subsampling does to chroma."""
     if file is None or len(file.components) < 3:
         return _unchanged
-    part = file.components[1]
-    vertical, horizontal = (side // (8 * own) for side, own in zip(file.mcu, part.sampling, strict=True))
+    chroma = file.components[1]
+    vertical, horizontal = (side // (BLOCK * factor) for side, factor in zip(file.mcu, chroma.sampling, strict=True))
 
-    def subsampled(plane: Plane, start: tuple[int, int]) -> Plane:
+    def resubsample(plane: Plane, start: tuple[int, int]) -> Plane:
         height, width = plane.shape
         top, left = start[0] % vertical, start[1] % horizontal
-        around = np.pad(plane, ((top, 0), (left, 0)), mode="edge")
-        around = pad(around, *(-(-n // f) * f for n, f in zip(around.shape, (vertical, horizontal), strict=True)))
-        again = upsample_triangle(box_mean(around, vertical, horizontal), vertical, horizontal)
+        padded = np.pad(plane, ((top, 0), (left, 0)), mode="edge")
+        padded = pad(padded, *(-(-n // f) * f for n, f in zip(padded.shape, (vertical, horizontal), strict=True)))
+        again = upsample_triangle(box_mean(padded, vertical, horizontal), vertical, horizontal)
         return again[top : top + height, left : left + width]
 
-    return subsampled
+    return resubsample

@@ -1,4 +1,4 @@
-"""Quantisation tables: Annex K of the JPEG standard, the scaling of libjpeg, and the way back to a quality.
+"""Blocks and quantisation tables: Annex K of the JPEG standard, the scaling of libjpeg, and its inverse.
 
 Tables are (8, 8), row = vertical frequency, column = horizontal frequency ("natural order").
 """
@@ -6,17 +6,23 @@ Tables are (8, 8), row = vertical frequency, column = horizontal frequency ("nat
 import numpy as np
 from numpy.typing import NDArray
 
+BLOCK = 8
+"""Side of the blocks that the DCT is computed of, in samples."""
+
+MCU = 16
+"""Side of the smallest unit of whole blocks (MCU) with 4:2:0 subsampling, in pixels: the largest in common use."""
+
 ZIGZAG = np.array(
     [
         (u, v)
-        for s in range(15)
+        for s in range(2 * BLOCK - 1)
         for u, v in (((i, s - i) if s % 2 else (s - i, i)) for i in range(s + 1))
-        if max(u, v) < 8
+        if max(u, v) < BLOCK
     ]
 )
 """(64, 2): row and column of the coefficients in the order in which a file stores them."""
 
-NATURAL = ZIGZAG[:, 0] * 8 + ZIGZAG[:, 1]
+NATURAL = ZIGZAG[:, 0] * BLOCK + ZIGZAG[:, 1]
 """(64,): position in natural order of the k-th stored coefficient."""
 
 LUMA = np.array(
@@ -33,7 +39,7 @@ LUMA = np.array(
 )
 """Table K.1 of ITU-T T.81."""
 
-CHROMA = np.full((8, 8), 99)
+CHROMA = np.full((BLOCK, BLOCK), 99)
 CHROMA[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 """Table K.2 of ITU-T T.81."""
 

@@ -10,18 +10,20 @@ Two rules shape this package.
   asks for a lossy format; a file is complete or it is not there.
 """
 
+from driftrec.picture.atomic import atomic_write
 from driftrec.picture.opening import MAX_PIXELS, Source, open_picture
-from driftrec.picture.saving import SAVE_EXTENSIONS, encode_picture, save_picture, written_whole
+from driftrec.picture.saving import PICTURE_SUFFIXES, SAVE_EXTENSIONS, encode_picture, save_picture
 from driftrec.picture.value import Picture, PictureError
 
 __all__ = [
     "MAX_PIXELS",
+    "PICTURE_SUFFIXES",
     "SAVE_EXTENSIONS",
     "Picture",
     "PictureError",
     "Source",
+    "atomic_write",
     "encode_picture",
     "open_picture",
     "save_picture",
-    "written_whole",
 ]

@@ -1,13 +1,12 @@
-"""Saving: which format holds what, and files that are whole or not there."""
+"""Saving: which format holds what."""
 
-import contextlib
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
+from driftrec.picture.atomic import atomic_write
 from driftrec.picture.deep import write_png, write_tiff
 from driftrec.picture.metadata import metadata_options
 from driftrec.picture.value import Picture, PictureError
@@ -41,7 +40,11 @@ _ENCODERS = {
 }
 
 SAVE_EXTENSIONS = tuple(_ENCODERS)
-"""The extensions that ``save_picture`` knows; all are lossless but .avif, .jpg and .jpeg."""
+"""The extensions that ``save_picture`` knows; all are lossless except .avif, .jpg and .jpeg."""
+
+PICTURE_SUFFIXES = frozenset({*SAVE_EXTENSIONS, ".bmp", ".jfif", ".jpe", ".ppm"})
+"""Files with these suffixes count as pictures in folders, archives and training data; a file given by name may have any
+suffix."""
 
 
 def save_picture(picture: Picture, path: str | os.PathLike[str]) -> None:
@@ -63,7 +66,7 @@ def save_picture(picture: Picture, path: str | os.PathLike[str]) -> None:
     if target.is_dir():
         raise PictureError(f"{target} is a folder: give the name of a file")
     try:
-        with written_whole(target) as stream:
+        with atomic_write(target) as stream:
             _write(picture, encoder, stream)
     except (OSError, ValueError, RuntimeError) as error:
         raise PictureError(f"{target} cannot be written ({error}): try another folder or .png") from error
@@ -106,23 +109,3 @@ def _encoder(picture: Picture, target: Path) -> _Encoder:
     if picture.bit_depth == 16 and encoder is _TIFF and picture.gray and picture.alpha is not None:
         raise PictureError(f"{target} cannot be written: few programs read gray TIFFs of 16 bits with alpha; use .png")
     return encoder
-
-
-@contextlib.contextmanager
-def written_whole(target: Path, part: Path | None = None) -> Iterator[IO[bytes]]:
-    """Give a stream whose content becomes the target at the end, or vanishes if anything fails.
-
-    Until then it goes by the name of `part`, on the same disk.  The default is a hidden name beside the target, so that
-    what a killed process left of it is replaced; writers of one target at the same time need names of their own.
-    """
-    part = part or target.with_name(f".driftrec-{target.name}.part")
-    part.unlink(missing_ok=True)
-    try:
-        with part.open("x+b") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

@@ -8,10 +8,7 @@ from glob import glob
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from driftrec.picture import SAVE_EXTENSIONS
-
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif"})
-"""What is taken for a picture when a folder is given; files given by name may have any suffix."""
+from driftrec.picture import PICTURE_SUFFIXES, SAVE_EXTENSIONS
 
 TAG = "-restored"
 

@@ -12,18 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftrec.diffusion.types import Array, Denoise
-
-GRID = 16
-"""Period of the JPEG grid with 4:2:0 chroma, in pixels: sides of padded pictures and tiles are multiples of it."""
-
-BLOCK = 8
-"""Side of a JPEG's blocks in pixels."""
+from driftrec.jpeg.tables import BLOCK, MCU
 
 
 @dataclass(frozen=True)
 class Tiling:
     """How a picture is cut: square tiles of `tile` pixels, of which the outer `blind` pixels are thrown away
-    (they lack context) and the next `feather` pixels fade into the neighbour.  All are multiples of `GRID`.
+    (they lack context) and the next `feather` pixels fade into the neighbour.  All are multiples of `MCU`.
     """
 
     tile: int = 640
@@ -31,8 +26,8 @@ class Tiling:
     feather: int = 16
 
     def __post_init__(self) -> None:
-        if min(self.tile, self.blind, self.feather) < GRID or self.tile % GRID or self.blind % GRID:
-            raise ValueError(f"tile and blind must be positive multiples of {GRID}, feather at least {GRID}: {self}")
+        if min(self.tile, self.blind, self.feather) < MCU or self.tile % MCU or self.blind % MCU:
+            raise ValueError(f"tile and blind must be positive multiples of {MCU}, feather at least {MCU}: {self}")
         if self.tile < 2 * self.overlap:
             raise ValueError(f"a tile of {self.tile} px is too small: it must be at least {2 * self.overlap} px")
 
@@ -42,11 +37,11 @@ class Tiling:
         return 2 * self.blind + self.feather
 
     def starts(self, length: int) -> tuple[int, ...]:
-        """First pixels of the tiles along a side of `length` pixels, a multiple of `GRID`; the last is flush."""
+        """First pixels of the tiles along a side of `length` pixels, a multiple of `MCU`; the last is flush."""
         if length <= self.tile:
             return (0,)
         stride = self.tile - self.overlap
-        return (*range(0, length - self.tile, stride - stride % GRID), length - self.tile)
+        return (*range(0, length - self.tile, stride - stride % MCU), length - self.tile)
 
     def count(self, height: int, width: int) -> int:
         """Tiles in a picture of height × width pixels."""
@@ -70,7 +65,7 @@ class Tiling:
 def tiled(denoise: Denoise, tiling: Tiling, on_tile: Callable[[], None] | None = None) -> Denoise:
     """The same denoiser, working on one tile at a time; `on_tile` is called after each.
 
-    Height and width of its images must be multiples of `GRID`.
+    Height and width of its images must be multiples of `MCU`.
     """
 
     def denoise_tiles(xt: Array, y: Array, t: float) -> Array:
@@ -92,7 +87,7 @@ def tiled(denoise: Denoise, tiling: Tiling, on_tile: Callable[[], None] | None =
 @dataclass(frozen=True)
 class Margins:
     """Rows and columns around a picture, in pixels: they put the grid of a compression where the network expects it,
-    with whole blocks from the first row and column on, and make sides multiples of `GRID`.
+    with whole blocks from the first row and column on, and make sides multiples of `MCU`.
     """
 
     top: int
@@ -113,7 +108,7 @@ class Margins:
 
 def margins(height: int, width: int, multiple: int = 1, grid: tuple[int, int] = (0, 0)) -> Margins:
     """Margins of a picture whose first whole 8×8 block starts at (row, column) `grid`, 0 … 7 each, so that sides become
-    multiples of `GRID` and `multiple`."""
-    step = math.lcm(GRID, multiple)
+    multiples of `MCU` and `multiple`."""
+    step = math.lcm(MCU, multiple)
     top, left = ((BLOCK - start) % BLOCK for start in grid)
     return Margins(top, -(top + height) % step, left, -(left + width) % step)

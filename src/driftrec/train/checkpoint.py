@@ -4,7 +4,6 @@ A file is complete or absent: it is written under a temporary name, flushed to d
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from driftrec.picture import atomic_write
+
 FORMAT = "driftrec-checkpoint-1"
 
 
@@ -20,12 +21,8 @@ def write(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None
     """Writes tensors and JSON-ready facts to `path`, replacing it at once."""
     header = {"format": FORMAT, "facts": json.dumps(facts)}
     content = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata=header)
-    partial = path.with_suffix(path.suffix + ".part")
-    with partial.open("wb") as file:
+    with atomic_write(path) as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -22,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from driftrec.diffusion.types import REGRESSION_RATIO
+from driftrec.picture import atomic_write
 from driftrec.train.model import HALF, Model, card, load
 
 TOLERANCE = 2e-3
@@ -37,15 +38,12 @@ def export(path: Path, target: Path, name: str, licence: str) -> float:
     model = load(path)
     content = card(model, name, licence)
     multiple = content["multiple"]
-    partial = target.with_suffix(".part")
-    try:
+    with atomic_write(target) as file:
+        partial = Path(file.name)
         _write(model, multiple, partial, content)
         difference = _difference(model, partial, multiple)
         if difference > TOLERANCE:
             raise ValueError(f"{target} would differ from {path} by {difference:.1e}: it was not written")
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
     return difference
 
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from driftrec.diffusion.types import Array
 from driftrec.evaluate.metrics.lpips import Lpips
 from driftrec.evaluate.weights import LPIPS_ALEX, LPIPS_SQUEEZE, find
-from driftrec.restoration.tiling import BLOCK
+from driftrec.jpeg.tables import BLOCK
 from driftrec.train.model import Model, Part, load
 from driftrec.train.recipe import FinishSection, TrainConfig
 from driftrec.train.tasks import Share

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image
 
-from driftrec.train.data.sources import SUFFIXES
+from driftrec.picture import PICTURE_SUFFIXES
 
 Split: TypeAlias = Mapping[str, list[Path]]
 """The pictures of train, valid and test."""
@@ -85,7 +85,7 @@ def div2k_split(folder: Path) -> Split:
 def _pictures(folder: Path, count: int, name: str) -> list[Path]:
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}, where {name} is looked for")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
     if len(found) != count:
         raise ValueError(f"{folder} has {len(found)} pictures, {name} has {count}: the split needs all and no others")
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from driftrec.picture import Picture, written_whole
+from driftrec.picture import Picture, atomic_write
 
 WEBP_SIDE = 16383
 """The longest side that WebP holds, in pixels; larger pictures are put into the page as PNG."""
@@ -35,7 +35,7 @@ def write_comparison(before: Picture, after: Picture, path: str | os.PathLike[st
         "after": _data_address(second),
     }
     page = re.sub(r"\{\{(\w+)\}\}", lambda field: fields[field[1]], template)  # once, so that no field fills another
-    with written_whole(Path(path)) as stream:
+    with atomic_write(Path(path)) as stream:
         stream.write(page.encode())
 
 

@@ -2,14 +2,13 @@
 
 import threading
 import time
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from driftrec.picture import Picture, open_picture, save_picture
+from driftrec.picture import Picture, atomic_write, open_picture, save_picture
 from driftrec.restoration.decision import inspect
 from driftrec.restoration.restorer import Restorer
 from driftrec.restoration.uncertainty import deviation_map
@@ -79,8 +78,5 @@ def _save_preview(picture: Picture, path: Path) -> None:
     """A small JPEG, replaced at once."""
     image = picture.to_pil().convert("RGB")
     image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BILINEAR)
-    stream = BytesIO()
-    image.save(stream, "JPEG", quality=88)
-    partial = path.with_suffix(".part")
-    partial.write_bytes(stream.getvalue())
-    partial.replace(path)
+    with atomic_write(path) as stream:
+        image.save(stream, "JPEG", quality=88)

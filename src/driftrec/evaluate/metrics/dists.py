@@ -3,7 +3,8 @@
     d(a, b) = 1 − Σ_l Σ_c (α_lc S_mean + β_lc S_structure)                       (equation 7; Σ α + β = 1)
 
 where both similarities compare one channel's mean, or its covariance, over all pixels.  The picture itself is layer 0.
-Weights are a safetensors file with torchvision's `features.*` of VGG16 and the fitted `alpha` and `beta`.
+Weights are a safetensors file with torchvision's `features.*` of VGG16 and the fitted `alpha` and `beta`.  pyiqa is not
+used because it requires torchvision, transformers and bitsandbytes.
 """
 
 from os import PathLike
@@ -21,11 +22,16 @@ CHANNELS = (3, *(stage[-1] for stage in STAGES))
 SMALLEST = 32
 STABILISER = 1e-6
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and standard deviation of ImageNet's red, green and blue in [0, 1]."""
 
 
 class Dists(nn.Module):
     """DISTS.  Raises ValueError when the weights file cannot be read or does not hold the network."""
+
+    blur: Tensor
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, weights: str | PathLike[str]) -> None:
         super().__init__()
@@ -42,7 +48,8 @@ class Dists(nn.Module):
         self.requires_grad_(False)
         row = torch.tensor([1.0, 2.0, 1.0]) / 4  # a Hanning window of 5, without its zeros
         self.register_buffer("blur", torch.outer(row, row)[None, None], persistent=False)
-        self.blur: Tensor
+        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(DEVIATION)[:, None, None], persistent=False)
 
     @torch.no_grad()
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
@@ -59,7 +66,7 @@ class Dists(nn.Module):
             )
         total = self.alpha.sum() + self.beta.sum()
         alphas, betas = ((w / total).split(CHANNELS) for w in (self.alpha, self.beta))
-        similar = torch.zeros(len(a))
+        similar = torch.zeros(len(a), device=a.device)
         for alpha, beta, fa, fb in zip(alphas, betas, self._layers(a), self._layers(b), strict=True):
             mean_a, mean_b = fa.mean((2, 3)), fb.mean((2, 3))
             var_a, var_b = fa.var((2, 3), correction=0), fb.var((2, 3), correction=0)
@@ -70,9 +77,8 @@ class Dists(nn.Module):
         return 1 - similar
 
     def _layers(self, image: Tensor) -> list[Tensor]:
-        """The picture, and the features after each stage; L2 pooling in the place of VGG's maximum."""
-        mean, std = (torch.tensor(v)[:, None, None] for v in (_MEAN, _STD))
-        x, layers = (image - mean) / std, [image]
+        """Return the picture and the features after each stage, with L2 pooling instead of VGG's max pooling."""
+        x, layers = (image - self.mean) / self.deviation, [image]
         for layer in self.features:
             if isinstance(layer, nn.MaxPool2d):
                 layers.append(x)

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from skimage.metrics import structural_similarity
 
-Pixels = NDArray[np.uint8]
+from driftrec.jpeg.tables import BLOCK
 
-BLOCK = 8
-"""Side of a JPEG block, in pixels."""
+Pixels = NDArray[np.uint8]
 
 WINDOW = 11
 """Side of the Gaussian window of SSIM, in pixels."""

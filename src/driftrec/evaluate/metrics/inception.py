@@ -1,7 +1,8 @@
 """The Inception network of FID: that of TensorFlow's 2015 release, as pytorch-fid ported it (arXiv 1512.00567).
 
-It differs from torchvision's Inception v3 in its weights, in average pooling that leaves the padding out, and in a
-maximum in the place of the average in its last block.  Names are those of torchvision, so that the port's file fits.
+It differs from torchvision's Inception v3 in its weights, in average pooling that excludes the padding, and in max
+pooling instead of average pooling in its last block.  Names are those of torchvision, so that the port's file loads.
+torch-fidelity is not used because it requires torchvision.
 """
 
 from os import PathLike

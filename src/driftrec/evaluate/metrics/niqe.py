@@ -3,7 +3,8 @@
     d = √((μ − μ₀)ᵀ ((Σ + Σ₀)/2)⁺ (μ − μ₀))                                     (Mittal et al. 2013, equation 10)
 
 μ and Σ are mean and covariance, over blocks of 96×96 pixels, of 36 features; μ₀ and Σ₀ those of 125 pristine
-photographs.  Lower is better; good photographs read about 3, plain JPEGs of quality 10 about 6 to 8.
+photographs.  Lower is better; good photographs score about 3, plain JPEGs of quality 10 about 6 to 8.  pyiqa is not
+used because it requires torchvision, transformers and bitsandbytes.
 """
 
 from dataclasses import dataclass

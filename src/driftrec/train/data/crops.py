@@ -9,7 +9,6 @@ resumes exactly where it stopped and sees the same crops on any number of loader
 import hashlib
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,13 +20,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
+from driftrec.evaluate.weights import cache_folder
+from driftrec.picture import atomic_write
 from driftrec.train.data.degrade import Degradation, Pixels
 from driftrec.train.data.sources import Item, items
-
-
-def default_cache() -> Path:
-    """Where decoded pictures are kept: $DRIFTREC_CACHE, or .cache/driftrec in the home folder."""
-    return Path(os.environ.get("DRIFTREC_CACHE", Path.home() / ".cache" / "driftrec"))
 
 
 @dataclass(frozen=True)
@@ -131,7 +127,7 @@ def _partners(clean: Path, corrupted: Path) -> list[Item]:
 def _decoded(found: list[Item], cache: Path | None) -> tuple[NDArray[np.uint8], list[tuple[int, int]]]:
     """(pixels of all pictures in one flat memory map, their heights and widths)."""
     stamp = "\n".join(f"{item.stamp} {item.group}" for item in found)
-    target = (cache or default_cache()) / f"corpus-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}"
+    target = (cache or cache_folder()) / f"corpus-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}"
     index = target.with_suffix(".json")
     if not index.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -143,9 +139,8 @@ def _decoded(found: list[Item], cache: Path | None) -> tuple[NDArray[np.uint8], 
 
 
 def _decode(found: list[Item], target: Path) -> None:
-    partial = target.with_suffix(".part")
     shapes = []
-    with partial.open("wb") as out:
+    with atomic_write(target.with_suffix(".u8")) as out:
         for item in found:
             try:
                 with item.open() as image:
@@ -154,10 +149,9 @@ def _decode(found: list[Item], target: Path) -> None:
                 raise ValueError(f"{item.name} cannot be decoded: {error}") from error
             shapes.append(pixels.shape[:2])
             out.write(pixels.tobytes())
-    partial.replace(target.with_suffix(".u8"))
-    # The index comes last and at once: where it exists, the pixels are complete.
-    partial.write_text(json.dumps({"shapes": shapes}))
-    partial.replace(target.with_suffix(".json"))
+    # The index comes last: where it exists, the pixels are complete.
+    with atomic_write(target.with_suffix(".json")) as out:
+        out.write(json.dumps({"shapes": shapes}).encode())
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
+from driftrec.jpeg.tables import MCU
+
 Pixels: TypeAlias = NDArray[np.uint8]
 Degradation: TypeAlias = Callable[[Pixels, Generator], Pixels]
 
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
-MCU = 16
-"""Period of the JPEG grid in pixels with 4:2:0 chroma; shifts are drawn from one period."""
 
 
 def jpeg(pixels: Pixels, quality: int, subsampling: str = "4:2:0") -> Pixels:

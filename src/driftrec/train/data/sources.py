@@ -17,7 +17,7 @@ from pathlib import Path
 
 from PIL import Image
 
-SUFFIXES = {".avif", ".bmp", ".jpg", ".jpeg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+from driftrec.picture import PICTURE_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,9 @@ def items(source: Path) -> list[Item]:
     else:
         found = list(_of_folder(source))
     if not found:
-        raise ValueError(f"{source} has no pictures: give a folder with {', '.join(sorted(SUFFIXES))} or .tar files")
+        raise ValueError(
+            f"{source} has no pictures: give a folder with {', '.join(sorted(PICTURE_SUFFIXES))} or .tar files"
+        )
     return found
 
 
@@ -54,7 +56,7 @@ def _of_folder(folder: Path) -> Iterator[Item]:
     if (folder / "manifest.csv").exists():
         with (folder / "manifest.csv").open(newline="") as lines:
             rows = {row["file"]: row for row in csv.DictReader(lines)}
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
+    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES):
         name, stat, row = str(path.relative_to(folder)), path.stat(), rows.get(path.name)
         group = f"{row['source']}/{row['path']}" if row else name
         licence = (row["licence"] if row else "") or "not stated"
@@ -73,7 +75,7 @@ def _of_tar(path: Path) -> Iterator[Item]:
     try:
         stat = path.stat()
         with tarfile.open(path, "r:") as shard:  # not compressed, as pictures are read from their places in the file
-            members = [m for m in shard.getmembers() if m.isfile() and Path(m.name).suffix.lower() in SUFFIXES]
+            members = [m for m in shard.getmembers() if m.isfile() and Path(m.name).suffix.lower() in PICTURE_SUFFIXES]
     except (OSError, tarfile.TarError) as error:
         raise ValueError(f"{path} cannot be read as a tar file: {error}") from error
     for member in sorted(members, key=lambda m: m.name):
