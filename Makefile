@@ -36,17 +36,16 @@ lint: $(WORKSHOP)
 
 check: lint test
 
+# The order matters: estimates (archive.py paper, gpus.py) are computed from what was measured before them.
 benchmark: $(WORKSHOP)
 	$(BIN)/python benchmarks/results.py
-	$(BIN)/python benchmarks/speed.py --install --markdown docs/speed.md
+	$(BIN)/python benchmarks/speed.py --install
 	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma traces
 	$(BIN)/python benchmarks/files.py kinds metadata fuzz
 	$(BIN)/python benchmarks/serve.py load uploads
 	$(BIN)/python benchmarks/archive.py throughput paper
 	$(BIN)/python benchmarks/gpus.py memory training restoring
-	$(BIN)/python benchmarks/ncsnpp.py --markdown docs/paper_speed.md
-	$(BIN)/python benchmarks/card.py small --markdown docs/model_small.md
-	$(BIN)/python benchmarks/card.py base --markdown docs/model_base.md
+	$(BIN)/python benchmarks/ncsnpp.py --keep docs/measured/paper_speed.jsonl
 	$(BIN)/python benchmarks/publish.py
 
 clean:

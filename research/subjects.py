@@ -1,6 +1,7 @@
 """A face, writing, an interface, flowers, stone and shadows, enlarged: the JPEG, its restorations and the original.
 
-    python research/subjects.py small --data ../shared/data/train ../shared/data/train_more --out docs/subjects.webp
+    python research/subjects.py small --data ../shared/data/train ../shared/data/train_more \\
+        --out docs/images/subjects.webp
 
 The pictures are in the public domain or free of conditions, and held out of the training corpus.
 """

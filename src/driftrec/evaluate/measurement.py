@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from driftrec import __version__
 from driftrec.evaluate.machine import processor
@@ -65,7 +65,7 @@ class Measurement:
         measure: which quantity; the heading of the table's column.
         value: a number, or the words of an outcome.
         unit: of the value; empty for pure numbers and words.
-        format: how a table states the value; may refer to `low`, `high` and `p`.
+        format: how a table states the value; may refer to `unit`, `low`, `high` and `p`.
         conditions: under which it was measured.
         low, high: 95 % interval of a mean over `count` pictures.
         p: of a test of the difference from zero, or the words for it ("< 0.001").
@@ -85,7 +85,7 @@ class Measurement:
     @property
     def text(self) -> str:
         """The value as a table states it."""
-        return self.format.format(self.value, low=self.low, high=self.high, p=self.p)
+        return self.format.format(self.value, unit=self.unit, low=self.low, high=self.high, p=self.p)
 
     def as_json(self) -> str:
         """One line; what is not known of the value is left out, what is not known of the conditions is null."""
@@ -138,6 +138,17 @@ class Measurements:
     def conditions(self) -> str:
         """The conditions of all values, a line for each that differs."""
         return "\n".join(dict.fromkeys(str(entry.conditions) for entry in self.entries))
+
+
+Fact: TypeAlias = tuple[str, float | str, str, str]
+"""What was measured, value, format and unit."""
+
+
+def facts(
+    rows: Iterable[Fact], conditions: Conditions, head: str = "what", measure: str = "measured"
+) -> list[Measurement]:
+    """Measurements of one measure each: a table of two columns."""
+    return [Measurement({head: what}, measure, value, unit, form, conditions) for what, value, form, unit in rows]
 
 
 def code_hash(packages: Iterable[str] = RESTORING, root: Path | None = None) -> str:

@@ -6,9 +6,10 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from driftrec.evaluate.benchmark import Record
-from driftrec.evaluate.measurement import Conditions, Measurement
+from driftrec.evaluate.measurement import Conditions, Measurement, Measurements
 from driftrec.evaluate.measures import METRICS
 from driftrec.evaluate.published import Published
 from driftrec.evaluate.statistics import Mean, difference, mean_of
@@ -112,7 +113,7 @@ class Table:
 
 
 def table_of(entries: Sequence[Measurement], title: str = "") -> Table:
-    """The table of measurements: a row for what was measured, a column for each measure, "–" where there is no value."""
+    """A row for what was measured, a column for each measure, "–" where there is no value."""
     labels = _ordered(label for entry in entries for label in entry.what)
     measures = _ordered(entry.measure for entry in entries)
     cells: dict[tuple[str, ...], dict[str, str]] = {}
@@ -121,6 +122,22 @@ def table_of(entries: Sequence[Measurement], title: str = "") -> Table:
     rows = tuple((name, (*rest, *(line.get(m, "–") for m in measures))) for (name, *rest), line in cells.items())
     words = tuple(m for m in measures if all(isinstance(e.value, str) for e in entries if e.measure == m))
     return Table(title, (*labels[1:], *measures), rows, labels[0], words)
+
+
+def keep(path: Path, entries: Sequence[Measurement], note: str = "", *, partial: bool = False) -> str:
+    """Writes measurements to a file and renders it; those of other rows and columns stay if these are `partial`."""
+    fresh = Measurements(entries, note)
+    (Measurements.read(path).updated(fresh) if partial and path.is_file() else fresh).write(path)
+    return render(path)
+
+
+def render(path: Path) -> str:
+    """Writes the table of a file of measurements, its note and conditions beside it as Markdown, and returns it."""
+    stored = Measurements.read(path)
+    parts = [table_of(stored.entries).markdown(), stored.note, stored.conditions()]
+    page = "\n\n".join(part for part in parts if part) + "\n"
+    path.with_suffix(".md").write_text(page, encoding="utf-8")
+    return page
 
 
 def rows_of(records: Sequence[Record]) -> list[Row]:
@@ -149,9 +166,7 @@ def costs(records: Sequence[Record]) -> list[Row]:
     return rows
 
 
-def differences(
-    records: Sequence[Record], baseline: str, metrics: Sequence[str] = ("psnr", "lpips_alex")
-) -> list[Row]:
+def differences(records: Sequence[Record], baseline: str, metrics: Sequence[str] = ("psnr", "lpips_alex")) -> list[Row]:
     """What each method gains over `baseline` on the same pictures."""
     groups = {key: {r.picture: r for r in group} for key, group in _groups(records).items()}
     rows = []
