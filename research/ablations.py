@@ -2,9 +2,9 @@
 
     python research/ablations.py --data ../shared/data/train ../shared/data/train_more --minutes 4 --parallel 2
 
-Each has a thread of its own and the schedule of a whole run.  Logs go to research/logs/ablations/NAME.jsonl, and
-the last line of each, against the last trial above it that changes nothing, to research/measured/ablations.md.  Trials whose log is there are
-not run again.
+Each has a thread of its own and the schedule of a whole run.  Logs go to research/logs/ablations/NAME.jsonl, and the
+last line of each, against the last trial above it that changes nothing, to research/measured/ablations.md.  Trials
+whose log is there are not run again.
 """
 
 import argparse

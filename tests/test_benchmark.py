@@ -258,7 +258,7 @@ def test_measurements_are_laid_out_by_what_was_measured_and_updated_in_place(tmp
     with pytest.raises(ValueError, match="'memory' of 'small'"):
         newer.value("small", "memory")
     (tmp_path / "x.jsonl").write_text('{"note": ""}\n{"what": {}}\n', encoding="utf-8")
-    with pytest.raises(ValueError, match="x.jsonl holds no measurements"):
+    with pytest.raises(ValueError, match=r"x\.jsonl holds no measurements"):
         Measurements.read(tmp_path / "x.jsonl")
 
 
