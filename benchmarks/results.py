@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 from driftrec.cli.app import app
 from driftrec.evaluate.benchmark import Settings, read_records
 from driftrec.evaluate.measurement import Measurements
+from driftrec.evaluate.methods import Driftrec, parse_method
 from driftrec.evaluate.protocols import PROTOCOLS
 from driftrec.evaluate.published import published
 from driftrec.evaluate.report import caption, conditions, section
 from driftrec.evaluate.tables import Row, as_csv, metric_tables, rows_of, sources
-from driftrec.model.find import bundled_models
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "docs/measured"
@@ -53,7 +53,9 @@ def measure(name: str, options: argparse.Namespace) -> None:
         raise SystemExit(result.output)
     records = read_records(out / "records.jsonl")
     settings = Settings((), out, threads=options.threads, workers=options.workers)
-    measured = conditions(records, settings, DATA[name], bundled_models())
+    methods = map(parse_method, PROTOCOLS[name].methods)
+    models = dict.fromkeys(m.model for m in methods if isinstance(m, Driftrec) and m.mode != "decode")
+    measured = conditions(records, settings, DATA[name], models)
     Measurements([row.measurement(measured) for row in rows_of(records)]).write(MEASURED / f"results_{name}.jsonl")
     if (plot := out / "plots/perception-distortion.png").is_file():
         shutil.copyfile(plot, MEASURED / f"results_{name}.png")
