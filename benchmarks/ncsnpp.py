@@ -10,6 +10,7 @@ rounds counts.
 """
 
 import argparse
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,10 @@ from driftrec.train.denoiser import Loss, Score
 from driftrec.train.loop import Ema
 from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
 from driftrec.train.official import converted
-from plain_ncsnpp import PlainNCSNpp
 from speed import in_turns
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from plain_ncsnpp import PlainNCSNpp
 
 PROCESS = OUVE()
 RATE = 1e-4

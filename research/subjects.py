@@ -7,6 +7,7 @@ The pictures are in the public domain or free of conditions, and held out of the
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from PIL import Image
@@ -14,6 +15,8 @@ from PIL import Image
 import driftrec
 from driftrec.train.data.crops import Corpus, open_corpus
 from driftrec.train.recipe import DataSection
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from sheet import MARGIN, compressed, enlarged, restored, strip
 
 SIZE, ZOOM = (132, 90), 3
