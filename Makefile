@@ -49,7 +49,7 @@ check-lowest: $(LOWEST)/.made
 	$(LOWEST)/bin/driftrec --help > /dev/null
 	$(LOWEST)/bin/driftrec restore --help > /dev/null
 	$(LOWEST)/bin/python -m pytest -W ignore::DeprecationWarning --deselect tests/test_cli.py::test_training_and_export_by_command \
-	    $(addprefix tests/test_,$(addsuffix .py,atomic batch cli desk device grids hub jobs jpeg jpeg_file picture restorer \
+	    $(addprefix tests/test_,$(addsuffix .py,atomic batch cli device files grids hub jpeg jpeg_file options picture queue restorer \
 	        sampling serve symmetry tiling))
 
 $(LOWEST)/.made: pyproject.toml constraints.txt
@@ -63,17 +63,16 @@ $(LOWEST)/.made: pyproject.toml constraints.txt
 coverage: $(DEVELOPMENT)
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
+# The order matters: estimates (archive.py paper, gpus.py) are computed from what was measured before them.
 benchmark: $(DEVELOPMENT)
 	$(BIN)/python benchmarks/results.py
-	$(BIN)/python benchmarks/speed.py --install --markdown docs/speed.md
+	$(BIN)/python benchmarks/speed.py --install
 	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma traces
 	$(BIN)/python benchmarks/files.py kinds metadata fuzz
 	$(BIN)/python benchmarks/serve.py load uploads
 	$(BIN)/python benchmarks/archive.py throughput paper
 	$(BIN)/python benchmarks/gpus.py memory training restoring
-	$(BIN)/python benchmarks/ncsnpp.py --markdown docs/paper_speed.md
-	$(BIN)/python benchmarks/card.py small --markdown docs/model_small.md
-	$(BIN)/python benchmarks/card.py base --markdown docs/model_base.md
+	$(BIN)/python benchmarks/ncsnpp.py --keep docs/measured/paper_speed.jsonl
 	$(BIN)/python benchmarks/publish.py
 
 clean:

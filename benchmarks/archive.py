@@ -1,23 +1,22 @@
 """Archives: what Ray costs, what a second machine brings, and what large archives would take.
 
-    python benchmarks/archive.py throughput              # docs/scale_archive.md, some minutes
-    python benchmarks/archive.py paper --price 0.05      # docs/scale_paper.md, from what was measured; at once
+    python benchmarks/archive.py throughput              # tables scale_archive, some minutes
+    python benchmarks/archive.py paper --price 0.05      # table scale_paper, from what was measured; at once
 
 `throughput` restores the same pictures by processes of `driftrec restore` and by `driftrec restore-archive`, on this
-machine and on clusters of one and two nodes that are simulated on it, one CPU each.
+machine and on clusters of one and two nodes that are simulated on it, one CPU each.  Results are kept in docs/measured.
 """
 
 import argparse
 import io
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -26,20 +25,26 @@ import numpy as np
 from PIL import Image
 
 from driftrec.evaluate.machine import processor
+from driftrec.evaluate.measurement import Conditions, Fact, Measurement, Measurements, facts
+from driftrec.evaluate.tables import keep
+from driftrec.model.find import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[1]
 PHOTO = ROOT / "examples/casa-mila.jpg"
 DRIFTREC = [sys.executable, "-m", "driftrec"]
+MEASURED = ROOT / "docs/measured"
 SIDE, TINY = 384, 8000
+HANDLED, NAME = "pictures that one driver hands out and hears of", "what the driver keeps of a loose picture's name"
+GIVEN, RESULT = "bytes of a picture, JPEG", "bytes of its result, PNG"
 
 
 def main() -> None:
     options = read_options()
     for what in options.what:
-        page = throughput_page(options.pictures, options.rounds) if what == "throughput" else paper_page(options.price)
-        print(page)
-        name = "scale_archive" if what == "throughput" else "scale_paper"
-        (ROOT / f"docs/{name}.md").write_text(page, encoding="utf-8")
+        if what == "throughput":
+            throughput(options.pictures, options.rounds)
+        else:
+            paper(options.price)
 
 
 # ------------------------------------------------------------------------------------------------- measured
@@ -100,7 +105,8 @@ class Meter:
         return Run((last - first) / megapixels, cores / megapixels, moments[-1] - self.begin - (last - first))
 
 
-def throughput_page(count: int, rounds: int) -> str:
+def throughput(count: int, rounds: int) -> None:
+    """Measures how fast pictures are restored, and what the driver of an archive can take."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "in"
         pictures(source, count)
@@ -128,32 +134,44 @@ def throughput_page(count: int, rounds: int) -> str:
     def best(way: str, what: str) -> float:
         return min(getattr(run, what) for run in runs[way])
 
-    rows = []
+    others = f"which other programs used at the same time (load {min(loads):.1f} to {max(loads):.1f})"
+    conditions = Conditions.now(
+        f"{os.cpu_count()} cores of {processor()}, {others}",
+        [DEFAULT_MODEL],
+        f"{count} parts of a photo, {SIDE}×{SIDE}, JPEGs of quality 15, faithful",
+    )
+    head = "steady: between the first result and the last"
+    columns = ("pictures", "cores, for a megapixel", "start and end")
+    entries = []
+
+    def add(name: str, *cells: tuple[float, str, str]) -> None:
+        for column, (value, form, unit) in zip(columns, cells, strict=False):
+            entries.append(Measurement({head: name}, column, value, unit, form, conditions))
+
     for way, name in (
         ("plain", "two processes of `driftrec restore`"),
         ("ray", "`driftrec restore-archive`, two workers"),
         ("one", "cluster of one node of one CPU"),
         ("two", "cluster of two nodes of one CPU"),
     ):
-        per_second = f"{1 / best(way, 'wall'):.2f} Mpx/s"
-        rows.append((name, per_second, f"{best(way, 'cores'):.2f} s", f"{best(way, 'start'):.0f} s"))
+        rate, cores, start = 1 / best(way, "wall"), best(way, "cores"), best(way, "start")
+        add(name, (rate, "{:.2f} {unit}", "Mpx/s"), (cores, "{:.2f} {unit}", "s"), (start, "{:.0f} {unit}", "s"))
     for more, fewer, name in (("ray", "plain", "Ray over processes"), ("two", "one", "two nodes over one")):
         ratios = (best(fewer, "wall") / best(more, "wall"), best(more, "cores") / best(fewer, "cores"))
-        rows.append((name, *(f"× {ratio:.2f}" for ratio in ratios), ""))
-    facts = [
-        ("pictures that one driver hands out and hears of", f"{handling():.0f} per second"),
-        ("what the driver keeps of a loose picture's name", f"{bytes_of_a_name():.0f} bytes"),
-        ("bytes of a picture, JPEG", f"{given:.2f} per pixel"),
-        ("bytes of its result, PNG", f"{result:.2f} per pixel"),
-    ]
-    head = ("steady: between the first result and the last", "pictures", "cores, for a megapixel", "start and end")
-    return (
-        f"{table(head, rows)}\n{table(('what', 'measured'), facts)}\n{count} parts of a photo, {SIDE}×{SIDE}, JPEGs of "
-        f"quality 15, faithful, one thread for each worker; {os.cpu_count()} cores of {processor()}, which other "
-        f"programs used at the same time (load {min(loads):.1f} to {max(loads):.1f}): pictures per second say more of "
-        f"them than of driftrec, seconds of cores say what it took.  Best of {rounds} rounds.  Where the driver is "
-        f"measured, there is nothing to do but to find that a result is there.\n"
+        add(name, *((ratio, "× {:.2f}", "") for ratio in ratios))
+    note = (
+        f"One thread for each worker.  Pictures per second say more of the other programs than of driftrec; seconds of "
+        f"cores say what it took.  Best of {rounds} rounds."
     )
+    print(keep(MEASURED / "scale_archive.jsonl", entries, note))
+    driver: list[Fact] = [
+        (HANDLED, handling(), "{:.0f} {unit}", "per second"),
+        (NAME, bytes_of_a_name(), "{:.0f} {unit}", "bytes"),
+        (GIVEN, given, "{:.2f} {unit}", "per pixel"),
+        (RESULT, result, "{:.2f} {unit}", "per pixel"),
+    ]
+    note = "Where the driver is measured, there is nothing to do but to find that a result is there."
+    print(keep(MEASURED / "scale_archive_facts.jsonl", facts(driver, conditions), note))
 
 
 def pictures(folder: Path, count: int) -> None:
@@ -250,7 +268,7 @@ CASES = (("10⁶ pictures", 1e6, 64), ("10⁶, in a hurry", 1e6, 1024), ("10⁹ 
 
 @dataclass(frozen=True)
 class Measured:
-    """What docs/speed.md and docs/scale_archive.md say, by the core and the picture."""
+    """What was measured by speed.py and by `throughput`, by the core and the picture."""
 
     seconds: dict[str, float]  # of a core, for a megapixel, by mode
     kept: float  # share of it on Ray
@@ -261,78 +279,72 @@ class Measured:
 
     @staticmethod
     def read() -> "Measured":
-        speed, archive = ((ROOT / f"docs/{n}.md").read_text(encoding="utf-8") for n in ("speed", "scale_archive"))
-        cores = re.search(r"(\d+) cores of", speed)
-        assert cores
+        speed, archive, driver = (
+            Measurements.read(MEASURED / f"{name}.jsonl") for name in ("speed", "scale_archive", "scale_archive_facts")
+        )
         size = 24  # megapixels, as the rows are called
+        cores = int(speed.entries[0].conditions.machine.split()[0])
         return Measured(
-            {mode: figure(speed, f"{size}-megapixel photo, {mode}") * int(cores[1]) / size for mode in MODES},
-            min(1 / figure(archive, "Ray over processes", 2), 1),
-            figure(archive, "pictures that one driver hands out and hears of"),
-            figure(archive, "what the driver keeps of a loose picture's name"),
-            figure(archive, "bytes of a picture, JPEG"),
-            figure(archive, "bytes of its result, PNG"),
+            {mode: speed.value(f"{size}-megapixel photo, {mode}") * cores / size for mode in MODES},
+            min(1 / archive.value("Ray over processes", "cores, for a megapixel"), 1),
+            *(driver.value(what) for what in (HANDLED, NAME, GIVEN, RESULT)),
         )
 
 
 MODES = ("faithful", "natural")
 
 
-def paper_page(price: float) -> str:
+def paper(price: float) -> None:
+    """Computes what large archives would take."""
     it = Measured.read()
-    columns = [case(it, count, cores, price) for _, count, cores in CASES]
-    rows = [(what, *(column[what] for column in columns)) for what in columns[0]]
-    return table(("what", *(name for name, _, _ in CASES)), rows) + (
-        f"\nMeasured: {it.seconds['faithful']:.2f} core seconds for a megapixel, faithful, and "
-        f"{it.seconds['natural']:.2f}, natural (24 megapixels in [speed.md](speed.md), all cores counted); "
+    conditions = Conditions.now("computed from speed and scale_archive", [DEFAULT_MODEL])
+    entries = [
+        Measurement({"what": what}, name, value, unit, form, conditions)
+        for name, count, cores in CASES
+        for what, value, form, unit in case(it, count, cores, price)
+    ]
+    note = (
+        f"Measured: {it.seconds['faithful']:.2f} core seconds for a megapixel, faithful, and "
+        f"{it.seconds['natural']:.2f}, natural (24 megapixels, all cores counted); "
         f"× {it.kept:.2f} kept on Ray, {it.handled:.0f} pictures per second and driver, {it.name:.0f} bytes for a "
-        f"name, {it.given:.2f} and {it.result:.2f} bytes per pixel ([scale_archive.md](scale_archive.md)).  "
+        f"name, {it.given:.2f} and {it.result:.2f} bytes per pixel.  "
         f"Assumed: pictures of {MEGAPIXELS:g} megapixels; $ {price:g} for a core hour, $ {STORAGE_PRICE:g} for a GB "
         f"and month, $ {PUT_PRICE * 1e6:g} for a million files put or listings, $ {GET_PRICE * 1e6:g} for a million "
         f"files looked up or read (each result is looked up, looked for in a listing, and put; each picture is read); "
-        f"machines of {MACHINE_CORES} cores, one of which is lost in {1 / LOST_PER_HOUR:,.0f} hours of its work.\n"
+        f"machines of {MACHINE_CORES} cores, one of which is lost in {1 / LOST_PER_HOUR:,.0f} hours of its work."
     )
+    print(keep(MEASURED / "scale_paper.jsonl", entries, note))
 
 
-def case(it: Measured, count: float, cores: int, price: float) -> dict[str, str]:
+def case(it: Measured, count: float, cores: int, price: float) -> list[Fact]:
     """One column: so many pictures on so many cores."""
-    facts, pixels = {"cores": f"{cores:,}"}, count * MEGAPIXELS * 1e6
+    rows: list[Fact] = [("cores", cores, "{:,}", "")]
+    pixels = count * MEGAPIXELS * 1e6
     for mode, seconds in it.seconds.items():
         each = MEGAPIXELS * seconds / it.kept
         hours = count * each / 3600
         lost = hours / MACHINE_CORES * LOST_PER_HOUR
-        facts |= {
-            f"{mode}: core hours": f"{hours:,.0f}",
-            f"{mode}: time": duration(hours / cores),
-            f"{mode}: computing": f"$ {hours * price:,.0f}",
-            f"{mode}: machines lost": f"{lost:,.1f}",
-            f"{mode}: pictures begun again": f"{lost * MACHINE_CORES:,.0f}",
-            f"{mode}: of what a driver can hear": f"{100 * cores / each / it.handled:.1f} %",
-        }
-    return facts | {
-        "pictures": f"{pixels * it.given / 1e9:,.0f} GB",
-        "results": f"{pixels * it.result / 1e9:,.0f} GB",
-        "results, kept for a month": f"$ {pixels * it.result / 1e9 * STORAGE_PRICE:,.0f}",
-        "requests, loose pictures": f"$ {count * (2 * PUT_PRICE + 2 * GET_PRICE):,.0f}",  # see the text below
-        "names of loose pictures, in the driver": f"{count * it.name / 1e9:,.2f} GB",
-    }
+        rows += [
+            (f"{mode}: core hours", hours, "{:,.0f}", "h"),
+            (f"{mode}: time", *duration(hours / cores)),
+            (f"{mode}: computing", hours * price, "{unit} {:,.0f}", "$"),
+            (f"{mode}: machines lost", lost, "{:,.1f}", ""),
+            (f"{mode}: pictures begun again", lost * MACHINE_CORES, "{:,.0f}", ""),
+            (f"{mode}: of what a driver can hear", 100 * cores / each / it.handled, "{:.1f} {unit}", "%"),
+        ]
+    return [
+        *rows,
+        ("pictures", pixels * it.given / 1e9, "{:,.0f} {unit}", "GB"),
+        ("results", pixels * it.result / 1e9, "{:,.0f} {unit}", "GB"),
+        ("results, kept for a month", pixels * it.result / 1e9 * STORAGE_PRICE, "{unit} {:,.0f}", "$"),
+        ("requests, loose pictures", count * (2 * PUT_PRICE + 2 * GET_PRICE), "{unit} {:,.0f}", "$"),  # see the note
+        ("names of loose pictures, in the driver", count * it.name / 1e9, "{:,.2f} {unit}", "GB"),
+    ]
 
 
-def figure(page: str, what: str, column: int = 1) -> float:
-    """The number in the row of a table."""
-    row = next(line for line in page.splitlines() if line.startswith(f"| {what} |"))
-    found = re.search(r"[\d.]+", row.split("|")[column + 1])
-    assert found
-    return float(found[0])
-
-
-def duration(hours: float) -> str:
-    return f"{hours:,.1f} hours" if hours < 100 else f"{hours / 24:,.0f} days"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+def duration(hours: float) -> tuple[float, str, str]:
+    """Value, format and unit."""
+    return (hours, "{:,.1f} {unit}", "hours") if hours < 100 else (hours / 24, "{:,.0f} {unit}", "days")
 
 
 def read_options() -> argparse.Namespace:

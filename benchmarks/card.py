@@ -1,27 +1,22 @@
-"""What the file of a shipped model says of itself, as a table for its model card.
+"""What the file of a model says of itself, as a table for its model card: `python benchmarks/card.py small`.
 
-python benchmarks/card.py small --markdown docs/model_small.md
-python benchmarks/card.py base --markdown docs/model_base.md
+`publish.py` writes the tables of the models that ship; the models' files are their records.
 """
 
 import argparse
-from pathlib import Path
 from typing import Any
 
+from driftrec.evaluate.tables import Table
 from driftrec.model.find import find_model
 from driftrec.model.open import open_model
 
 
 def main() -> None:
-    options = read_options()
-    page = table(options.model)
-    print(page)
-    if options.markdown:
-        options.markdown.write_text(page, encoding="utf-8")
+    print(table(read_options().model).markdown())
 
 
-def table(model: str) -> str:
-    """The card as a Markdown table."""
+def table(model: str) -> Table:
+    """The card of a model, by its name or its file."""
     path, card = find_model(model), open_model(model).card
     facts = card.facts
     rows = {
@@ -39,7 +34,7 @@ def table(model: str) -> str:
     counts = sorted(data["licences"].items(), key=lambda item: -item[1])
     rows["training pictures"] = f"{data['pictures']}, {data['megapixels']} megapixels"
     rows["their licences"] = "; ".join(f"{licence}: {count}" for licence, count in counts)
-    return "\n".join(["|  |  |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows.items())]) + "\n"
+    return Table("", ("",), tuple((name, (value,)) for name, value in rows.items()), words=("",))
 
 
 def cost(run: dict[str, Any]) -> str:
@@ -53,7 +48,6 @@ def cost(run: dict[str, Any]) -> str:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="a name of a model that ships, or an exported file")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
     return parser.parse_args()
 
 

@@ -1,6 +1,6 @@
 """Files as people have them: which kinds are restored, what survives in which format, and what damage does.
 
-    python benchmarks/files.py kinds metadata fuzz       # all tables of docs/files.md, some minutes
+    python benchmarks/files.py kinds metadata fuzz       # all tables of docs/use/files.md, some minutes
 
 kinds makes one file of each kind and restores it with the shipped model.  metadata compares tags before and after with
 exiftool, an independent reader.  fuzz damages real JPEGs in thousands of seeded ways, and opens, inspects, restores
@@ -27,32 +27,43 @@ import PIL
 from PIL import Image, ImageCms
 
 import driftrec
+from driftrec.evaluate.measurement import Conditions, Measurement
+from driftrec.evaluate.tables import keep
+from driftrec.model.find import DEFAULT_MODEL
 from driftrec.picture import Picture, PictureError, save_picture
 
 ROOT = Path(__file__).parents[1]
 PHOTO = ROOT / "examples/casa-mila.jpg"
 IPTC = b"\x1c\x02\x78\x00\x07Caption\x1c\x02\x74\x00\x06Rights"
 VERDICTS = {"restore": "restored", "decode": "decoded", "leave": "left as it is"}
+ELSE = "anything else"
+"""The end of a damaged file that is neither restored nor refused."""
+Kept = tuple[list[Measurement], str]
+"""Measurements, and the note below their table."""
 SECONDS = 10
 """A damaged file that takes longer counts as hanging."""
 
 
 def main() -> None:
     options = read_options()
-    pages = {"kinds": kinds_page, "metadata": metadata_page, "fuzz": lambda: fuzz_page(options.count, options.seed)}
     for what in options.what:
-        page = pages[what]()
-        print(page)
-        (options.docs / f"files_{what}.md").write_text(page, encoding="utf-8")
+        if what == "fuzz":
+            entries, note = damage(options.count, options.seed)
+        else:
+            entries, note = {"kinds": outcomes, "metadata": metadata}[what]()
+        print(keep(options.docs / f"files_{what}.jsonl", entries, note))
+    if wrong := sum(float(e.value) for e in entries if e.measure == ELSE):
+        raise SystemExit(f"{wrong:.0f} files ended in neither way")
 
 
 # ------------------------------------------------------------------------------------------------------ kinds
 
 
-def kinds_page() -> str:
-    """A table: kind of file, and what became of it, in the program's own words."""
+def outcomes() -> Kept:
+    """Kinds of files, and what became of them, in the program's own words."""
     restorer = driftrec.Restorer(threads=2)
-    rows = []
+    conditions = Conditions.now(models=[DEFAULT_MODEL], data="files made from the middle of one photo")
+    entries = []
     with tempfile.TemporaryDirectory() as folder:
         for name, kind, content in kinds():
             path = Path(folder) / name
@@ -66,8 +77,9 @@ def kinds_page() -> str:
                 words = "; ".join([result.note, *result.picture.left_out])
             except PictureError as error:
                 outcome, words = "refused", str(error).replace(f"{path} ", "").replace(str(path), name)
-            rows.append(f"| {kind} | {outcome} | {words} |")
-    return "\n".join(["| file | outcome | in the program's words |", "| --- | --- | --- |", *rows]) + "\n"
+            for measure, value in (("outcome", outcome), ("in the program's words", words)):
+                entries.append(Measurement({"file": kind}, measure, value, "", "{}", conditions))
+    return entries, ""
 
 
 def kinds() -> Iterator[tuple[str, str, bytes]]:
@@ -155,8 +167,8 @@ TAGS = {
 }
 
 
-def metadata_page() -> str:
-    """A table: which tags exiftool finds in the result, in every format."""
+def metadata() -> Kept:
+    """Which tags exiftool finds in the result, in every format."""
     if not shutil.which("exiftool"):
         raise SystemExit("metadata needs exiftool: apt install libimage-exiftool-perl")
     formats = (".png", ".tif", ".webp", ".avif", ".jpg")
@@ -169,17 +181,21 @@ def metadata_page() -> str:
         for extension in formats:
             restored.save(Path(folder) / f"out{extension}")
             after[extension] = tags_of(Path(folder) / f"out{extension}")
-    lines = [f"| tag | {' | '.join(formats)} |", f"| --- |{' --- |' * len(formats)}"]
-    for tag, name in TAGS.items():
-        cells = ["kept" if after[e].get(tag) == before[tag] else "changed" if tag in after[e] else "–" for e in formats]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    turned = [str(after[e].get("EXIF:Orientation", "none")) for e in formats]
-    lines.append(f"| EXIF: orientation, {before['EXIF:Orientation']} before | {' | '.join(turned)} |")
     version = subprocess.run(["exiftool", "-ver"], capture_output=True, text=True, check=True).stdout.strip()
-    return (
-        "\n".join(lines)
-        + f"\n\nRead with exiftool {version} before and after `driftrec restore`; Pillow {PIL.__version__}.\n"
+    conditions = Conditions.now(
+        data="a JPEG with tags of all kinds", libraries=[f"Pillow {PIL.__version__}", f"exiftool {version}"]
     )
+    entries = []
+    for tag, name in TAGS.items():
+        for extension in formats:
+            if tag in after[extension]:
+                end = "kept" if after[extension][tag] == before[tag] else "changed"
+                entries.append(Measurement({"tag": name}, extension, end, "", "{}", conditions))
+    name = f"EXIF: orientation, {before['EXIF:Orientation']} before"
+    for extension in formats:
+        turned = str(after[extension].get("EXIF:Orientation", "none"))
+        entries.append(Measurement({"tag": name}, extension, turned, "", "{}", conditions))
+    return entries, "Read with exiftool before and after `driftrec restore`."
 
 
 def with_metadata() -> bytes:
@@ -261,26 +277,24 @@ DAMAGES: dict[str, Damage] = {
 }
 
 
-def fuzz_page(count: int, seed: int) -> str:
-    """A table: each kind of damage, and how often it ended in which way; fails when one ended in neither way."""
+def damage(count: int, seed: int) -> Kept:
+    """How often each kind of damage ended in which way."""
     began = time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         counts, megabytes, longest = pool.apply(fuzz, (count, seed))
-    lines = ["| damage | restored | refused | anything else |", "| --- | ---: | ---: | ---: |"]
-    for name in DAMAGES:
-        ends = [counts[name, end] for end in ("restored", "refused", "else")]
-        lines.append(f"| {name} | {' | '.join(map(str, ends))} |")
-    total = sum(counts.values())
+    conditions = Conditions.now(data=f"{sum(counts.values())} damaged files, seed {seed}")
+    entries = [
+        Measurement({"damage": name}, end, counts[name, end], "files", "{}", conditions)
+        for name in DAMAGES
+        for end in ("restored", "refused", ELSE)
+    ]
     minutes = (time.perf_counter() - began) / 60
     note = (
-        f"{total} damaged files, seed {seed}; memory grew by {megabytes:.0f} MB, the slowest took {longest:.1f} s, "
-        f"all of them {minutes:.1f} minutes. Refused: one sentence that names the file; anything else would be an "
-        "error of another kind, or more than ten seconds."
+        f"Refused: one sentence that names the file; anything else would be an error of another kind, or more than ten "
+        f"seconds.  Memory grew by {megabytes:.0f} MB, the slowest took {longest:.1f} s, all of them {minutes:.1f} "
+        f"minutes."
     )
-    page = "\n".join(lines) + f"\n\n{note}\n"
-    if wrong := sum(n for (_, end), n in counts.items() if end == "else"):
-        raise SystemExit(f"{page}\n{wrong} files ended in neither way")
-    return page
+    return entries, note
 
 
 def fuzz(count: int, seed: int) -> tuple[Counter[tuple[str, str]], float, float]:
@@ -301,7 +315,7 @@ def fuzz(count: int, seed: int) -> tuple[Counter[tuple[str, str]], float, float]
             end = _end(restorer, source, Path(folder) / "out.png")
             longest = max(longest, time.perf_counter() - began)
             if source.read_bytes() != data:
-                end = "else"
+                end = ELSE
             counts[name, end] += 1
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return counts, grown * 1.024e-3, longest
@@ -331,10 +345,10 @@ def _end(restorer: driftrec.Restorer, source: Path, target: Path) -> str:
         driftrec.inspect(source).facts()
         restorer.restore(source, mode="decode").save(target)
     except PictureError as error:
-        return "refused" if "\n" not in str(error) and str(source) in str(error) else "else"
+        return "refused" if "\n" not in str(error) and str(source) in str(error) else ELSE
     except Exception as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return "else"
+        return ELSE
     finally:
         signal.alarm(0)
     return "restored"
@@ -349,7 +363,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("what", nargs="+", choices=["kinds", "metadata", "fuzz"])
     parser.add_argument("--count", type=int, default=7000, help="damaged files")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="folder of the tables")
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs/measured", help="folder of the tables")
     return parser.parse_args()
 
 

@@ -1,22 +1,22 @@
-"""GPUs that were not there: what training and restoring would take on them, computed from what could be measured here.
+"""Estimates for GPUs: what training and restoring would take on them, computed from what was measured on CPUs.
 
-    python benchmarks/gpus.py memory       # docs/scale_memory.md: what a GPU must hold; half a minute
-    python benchmarks/gpus.py training     # docs/scale_training.md: time and cost on 8 and 64 GPUs; at once
-    python benchmarks/gpus.py restoring    # docs/scale_gpu.md: archives on GPUs; half a minute
+    python benchmarks/gpus.py memory       # what a GPU must hold; half a minute
+    python benchmarks/gpus.py training     # time and cost on 8 and 64 GPUs; at once
+    python benchmarks/gpus.py restoring    # archives on GPUs; half a minute
 
 Arithmetic, parameters and activations are counted on the networks themselves.  What is assumed of the machines is an
-option each, and is said below the table.
+option each, and is stated below the table.  Results are kept in docs/measured.
 """
 
 import argparse
 import multiprocessing
 import os
-import re
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,13 +25,17 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import driftrec
-from driftrec.evaluate.machine import PeakMemory, processor
+from driftrec.evaluate.machine import PeakMemory
+from driftrec.evaluate.measurement import Conditions, Fact, Measurements, facts
+from driftrec.evaluate.tables import keep
+from driftrec.restoration.restorer import Mode
 from driftrec.train.nn.cost import cost
 from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
 from driftrec.train.nn.recompute import Recomputable, set_recompute
 from driftrec.train.recipe import TrainConfig, read_recipe
 
 ROOT = Path(__file__).parents[1]
+MEASURED = ROOT / "docs/measured"
 Make = Callable[[], nn.Module]
 
 
@@ -47,16 +51,17 @@ def paper() -> NCSNpp:
 
 def main() -> None:
     options = read_options()
-    pages: dict[str, tuple[str, Callable[[argparse.Namespace], str]]] = {
-        "memory": ("scale_memory", memory_page),
-        "training": ("scale_training", training_page),
-        "restoring": ("scale_gpu", restoring_page),
-    }
+    estimates = {"memory": memory, "training": training, "restoring": restoring}
     for what in options.what:
-        name, make = pages[what]
-        page = make(options)
-        print(page)
-        (ROOT / f"docs/{name}.md").write_text(page, encoding="utf-8")
+        estimates[what](options)
+
+
+def report(name: str, columns: dict[str, list[Fact]], conditions: Conditions, note: str, head: str = "what") -> None:
+    """Keeps a table of one column of facts each."""
+    entries = [entry for measure, rows in columns.items() for entry in facts(rows, conditions, head, measure)]
+    order = [what for what, *_ in max(columns.values(), key=len)]
+    entries.sort(key=lambda entry: order.index(str(entry.what[head])))
+    print(keep(MEASURED / f"{name}.jsonl", entries, note))
 
 
 # ------------------------------------------------------------------------------------------------- memory
@@ -114,48 +119,55 @@ def needed(make: Make, side: int, half: bool, recompute: bool, batch: int = 1) -
     return found.kept, again
 
 
-def memory_page(options: argparse.Namespace) -> str:
-    gpu = options.memory * 1e9
-    columns = [memory_column(make, side, gpu) for make, side in ((base, 128), (paper, 256))]
-    rows = [(what, *(column[what] for column in columns)) for what in columns[0]]
-    head = ("each device", "base, crops of 128²", "NCSN++, crops of 256²")
-    measured = [
-        (name, *(f"{value / 1e6:.0f} MB" for value in measured_peak(recompute)))
-        for name, recompute in (("all kept", False), ("recompute", True))
-    ]
+def memory(options: argparse.Namespace) -> None:
+    """Counts what a GPU must hold, and compares the count with a step on this machine."""
+    gpu, libraries = options.memory * 1e9, [f"PyTorch {torch.__version__}"]
+    columns = {
+        "base, crops of 128²": memory_column(base, 128, gpu),
+        "NCSN++, crops of 256²": memory_column(paper, 256, gpu),
+    }
     states = ", ".join(f"{name} {size}" for name, size in STATES.items())
-    return (
-        f"{table(head, rows)}\nBytes for each parameter: {states}.  With `recompute` the block that is being computed "
-        f"again is counted as well.  base is a U-Net of {cost(base()).multiply_adds / 1e3:.0f} k multiply–adds per "
-        f"pixel.\n\n"
-        f"{table(('the count, tried out', 'counted', 'measured'), measured)}\nA step of NCSN++ with {SMALL.features} "
-        f"features on {SMALL_BATCH} crops of {SMALL_CROP}² in single precision, on the CPU (PyTorch "
-        f"{torch.__version__}).  Counted are activations and the gradients of weights; those of activations and what "
-        f"convolutions work in come on top.\n"
+    note = (
+        f"Bytes for each parameter: {states}.  With `recompute` the block that is being computed again is counted as "
+        f"well.  base is a U-Net of {cost(base()).multiply_adds / 1e3:.0f} k multiply–adds per pixel."
     )
+    counted = Conditions.now("counted on the networks", libraries=libraries)
+    report("scale_memory", columns, counted, note, "each device")
+    peaks = {name: measured_peak(recompute) for name, recompute in (("all kept", False), ("recompute", True))}
+    check: dict[str, list[Fact]] = {
+        measure: [(name, values[i] / 1e6, "{:.0f} {unit}", "MB") for name, values in peaks.items()]
+        for i, measure in enumerate(("counted", "measured"))
+    }
+    note = (
+        f"A step of NCSN++ with {SMALL.features} features on {SMALL_BATCH} crops of {SMALL_CROP}² in single precision, "
+        f"on the CPU.  Counted are activations and the gradients of weights; those of activations and what "
+        f"convolutions work in come on top."
+    )
+    report("scale_memory_check", check, Conditions.now(libraries=libraries), note, "the count, tried out")
 
 
-def memory_column(make: Make, side: int, gpu: float) -> dict[str, str]:
+def memory_column(make: Make, side: int, gpu: float) -> list[Fact]:
     parameters = sum(p.numel() for p in make().parameters())
     states = parameters * sum(STATES.values())
     kept = {
         (half, recompute): needed(make, side, half, recompute) for half in (False, True) for recompute in (False, True)
     }
 
-    def crops(recompute: bool) -> str:
+    def crops(recompute: bool) -> tuple[int, str, str]:
         one, again = kept[True, recompute]
-        return f"{int((gpu - states) / (one + again)):,}"
+        return int((gpu - states) / (one + again)), "{:,}", "crops"
 
-    return {
-        "parameters": f"{parameters / 1e6:.1f} M",
-        "states that do not grow with the crops": size_of(states),
-        "activations of a crop, single precision": size_of(kept[False, False][0]),
-        "activations of a crop, bfloat16": size_of(kept[True, False][0]),
-        "… with `recompute: true`": size_of(sum(kept[True, True])),
-        f"crops on a GPU of {gpu / 1e9:.0f} GB, bfloat16, at most": crops(False),
-        "… with `recompute: true`, at most": crops(True),
-        "the most that FSDP over 8 GPUs would spare": f"{size_of(states * 7 / 8)}, {states * 7 / 8 / gpu:.1%} of a GPU",
-    }
+    return [
+        ("parameters", parameters / 1e6, "{:.1f} {unit}", "M"),
+        ("states that do not grow with the crops", *size_of(states)),
+        ("activations of a crop, single precision", *size_of(kept[False, False][0])),
+        ("activations of a crop, bfloat16", *size_of(kept[True, False][0])),
+        ("… with `recompute: true`", *size_of(sum(kept[True, True]))),
+        (f"crops on a GPU of {gpu / 1e9:.0f} GB, bfloat16, at most", *crops(False)),
+        ("… with `recompute: true`, at most", *crops(True)),
+        ("the most that FSDP over 8 GPUs would spare", *size_of(states * 7 / 8)),
+        ("… share of a GPU", 100 * states * 7 / 8 / gpu, "{:.1f}{unit} of a GPU", "%"),
+    ]
 
 
 def measured_peak(recompute: bool) -> tuple[float, float]:
@@ -206,7 +218,8 @@ class Course:
         return 6 * cost(self.make()).multiply_adds * self.side**2
 
 
-def training_page(options: argparse.Namespace) -> str:
+def training(options: argparse.Namespace) -> None:
+    """Estimates time and cost of trainings."""
     celeba, d2kf2k = (read_recipe(f"paper-{name}") for name in ("cosve-celebahq", "ouve-d2kf2k"))
     fast, slow = (rate * 1e12 for rate in options.sustained)
     courses = [
@@ -217,21 +230,20 @@ def training_page(options: argparse.Namespace) -> str:
     columns = {
         f"{course.name}, {gpus} GPUs": column(course, gpus, options) for course in courses for gpus in (MACHINE, 64)
     }
-    first = next(iter(columns.values()))
-    rows = [(what, *(facts[what] for facts in columns.values())) for what in first]
-    return (
-        f"{table(('what', *columns), rows)}\nCounted: operations (three times the forward pass, "
+    note = (
+        f"Counted: operations (three times the forward pass, "
         f"{cost(paper()).multiply_adds * 256**2 / 1e9:.0f} G multiply–adds for a crop of 256² by NCSN++), parameters; "
         f"crops of the paper's trainings, from their recipes.  Measured: {pairs_per_core(128):.0f} training pairs of "
-        f"128² per second and core ([speed.md](speed.md)), a quarter of it for 256².  Assumed: "
+        f"128² per second and core, a quarter of it for 256².  Assumed: "
         f"{options.crops / 1e6:g} M crops for base; "
         f"{options.sustained[0]:g} · 10¹² operations per second sustained by a GPU on NCSN++, {options.sustained[1]:g} "
         f"on base; $ {options.price:g} for a GPU hour; machines of {MACHINE} GPUs that exchange "
         f"{options.inside:g} GB/s inside and {options.network:g} Gbit/s between each other, none of it while they "
         f"compute; one machine of them lost in {options.lost:,.0f} hours of its work, with {options.restart:g} minutes "
         f"of all until they are back and the {TrainConfig().save_every:g} minutes since the last checkpoint; a disk of "
-        f"{options.disk:g} GB/s for checkpoints.\n"
+        f"{options.disk:g} GB/s for checkpoints."
     )
+    report("scale_training", columns, Conditions.now("computed from the networks and from speed"), note)
 
 
 def crops_of(recipe: TrainConfig) -> float:
@@ -240,7 +252,7 @@ def crops_of(recipe: TrainConfig) -> float:
     return recipe.steps * recipe.batch
 
 
-def column(course: Course, gpus: int, options: argparse.Namespace) -> dict[str, str]:
+def column(course: Course, gpus: int, options: argparse.Namespace) -> list[Fact]:
     """One training on so many GPUs."""
     parameters = sum(p.numel() for p in course.make().parameters())
     machines, batch = gpus // MACHINE, course.each * gpus
@@ -255,45 +267,45 @@ def column(course: Course, gpus: int, options: argparse.Namespace) -> dict[str, 
     losses = hours * machines / options.lost
     hours += losses * (options.restart + config.save_every) / 60
     rate = course.crops / hours / 3600
-    return {
-        "crops": f"{course.crops / 1e6:.2f} M of {course.side}²",
-        "crops in a step": f"{batch:,}",
-        "steps": f"{steps:,.0f}",
-        "operations of a crop": f"{course.operations / 1e12:,.3f} · 10¹²",
-        "operations": f"{course.crops * course.operations / 1e18:,.2f} · 10¹⁸",
-        "a step: computing": milliseconds(computing),
-        "a step: gradients, inside machines": milliseconds(inside),
-        "a step: gradients, between machines": milliseconds(between) if machines > 1 else "–",
-        "share of the time that is computing": f"{steps * computing / 3600 / hours:.0%}",
-        "writing checkpoints": f"{saving:.1%}",
-        "machines lost": f"{losses:.2f}",
-        "time": f"{hours:,.1f} hours" if hours < 100 else f"{hours / 24:,.1f} days",
-        "GPU hours": f"{hours * gpus:,.0f}",
-        "cost": f"$ {hours * gpus * options.price:,.0f}",
-        "crops per second": f"{rate:,.0f}",
-        "cores that make them, for each GPU": f"{rate / gpus / pairs_per_core(course.side):.2f}",
-    }
+    between_machines: list[Fact] = [("a step: gradients, between machines", 1e3 * between, "{:.1f} {unit}", "ms")]
+    return [
+        ("crops", course.crops / 1e6, f"{{:.2f}} {{unit}} of {course.side}²", "M"),
+        ("crops in a step", batch, "{:,}", ""),
+        ("steps", steps, "{:,.0f}", ""),
+        ("operations of a crop", course.operations / 1e12, "{:,.3f} · {unit}", "10¹²"),
+        ("operations", course.crops * course.operations / 1e18, "{:,.2f} · {unit}", "10¹⁸"),
+        ("a step: computing", 1e3 * computing, "{:.1f} {unit}", "ms"),
+        ("a step: gradients, inside machines", 1e3 * inside, "{:.1f} {unit}", "ms"),
+        *(between_machines if machines > 1 else ()),
+        ("share of the time that is computing", 100 * steps * computing / 3600 / hours, "{:.0f}{unit}", "%"),
+        ("writing checkpoints", 100 * saving, "{:.1f}{unit}", "%"),
+        ("machines lost", losses, "{:.2f}", ""),
+        ("time", hours, "{:,.1f} {unit}", "hours") if hours < 100 else ("time", hours / 24, "{:,.1f} {unit}", "days"),
+        ("GPU hours", hours * gpus, "{:,.0f}", "h"),
+        ("cost", hours * gpus * options.price, "{unit} {:,.0f}", "$"),
+        ("crops per second", rate, "{:,.0f}", "1/s"),
+        ("cores that make them, for each GPU", rate / gpus / pairs_per_core(course.side), "{:.2f}", "cores"),
+    ]
 
 
 def pairs_per_core(side: int) -> float:
     """Training pairs per second and core, by the measured ones of 128²."""
-    page = (ROOT / "docs/speed.md").read_text(encoding="utf-8")
-    found = re.search(r"training pairs of 128×128 \| (\d+) per second", page)
-    assert found
-    return float(found[1]) * (128 / side) ** 2
+    return Measurements.read(MEASURED / "speed.jsonl").value("training pairs of 128×128") * (128 / side) ** 2
 
 
 # ------------------------------------------------------------------------------------------------- restoring
 
+MODES: tuple[Mode, ...] = ("faithful", "natural")
 MEGAPIXELS, PICTURES = 2.0, 1e6
 PHOTO = ROOT / "examples/casa-mila.jpg"
 
 
-def restoring_page(options: argparse.Namespace) -> str:
+def restoring(options: argparse.Namespace) -> None:
+    """Estimates what an archive takes on GPUs."""
     card = driftrec.Network().card
     score = read_recipe("paper-ouve-d2kf2k").plan().evaluations
     slow, fast = options.inference[1] * 1e12, options.inference[0] * 1e12
-    beside = {mode: beside_network(mode) for mode in ("faithful", "natural")}
+    beside = {mode: beside_network(mode) for mode in MODES}
     once, plan = (float(card.facts[f"{name}multiply_adds_per_pixel"]) for name in ("", "plan_"))
     larger, largest = cost(base()).multiply_adds, cost(paper()).multiply_adds
     columns = {
@@ -302,79 +314,66 @@ def restoring_page(options: argparse.Namespace) -> str:
         "base, natural": restored(2 * larger, 2, slow, beside["natural"], options),
         f"NCSN++, {score} evaluations": restored(score * largest, score, fast, beside["natural"], options),
     }
-    rows = [(what, *(facts[what] for facts in columns.values())) for what in next(iter(columns.values()))]
-    faithful, natural = (f"{beside[mode]:.2f}" for mode in ("faithful", "natural"))
-    unet, large = options.inference[1], options.inference[0]
-    return (
-        f"{table(('what', *columns), rows)}\nNo GPU was at hand: nothing of this was measured on one.  Counted: "
-        f"multiply–adds.  Measured on {processor()}: {faithful} core seconds for a megapixel for all but the network, "
-        f"faithful, and {natural}, natural (reading, the file's cells, tiles, sampler, writing PNG).  Assumed: "
-        f"{unet:g} · 10¹² operations per second sustained by a GPU on the small networks, {large:g} on NCSN++; "
-        f"{options.cores} cores beside each GPU; $ {options.price:g} for a GPU hour with these cores; pictures of "
-        f"{MEGAPIXELS:g} megapixels.\n"
+    note = (
+        f"These are estimates: nothing here was measured on a GPU.  Counted: multiply–adds.  Measured: "
+        f"{beside['faithful']:.2f} core seconds for a megapixel for all but the network, faithful, and "
+        f"{beside['natural']:.2f}, natural (reading, the file's cells, tiles, sampler, writing PNG).  Assumed: "
+        f"{options.inference[1]:g} · 10¹² operations per second sustained by a GPU on the small networks, "
+        f"{options.inference[0]:g} on NCSN++; {options.cores} cores beside each GPU; $ {options.price:g} for a GPU "
+        f"hour with these cores; pictures of {MEGAPIXELS:g} megapixels."
     )
+    report("scale_gpu", columns, Conditions.now(models=[card.name]), note)
 
 
 def restored(
     multiply_adds: float, evaluations: int, sustained: float, beside: float, options: argparse.Namespace
-) -> dict[str, str]:
+) -> list[Fact]:
     """A restoration's `multiply_adds` per pixel, in all its evaluations, on one GPU, and what an archive takes."""
     network = sustained / (2 * multiply_adds * 1e6)  # megapixels per second
     cores = options.cores / beside
     hours = PICTURES * MEGAPIXELS / min(network, cores) / 3600
-    return {
-        "evaluations": f"{evaluations}",
-        "multiply–adds per pixel": f"{multiply_adds / 1e3:,.0f} k",
-        "the GPU's share: megapixels per second": f"{network:,.1f}",
-        f"the share of {options.cores} cores: megapixels per second": f"{cores:,.1f}",
-        "what is waited for": "the GPU" if network < cores else "the cores",
-        "10⁶ pictures: GPU hours": f"{hours:,.0f}",
-        "10⁶ pictures: cost": f"$ {hours * options.price:,.0f}",
-    }
+    return [
+        ("evaluations", evaluations, "{}", ""),
+        ("multiply–adds per pixel", multiply_adds / 1e3, "{:,.0f} {unit}", "k"),
+        ("the GPU's share: megapixels per second", network, "{:,.1f}", "Mpx/s"),
+        (f"the share of {options.cores} cores: megapixels per second", cores, "{:,.1f}", "Mpx/s"),
+        ("what is waited for", "the GPU" if network < cores else "the cores", "{}", ""),
+        ("10⁶ pictures: GPU hours", hours, "{:,.0f}", "h"),
+        ("10⁶ pictures: cost", hours * options.price, "{unit} {:,.0f}", "$"),
+    ]
 
 
-def beside_network(mode: str) -> float:
-    """Core seconds for a megapixel of a restoration, without the network's."""
-    restorer = driftrec.Restorer(threads=1)
-    network, spent = restorer.network, [0.0]
-    call = type(network).__call__
+class Timed(driftrec.Network):
+    """A network that adds up the seconds of processors that its evaluations take."""
 
-    def timed(*inputs: object, **options: object) -> np.ndarray:
+    seconds = 0.0
+
+    def __call__(self, *inputs: Any, **options: Any) -> np.ndarray:  # noqa: ANN401
         began = time.process_time()
-        output = call(*inputs, **options)  # pyright: ignore[reportArgumentType, reportCallIssue]
-        spent[0] += time.process_time() - began
+        output = super().__call__(*inputs, **options)
+        self.seconds += time.process_time() - began
         return output
 
+
+def beside_network(mode: Mode) -> float:
+    """Core seconds for a megapixel of a restoration, without the network's."""
+    restorer = driftrec.Restorer(threads=1)
+    restorer.network = network = Timed(threads=1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "photo.jpg"
         with Image.open(PHOTO) as image:
             photo = image.convert("RGB").resize((1024, 1024), Image.Resampling.LANCZOS)
         photo.save(path, quality=15)
-        type(network).__call__ = timed  # pyright: ignore[reportAttributeAccessIssue]
-        try:
-            began = time.process_time()
-            restorer.restore(path, mode=mode).save(Path(folder) / "out.png")  # pyright: ignore[reportArgumentType]
-            total = time.process_time() - began
-        finally:
-            type(network).__call__ = call
-    assert spent[0] > 0
-    return (total - spent[0]) / (photo.width * photo.height / 1e6)
+        began = time.process_time()
+        restorer.restore(path, mode=mode).save(Path(folder) / "out.png")
+        total = time.process_time() - began
+    assert network.seconds > 0
+    return (total - network.seconds) / (photo.width * photo.height / 1e6)
 
 
-# ------------------------------------------------------------------------------------------------- pages
-
-
-def size_of(count: float) -> str:
-    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
-
-
-def milliseconds(seconds: float) -> str:
-    return f"{1e3 * seconds:.1f} ms"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+def size_of(count: float) -> tuple[float, str, str]:
+    """Value, format and unit of so many bytes."""
+    return (count / 1e9, "{:.2f} {unit}", "GB") if count >= 1e9 else (count / 1e6, "{:.1f} {unit}", "MB")
 
 
 def read_options() -> argparse.Namespace:

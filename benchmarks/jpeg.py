@@ -1,6 +1,6 @@
 """What the file itself is worth: cells, expected values and the plan, measured; and how well traces are found.
 
-    python benchmarks/jpeg.py photos graphics live1 luma traces  # all tables of docs/jpeg.md, some 20 minutes
+    python benchmarks/jpeg.py photos graphics live1 luma traces  # all tables of docs/science/jpeg.md, some 20 minutes
 
 photos and graphics are pictures of the training corpus that no training sees (`Corpus.split`); live1 is for reporting
 only.  The middles of the pictures are compressed with Pillow and restored as `driftrec restore` does.
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import driftrec
+from driftrec.evaluate.measurement import Conditions, Measurement
 from driftrec.evaluate.metrics.fidelity import psnr
+from driftrec.evaluate.tables import keep
 from driftrec.jpeg import decode as expected_decode
 from driftrec.jpeg import examine, read_jpeg
 from driftrec.model.find import DEFAULT_MODEL
@@ -29,7 +31,7 @@ from driftrec.train.data.crops import open_corpus
 Pixels = NDArray[np.uint8]
 
 SHARED = Path(__file__).parents[2] / "shared"
-DOCS = Path(__file__).parents[1] / "docs"
+MEASURED = Path(__file__).parents[1] / "docs/measured"
 HELD_OUT = 0.06
 QUALITIES = (1, 5, 10, 30, 60, 80, 90, 94, 97, 100)
 LIVE1_QUALITIES = (10, 40, 75, 90)
@@ -42,20 +44,19 @@ def main() -> None:
     options = read_options()
     for what in options.what:
         if what == "luma":
-            page = luma_page({"held out": list(held_out(options, "photo")), "LIVE1": live1(options)})
+            entries, note = luma({"held out": list(held_out(options, "photo")), "LIVE1": live1(options)})
         elif what == "traces":
             restorer = driftrec.Restorer(options.model, threads=options.threads)
-            page = traces_page(list(held_out(options, "photo"))[: options.pictures], restorer)
+            entries, note = traces(list(held_out(options, "photo"))[: options.pictures], restorer, options.model)
         else:
             if what == "live1":
                 pictures = live1(options)
-                page = gains_page(pictures[: options.pictures], LIVE1_QUALITIES, options, "LIVE1")
+                entries, note = gains(pictures[: options.pictures], LIVE1_QUALITIES, options, "LIVE1")
             else:
                 pictures = list(held_out(options, what.removesuffix("s")))
                 label = f"{what} held out of the training corpus"
-                page = gains_page(pictures[: options.pictures], QUALITIES, options, label)
-        print(page)
-        (DOCS / f"jpeg_{what}.md").write_text(page, encoding="utf-8")
+                entries, note = gains(pictures[: options.pictures], QUALITIES, options, label)
+        print(keep(MEASURED / f"jpeg_{what}.jsonl", entries, note))
 
 
 # ------------------------------------------------------------------------------------------------------ pictures
@@ -101,17 +102,21 @@ def decode(file: bytes) -> Pixels:
 MODES: tuple[Mode, ...] = ("decode", "faithful", "natural")
 
 
-def gains_page(pictures: list[Pixels], qualities: tuple[int, ...], options: argparse.Namespace, label: str) -> str:
+Kept = tuple[list[Measurement], str]
+"""Measurements, and the note below their table."""
+GAIN = "{:+.2f}"
+
+
+def gains(pictures: list[Pixels], qualities: tuple[int, ...], options: argparse.Namespace, label: str) -> Kept:
     """Gains in PSNR over the plain JPEG, means and worst pictures, and how exactly the file comes back."""
     restorer = driftrec.Restorer(options.model, threads=options.threads)
-    head = ["quality", "JPEG, dB"]
-    for mode in MODES:
-        head += [mode, "worst"] if mode == "decode" else [f"{mode}, network alone", mode, "worst"]
-    rows = [[*head, "same coefficients"], ["---:"] * (len(head) + 1)]
+    data = f"{label}, the middle {options.side}×{options.side} pixels of {len(pictures)} pictures; Pillow, 4:2:0"
+    conditions = Conditions.now(models=[options.model], data=data)
+    entries: list[Measurement] = []
     for quality in qualities:
         plain, same = [], []
         alone: dict[Mode, list[float]] = {mode: [] for mode in MODES}
-        gains: dict[Mode, list[float]] = {mode: [] for mode in MODES}
+        won: dict[Mode, list[float]] = {mode: [] for mode in MODES}
         for picture in pictures:
             clean = middle(picture, options.side)
             file = compress(clean, quality)
@@ -119,24 +124,27 @@ def gains_page(pictures: list[Pixels], qualities: tuple[int, ...], options: argp
             plain.append(psnr(y, clean))
             for mode in MODES:
                 restored = np.asarray(restorer.restore(file, mode=mode).picture.to_pil())
-                gains[mode].append(psnr(restored, clean) - plain[-1])
+                won[mode].append(psnr(restored, clean) - plain[-1])
                 if mode != "decode":
                     free = np.rint(255 * restorer.restore_pixels(y, mode=mode)).astype(np.uint8)
                     alone[mode].append(psnr(free, clean) - plain[-1])
             same.append(same_coefficients(file, restored))
-        row = [str(quality), f"{np.mean(plain):.2f}"]
+        values = [("JPEG", np.mean(plain), "{:.2f}", "dB")]
         for mode in MODES:
-            row += [f"{np.mean(alone[mode]):+.2f}"] if alone[mode] else []
-            row += [f"{np.mean(gains[mode]):+.2f}", f"{min(gains[mode]):+.2f}"]
-        rows.append([*row, f"{100 * np.mean(same):.2f} %"])
-        print(rows[-1], flush=True)
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return (
-        f"{table}\n\n{label}, the middle {options.side}×{options.side} pixels of {len(pictures)} pictures; Pillow, "
-        "4:2:0. Gains in dB of RGB PSNR over the JPEG as Pillow decodes it, results rounded to 8 bits; worst is the "
-        f"picture that gained least. Model {options.model}. The last column compresses the natural restoration with "
-        "the file's tables: the share of coefficients that come back the same.\n"
+            values += [(f"{mode}, network alone", np.mean(alone[mode]), GAIN, "dB")] if alone[mode] else []
+            values += [(mode, np.mean(won[mode]), GAIN, "dB"), (f"{mode}, worst", min(won[mode]), GAIN, "dB")]
+        values.append(("same coefficients", 100 * np.mean(same), "{:.2f} {unit}", "%"))
+        entries += [
+            Measurement({"quality": quality}, measure, float(value), unit, form, conditions)
+            for measure, value, form, unit in values
+        ]
+        print(quality, won, flush=True)
+    note = (
+        "Gains in dB of RGB PSNR over the JPEG as Pillow decodes it, whose own PSNR is the first column, results "
+        "rounded to 8 bits; worst is the picture that gained least.  The last column compresses the natural "
+        "restoration with the file's tables: the share of coefficients that come back the same."
     )
+    return entries, note
 
 
 def same_coefficients(file: bytes, restored: Pixels) -> float:
@@ -151,51 +159,56 @@ def same_coefficients(file: bytes, restored: Pixels) -> float:
 # ---------------------------------------------------------------------------------------------------------- luma
 
 
-def luma_page(sets: dict[str, list[Pixels]]) -> str:
+def luma(sets: dict[str, list[Pixels]]) -> Kept:
     """What expected values gain over Pillow's decoding of gray files."""
-    rows = [["quality", *(f"{name}, {what}" for name in sets for what in ("JPEG, dB", "gain", "worst"))]]
-    rows.append(["---:"] * len(rows[0]))
+    counts = ", ".join(f"{len(pictures)} photos of {name}" for name, pictures in sets.items())
+    data = f"gray files of whole photos: {counts.replace('of held out', 'held out of the corpus')}; Pillow"
+    conditions, entries = Conditions.now(data=data), []
     for quality in LUMA_QUALITIES:
-        row = [str(quality)]
-        for pictures in sets.values():
-            plain, gains = [], []
+        for name, pictures in sets.items():
+            plain, won = [], []
             for picture in pictures:
                 clean = np.asarray(Image.fromarray(picture).convert("L"))
                 file = compress(clean, quality)
                 better = np.rint(255 * expected_decode(read_jpeg(file))[..., 0]).astype(np.uint8)
                 plain.append(psnr(decode(file)[..., 0], clean))
-                gains.append(psnr(better, clean) - plain[-1])
-            row += [f"{np.mean(plain):.2f}", f"{np.mean(gains):+.2f}", f"{min(gains):+.2f}"]
-        rows.append(row)
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    counts = ", ".join(f"{len(pictures)} photos of {name}" for name, pictures in sets.items())
-    return (
-        f"{table}\n\nGray files of whole photos: {counts.replace('of held out', 'held out of the corpus')}; Pillow.\n"
-    )
+                won.append(psnr(better, clean) - plain[-1])
+            values = (("JPEG", np.mean(plain), "{:.2f}"), ("gain", np.mean(won), GAIN), ("worst", min(won), GAIN))
+            entries += [
+                Measurement({"quality": quality}, f"{name}, {measure}", float(value), "dB", form, conditions)
+                for measure, value, form in values
+            ]
+    return entries, "PSNR of the JPEG and gains over it, in dB."
 
 
 # -------------------------------------------------------------------------------------------------------- traces
 
 
-def traces_page(pictures: list[Pixels], restorer: driftrec.Restorer) -> str:
+def traces(pictures: list[Pixels], restorer: driftrec.Restorer, model: str) -> Kept:
     """How often earlier compressions are seen where there are any and where there are none, and what that brings."""
     rng = np.random.default_rng(0)
-    heads = ["picture", "seen", "quality off by", "grid right", "gain on its own grid", "gain"]
-    rows = [heads, ["---", *["---:"] * (len(heads) - 1)]]
+    data = f"{len(pictures)} photos held out of the training corpus, about 416×416 pixels each; Pillow, 4:2:0"
+    conditions = Conditions.now(models=[model], data=data)
+    entries: list[Measurement] = []
 
     def add(name: str, cases: list[Case], quality: int | None, shifts: list[tuple[int, int]]) -> None:
         found = [examine(case.pixels, case.file) for case in cases]
         hits = [report.earlier for report in found if report.earlier]
-        cells = [name, f"{100 * len(hits) / len(found):.0f} %", *["–"] * 4]
+        values = [("seen", 100 * len(hits) / len(found), "{:.0f} {unit}", "%")]
         if hits and quality:
             right = [r.earlier.shift == s for r, s in zip(found, shifts, strict=True) if r.earlier]
-            cells[2] = f"{np.median([abs(hit.quality - quality) for hit in hits]):.0f}"
-            cells[3] = f"{100 * np.mean(right):.0f} %"
+            off = np.median([abs(hit.quality - quality) for hit in hits])
+            values.append(("quality off by", off, "{:.0f}", "levels of quality"))
+            values.append(("grid right", 100 * np.mean(right), "{:.0f} {unit}", "%"))
             if any(report.grid != (0, 0) for report in found):
-                gains = np.mean([case.gains(restorer) for case in cases], axis=0)
-                cells[4:] = [f"{gain:+.2f}" for gain in gains]
-        rows.append(cells)
-        print(cells, flush=True)
+                won = np.mean([case.gains(restorer) for case in cases], axis=0)
+                columns = ("gain on its own grid", "gain")
+                values += [(column, gain, GAIN, "dB") for column, gain in zip(columns, won, strict=True)]
+        entries.extend(
+            Measurement({"picture": name}, measure, float(value), unit, form, conditions)
+            for measure, value, form, unit in values
+        )
+        print(name, values, flush=True)
 
     def drawn() -> list[tuple[int, int]]:
         return [(int(a), int(b)) for a, b in rng.integers(1, 8, (len(pictures), 2))]
@@ -217,14 +230,13 @@ def traces_page(pictures: list[Pixels], restorer: driftrec.Restorer) -> str:
                 file = compress(crop(once, shift), last)
                 cases.append(Case(crop(picture, shift), decode(file), file))
             add(f"JPEG of {first}, saved again at {last}, {name}", cases, first, places)
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return (
-        f"{table}\n\n{len(pictures)} photos held out of the training corpus, about 416×416 pixels each; Pillow, 4:2:0. "
+    note = (
         "Seen: an earlier compression was reported. Quality off by: median distance of the estimated first quality, "
         "where seen. Grid right: its offset was found exactly. Gain: in dB of RGB PSNR over the picture, of faithful "
         "restorations by the network alone, first as the picture stands, then with the grid that was found at the "
-        "first pixel and, of a file, the earlier compression recovered.\n"
+        "first pixel and, of a file, the earlier compression recovered."
     )
+    return entries, note
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """How fast the paper's network trains and answers here, over the same network written and trained the plain way.
 
-    python benchmarks/ncsnpp.py --markdown docs/paper_speed.md
+    python benchmarks/ncsnpp.py --keep docs/measured/paper_speed.jsonl
     python benchmarks/ncsnpp.py --features 128 --multipliers 1 1 2 2 2 2 2 --crop 256 --batch 8  # the paper's, on a GPU
 
 The plain way (`plain_ncsnpp.py`) is that of the paper's program: single precision, channels first, no compiler, AdamW
@@ -10,6 +10,7 @@ rounds counts.
 """
 
 import argparse
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,16 @@ from torch import Tensor, nn
 
 from driftrec.diffusion.process import OUVE
 from driftrec.evaluate.machine import processor
+from driftrec.evaluate.measurement import Conditions, Measurement
+from driftrec.evaluate.tables import keep, table_of
 from driftrec.train.denoiser import Loss, Score
 from driftrec.train.loop import Ema
 from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
 from driftrec.train.official import converted
-from plain_ncsnpp import PlainNCSNpp
 from speed import in_turns
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from plain_ncsnpp import PlainNCSNpp
 
 PROCESS = OUVE()
 RATE = 1e-4
@@ -60,21 +65,21 @@ def main() -> None:
     answers = {"plain": plain_answer(plain, batch), "ours": our_answer(compiled, batch, half)}
     seconds = [in_turns({name: waiting(work, device) for name, work in kind.items()}) for kind in (steps, answers)]
     parameters = sum(p.numel() for p in network.parameters())
-    lines = ["| what | plain | driftrec | gain |", "| --- | --: | --: | --: |"]
+    conditions = Conditions.now(where(device), libraries=[f"PyTorch {torch.__version__}"])
+    entries = []
     for what, times in zip(("training step", "evaluation"), seconds, strict=True):
-        rates = [options.batch / times[name] for name in ("plain", "ours")]
-        lines.append(f"| {what} | {rates[0]:.2f} | {rates[1]:.2f} | × {rates[1] / rates[0]:.2f} |")
-    lines += [
-        "",
+        plainly, here = (options.batch / times[name] for name in ("plain", "ours"))
+        values = (("plain", plainly, "{:.2f}", "crops/s"), ("driftrec", here, "{:.2f}", "crops/s"))
+        entries += [
+            Measurement({"what": what}, measure, value, unit, form, conditions)
+            for measure, value, form, unit in (*values, ("gain", here / plainly, "× {:.2f}", ""))
+        ]
+    note = (
         f"Crops of {options.crop}×{options.crop} per second, {options.batch} at a time; NCSN++ of {config.features} "
         f"features, {parameters / 1e6:.2f} M parameters, {'bfloat16' if half else 'single precision'}, "
-        f"{'compiled' if device.type == 'cuda' else 'not compiled'}; the two losses differ by {lost:.0e} of their "
-        f"size. PyTorch {torch.__version__}, {where(device)}.",
-    ]
-    page = "\n".join(lines) + "\n"
-    print(page)
-    if options.markdown:
-        options.markdown.write_text(page, encoding="utf-8")
+        f"{'compiled' if device.type == 'cuda' else 'not compiled'}; the two losses differ by {lost:.0e} of their size."
+    )
+    print(keep(options.keep, entries, note) if options.keep else f"{table_of(entries).markdown()}\n\n{note}")
 
 
 def random_batch(count: int, crop: int, device: torch.device) -> Batch:
@@ -191,7 +196,7 @@ def read_options() -> argparse.Namespace:
     add("--crop", type=int, default=64)
     add("--batch", type=int, default=4)
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    add("--markdown", type=Path, metavar="FILE", help="write the table there")
+    add("--keep", type=Path, metavar="FILE", help="store the measurements there, and their table beside it")
     return parser.parse_args()
 
 

@@ -1,25 +1,57 @@
-"""Copies measured tables into the pages that show them, between <!-- begin NAME --> and <!-- end NAME -->,
-from docs/NAME.md."""
+"""Renders every table and figure of the documentation from its records, and puts the tables into the pages.
+
+    python benchmarks/publish.py        # offline, in seconds; changes nothing where nothing was measured since
+
+docs/measured and research/measured hold the records (.jsonl) and what is rendered from them (.md, .csv).  A page shows
+a table between <!-- begin NAME --> and <!-- end NAME -->.
+"""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import card
+import results
+from driftrec.evaluate.report import CONVENTIONS
+from driftrec.evaluate.tables import render
+from driftrec.model.find import bundled_models
+
 ROOT = Path(__file__).parents[1]
+MEASURED = ROOT / "docs/measured"
+FOLDERS = (MEASURED, ROOT / "research/measured")
 
 
 def main() -> None:
-    for page in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+    subprocess.run([sys.executable, str(ROOT / "research/render.py")], check=True)
+    for path in MEASURED.glob("*.jsonl"):
+        if path.name.startswith("results_"):
+            results.render(path.stem.removeprefix("results_"))
+        else:
+            render(path)
+    for model in bundled_models():
+        (MEASURED / f"model_{model}.md").write_text(f"{card.table(model).markdown()}\n", encoding="utf-8")
+    (MEASURED / "conventions.md").write_text(f"{CONVENTIONS}\n", encoding="utf-8")
+    for page in [ROOT / "README.md", *ROOT.glob("docs/*/*.md"), *ROOT.glob("research/notes/*.md")]:
         publish(page)
 
 
 def publish(page: Path) -> None:
     """Fills the marked sections of one page."""
     text = page.read_text(encoding="utf-8")
-    for name in re.findall(r"<!-- begin (\w+) -->", text):
-        table = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8").strip()
+    for name in re.findall(r"<!-- begin ([\w-]+) -->", text):
+        table = fragment(name).read_text(encoding="utf-8").strip()
         section = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
         text = section.sub(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text)
     page.write_text(text, encoding="utf-8")
+
+
+def fragment(name: str) -> Path:
+    """The file of a table.  Raises ValueError where there is none."""
+    for folder in FOLDERS:
+        if (path := folder / f"{name}.md").is_file():
+            return path
+    raise ValueError(f"there is no table {name}: measure it first")
 
 
 if __name__ == "__main__":

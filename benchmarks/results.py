@@ -1,10 +1,11 @@
-"""Measures the shipped model by every protocol that can be run here, and writes docs/results.md from the records.
+"""Measures the shipped models by every protocol that can be run here.
 
     python benchmarks/results.py                        # an hour on two cores; goes on where it was stopped
-    python benchmarks/results.py live1-color wild       # these sections only; the others stay as they were
+    python benchmarks/results.py live1-color wild       # these protocols only; the others stay as they were
+    python benchmarks/publish.py                        # the tables, and the pages that show them
 
-Each protocol is one call of `driftrec benchmark`, printed above its tables.  What is kept: docs/results/PROTOCOL.md and
-.csv, docs/results.md made of them, and docs/quality.md, the README's table.
+Each protocol is one call of `driftrec benchmark`, printed above its tables.  Means, differences and costs are kept in
+docs/measured/results_PROTOCOL.jsonl; the tables (.md), CSV files and pages are rendered from them.
 """
 
 import argparse
@@ -15,13 +16,15 @@ from typer.testing import CliRunner
 
 from driftrec.cli.app import app
 from driftrec.evaluate.benchmark import Settings, read_records
+from driftrec.evaluate.measurement import Measurements
+from driftrec.evaluate.methods import Driftrec, parse_method
 from driftrec.evaluate.protocols import PROTOCOLS
 from driftrec.evaluate.published import published
-from driftrec.evaluate.report import CONVENTIONS, caption, section
-from driftrec.evaluate.tables import metric_tables, sources
+from driftrec.evaluate.report import caption, conditions, section
+from driftrec.evaluate.tables import Row, as_csv, metric_tables, rows_of, sources
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "docs/results"
+MEASURED = ROOT / "docs/measured"
 DATA = {
     "live1-color": "live1",
     "classic5": "classic5",
@@ -30,43 +33,19 @@ DATA = {
     "high-quality": "live1",
     "wild": "real_jpegs",
 }
-HEAD = """\
-# Results
-
-Made by `benchmarks/results.py` with the shipped model; the records behind the tables are written by the command above
-each section, and their means are in [results/](results/) as CSV.  How fast it is on an idle machine: the
-[README](../README.md).
-
-"""
-NOT_HERE = """\
-## What could not be run here
-
-No weights of other networks could be had where this was measured, and no ImageNet.  With them at hand:
-
-```sh
-driftrec benchmark --protocol live1-color --data live1/ --method plain --method fbcnn:weights=fbcnn_color.pth
-driftrec benchmark --protocol live1-color --data live1/ --method natural --command 'mytool {input} {output}'
-driftrec benchmark --protocol imagenet-fid --data imagenet-val-10k/ --method plain --method natural
-```
-"""
 
 
 def main() -> None:
     options = read_options()
-    RESULTS.mkdir(exist_ok=True)
     for name in options.protocols:
         measure(name, options)
-    pages = [RESULTS / f"{name}.md" for name in DATA]
-    there = "\n".join(page.read_text(encoding="utf-8") for page in pages if page.is_file())
-    page = f"{HEAD}{there}\n## Conventions\n\n{CONVENTIONS}\n\n{NOT_HERE}"
-    (ROOT / "docs/results.md").write_text(page, encoding="utf-8")
+        render(name)
 
 
 def measure(name: str, options: argparse.Namespace) -> None:
-    """Runs a protocol, and writes its page and its CSV."""
-    protocol, out = PROTOCOLS[name], options.out / name
-    call = f"driftrec benchmark --protocol {name} --data {DATA[name]}"
-    print(call, flush=True)
+    """Runs a protocol, and keeps what is reported of it."""
+    out = options.out / name
+    print(call(name), flush=True)
     arguments = ["--protocol", name, "--data", options.shared / "data/test" / DATA[name], "--out", out]
     arguments += ["--weights", options.shared / "weights", "--workers", options.workers, "--threads", options.threads]
     result = CliRunner().invoke(app, ["benchmark", *map(str, arguments)])
@@ -74,17 +53,34 @@ def measure(name: str, options: argparse.Namespace) -> None:
         raise SystemExit(result.output)
     records = read_records(out / "records.jsonl")
     settings = Settings((), out, threads=options.threads, workers=options.workers)
-    text = section(records, protocol, settings, DATA[name])
+    methods = map(parse_method, PROTOCOLS[name].methods)
+    models = dict.fromkeys(m.model for m in methods if isinstance(m, Driftrec) and m.mode != "decode")
+    measured = conditions(records, settings, DATA[name], models)
+    Measurements([row.measurement(measured) for row in rows_of(records)]).write(MEASURED / f"results_{name}.jsonl")
     if (plot := out / "plots/perception-distortion.png").is_file():
-        shutil.copyfile(plot, RESULTS / f"{name}.png")
-        text = f"![LPIPS over PSNR]({RESULTS.name}/{name}.png)\n\n{text}"
-    (RESULTS / f"{name}.md").write_text(f"## {protocol.title}\n\n```sh\n{call}\n```\n\n{text}\n", encoding="utf-8")
-    (RESULTS / f"{name}.csv").write_bytes((out / "tables.csv").read_bytes())
+        shutil.copyfile(plot, MEASURED / f"results_{name}.png")
+
+
+def call(name: str) -> str:
+    """The command that measures a protocol."""
+    return f"driftrec benchmark --protocol {name} --data {DATA[name]}"
+
+
+def render(name: str) -> None:
+    """Writes the section and the CSV file of a protocol from what was kept; of LIVE1 also the README's table."""
+    protocol, stored = PROTOCOLS[name], Measurements.read(MEASURED / f"results_{name}.jsonl")
+    rows, others = [Row.of(entry) for entry in stored.entries], published(protocol.published)
+    note = caption(stored.entries[0].conditions)
+    text = section(rows, protocol, note)
+    if (MEASURED / f"results_{name}.png").is_file():
+        text = f"![LPIPS over PSNR](../measured/results_{name}.png)\n\n{text}"
+    page = f"## {protocol.title}\n\n```sh\n{call(name)}\n```\n\n{text}\n"
+    (MEASURED / f"results_{name}.md").write_text(page, encoding="utf-8")
+    (MEASURED / f"results_{name}.csv").write_text(as_csv(rows, others), encoding="utf-8")
     if name == "live1-color":
-        rows = published(protocol.published)
-        shown = "\n\n".join(table.markdown() for table in metric_tables(records, rows, ("psnr", "lpips_alex")))
-        note = f"{caption(records, settings, 'LIVE1')}\n\n† published, not measured here:\n\n{sources(rows)}"
-        (ROOT / "docs/quality.md").write_text(f"{shown}\n\n{note}\n", encoding="utf-8")
+        shown = "\n\n".join(table.markdown() for table in metric_tables(rows, others, ("psnr", "lpips_alex")))
+        footnote = f"{note}\n\n† published, not measured here:\n\n{sources(others)}"
+        (MEASURED / "quality.md").write_text(f"{shown}\n\n{footnote}\n", encoding="utf-8")
 
 
 def read_options() -> argparse.Namespace:

@@ -1,7 +1,7 @@
 """The page under load, and its screenshots.
 
-    python benchmarks/serve.py load uploads              # tables of docs/serve.md, some minutes on an idle machine
-    python benchmarks/serve.py screenshots               # docs/page.webp and docs/page-phone.webp; needs chromium
+    python benchmarks/serve.py load uploads              # tables of docs/use/serve.md, some minutes on an idle machine
+    python benchmarks/serve.py screenshots               # docs/images/page.webp and page-phone.webp; needs chromium
 
 Every part starts `driftrec serve` as a person does, and talks to it over HTTP.
 """
@@ -24,6 +24,9 @@ import numpy as np
 from PIL import Image
 
 from driftrec.evaluate.machine import processor
+from driftrec.evaluate.measurement import Conditions, Fact, Measurement, facts
+from driftrec.evaluate.tables import keep
+from driftrec.model.find import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[1]
 PHOTO = ROOT / "examples/casa-mila.jpg"
@@ -36,9 +39,8 @@ def main() -> None:
         if what == "screenshots":
             screenshots()
             continue
-        page = {"load": load_page, "uploads": uploads_page}[what]()
-        print(page)
-        (ROOT / f"docs/serve_{what}.md").write_text(page, encoding="utf-8")
+        entries = {"load": load, "uploads": uploads}[what]()
+        print(keep(ROOT / f"docs/measured/serve_{what}.jsonl", entries))
 
 
 @contextmanager
@@ -74,30 +76,28 @@ def restore(address: str, photo: bytes, query: str, client: str) -> dict[str, fl
         return {"preview": first or 0.0, "result": time.perf_counter() - began, "end": time.perf_counter()}
 
 
-def load_page() -> str:
+def load() -> list[Measurement]:
     """Seconds for one picture of a megapixel, and what twenty clients at once find."""
-    rows = []
+    rows: list[Fact] = []
     with server() as (address, _):
         for mode in ("faithful", "natural"):
             runs = [restore(address, jpeg(1224, 816), f"mode={mode}", "one") for _ in range(2)]
             best = min(runs, key=lambda run: run["result"])
-            rows.append((f"1 megapixel, {mode}: first preview", f"{best['preview']:.1f} s"))
-            rows.append((f"1 megapixel, {mode}: result", f"{best['result']:.1f} s"))
+            rows.append((f"1 megapixel, {mode}: first preview", best["preview"], "{:.1f} {unit}", "s"))
+            rows.append((f"1 megapixel, {mode}: result", best["result"], "{:.1f} {unit}", "s"))
     with server() as (address, pid):
         restore(address, jpeg(300, 200), "mode=faithful", "warm-up")
         before = resident(pid, "VmRSS")
         ends, failures = together(address)
-        rows.append((f"{CLIENTS} clients at once, two pictures each: failed", str(failures)))
-        rows.append(("… longest wait of any of them", f"{max(ends.values()):.1f} s"))
+        rows.append((f"{CLIENTS} clients at once, two pictures each: failed", failures, "{}", "pictures"))
+        rows.append(("… longest wait of any of them", max(ends.values()), "{:.1f} {unit}", "s"))
         firsts = [min(t for (c, _), t in ends.items() if c == client) for client in range(CLIENTS)]
         seconds = [max(t for (c, _), t in ends.items() if c == client) for client in range(CLIENTS)]
         fair = max(firsts) < min(seconds)
-        rows.append(("… everybody's first picture before anybody's second", "yes" if fair else "no"))
-        rows.append(("… memory added at the peak", f"{resident(pid, 'VmHWM') - before:.0f} MB"))
-    table = "\n".join(["| what | measured |", "| --- | ---: |", *(f"| {name} | {value} |" for name, value in rows)])
-    return (
-        f"{table}\n\n{os.cpu_count()} cores of {processor()}; the clients' pictures are of 0.2 megapixels, faithful.\n"
-    )
+        rows.append(("… everybody's first picture before anybody's second", "yes" if fair else "no", "{}", ""))
+        rows.append(("… memory added at the peak", resident(pid, "VmHWM") - before, "{:.0f} {unit}", "MB"))
+    data = "the clients' pictures are of 0.2 megapixels, faithful"
+    return facts(rows, Conditions.now(f"{os.cpu_count()} cores of {processor()}", [DEFAULT_MODEL], data))
 
 
 def together(address: str) -> tuple[dict[tuple[int, int], float], int]:
@@ -128,7 +128,7 @@ def resident(pid: int, field: str) -> float:
     return next(int(line.split()[1]) * 1.024e-3 for line in lines if line.startswith(field))
 
 
-def uploads_page() -> str:
+def uploads() -> list[Measurement]:
     """Bad uploads and what the server answers."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     png = io.BytesIO()
@@ -150,7 +150,7 @@ def uploads_page() -> str:
         ("sent by another site's page", "", photo, {"origin": "https://example.org"}),
         ("asked under another name", "", photo, {"host": "example.org"}),
     ]
-    rows = []
+    conditions, entries = Conditions.now(), []
     with server() as (address, _), httpx.Client(base_url=address, timeout=60) as http:
         for name, query, content, headers in cases:
             answer = http.post(f"/api/jobs{query}", content=content, headers=headers)
@@ -162,8 +162,9 @@ def uploads_page() -> str:
                         pass
                 state = http.get(f"/api/jobs/{answer.json()['id']}").json()
                 status, sentence = f"202, then {state['state']}", state["error"]
-            rows.append(f"| {name} | {status} | {sentence} |")
-    return "\n".join(["| upload | answer | in one sentence |", "| --- | --- | --- |", *rows]) + "\n"
+            for measure, value in (("answer", status), ("in one sentence", sentence)):
+                entries.append(Measurement({"upload": name}, measure, value, "", "{}", conditions))
+    return entries
 
 
 def screenshots() -> None:
@@ -184,7 +185,7 @@ def screenshots() -> None:
             expect(page.locator("#downloads")).to_be_visible(timeout=120_000)
             page.wait_for_timeout(500)
             shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-            shot.save(ROOT / f"docs/{name}.webp", quality=85)
+            shot.save(ROOT / f"docs/images/{name}.webp", quality=85)
         browser.close()
 
 

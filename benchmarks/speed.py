@@ -4,6 +4,8 @@
     python benchmarks/speed.py --install           # also the size of a clean installation (needs a package index)
     python benchmarks/speed.py --only runtime      # one part: runtime, peer, photo, large, start, loader, training
 
+Results go to docs/measured/speed.jsonl; those of parts that were not measured stay there.
+
 Times on shared machines are noisy: what is compared is measured in turns within one run, and the best of several
 rounds counts.
 """
@@ -25,6 +27,8 @@ from PIL import Image
 
 import driftrec
 from driftrec.evaluate.machine import processor, run_program
+from driftrec.evaluate.measurement import Conditions, Fact, facts
+from driftrec.evaluate.tables import keep
 from driftrec.model.find import bundled_models
 from driftrec.train.data.crops import Corpus, Crops, Entry
 from driftrec.train.data.degrade import jpeg, jpeg_mixture
@@ -33,13 +37,13 @@ from driftrec.train.muon import Muon
 from driftrec.train.nn.unet import UNet, UNetConfig
 from peers import Fbcnn
 
-Row = tuple[str, str]
+MEASURED = Path(__file__).parents[1] / "docs/measured/speed.jsonl"
 DRIFTREC = str(Path(sys.executable).with_name("driftrec"))
 
 
 def main() -> None:
     options = read_options()
-    parts: dict[str, Callable[[], list[Row]]] = {
+    parts: dict[str, Callable[[], list[Fact]]] = {
         "runtime": runtime,
         "peer": peer,
         "photo": photo,
@@ -51,14 +55,10 @@ def main() -> None:
     if options.install:
         parts["install"] = install
     rows = [row for name, part in parts.items() if options.only in (None, name) for row in part()]
-    lines = ["| what | measured |", "| --- | ---: |", *(f"| {what} | {value} |" for what, value in rows), "", caption()]
-    page = "\n".join(lines) + "\n"
-    print(page)
-    if options.markdown:
-        options.markdown.write_text(page, encoding="utf-8")
+    print(keep(MEASURED, facts(rows, conditions()), note(), partial=bool(options.only) or not options.install))
 
 
-def runtime() -> list[Row]:
+def runtime() -> list[Fact]:
     """One evaluation of the shipped network on a 512² tile: ONNX Runtime, and PyTorch eager in both layouts."""
     network = driftrec.Network()
     config = network_config(network.card.facts)
@@ -79,12 +79,12 @@ def runtime() -> list[Row]:
     ours = seconds.pop("ONNX Runtime")
     megapixels = 512 * 512 / 1e6
     return [
-        ("one evaluation, ONNX Runtime", f"{ours / megapixels:.2f} s per megapixel"),
-        *((f"{name} over ONNX Runtime", f"× {value / ours:.2f}") for name, value in seconds.items()),
+        ("one evaluation, ONNX Runtime", ours / megapixels, "{:.2f} {unit}", "s per megapixel"),
+        *((f"{name} over ONNX Runtime", value / ours, "× {:.2f}", "") for name, value in seconds.items()),
     ]
 
 
-def peer() -> list[Row]:
+def peer() -> list[Fact]:
     """FBCNN's network, in the PyTorch that it is used with, over ours in what the tool uses; all see 256²."""
     networks, rival = {name: driftrec.Network(name) for name in bundled_models()}, Fbcnn().eval()
     y = synthetic(256, 256).transpose(2, 0, 1)[None].astype(np.float32) / 255
@@ -96,25 +96,27 @@ def peer() -> list[Row]:
     return [
         (
             f"FBCNN's network ({parameters:.0f} M parameters), PyTorch eager",
-            f"{seconds['rival'] / 0.065536:.0f} s per megapixel",
+            seconds["rival"] / 0.065536,
+            "{:.0f} {unit}",
+            "s per megapixel",
         ),
         *(
-            (f"FBCNN's network over one evaluation of {name}", f"× {seconds['rival'] / seconds[name]:.0f}")
+            (f"FBCNN's network over one evaluation of {name}", seconds["rival"] / seconds[name], "× {:.0f}", "")
             for name in ours
         ),
     ]
 
 
-def photo() -> list[Row]:
+def photo() -> list[Fact]:
     """A 768×512 photo by the program, start and files included."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "photo.jpg"
         Image.fromarray(synthetic(512, 768)).save(path, quality=10)
         seconds = in_turns({mode: lambda mode=mode: run(path, mode) for mode in ("faithful", "natural")}, rounds=3)
-    return [(f"768×512 photo, {mode}, whole program", f"{value:.1f} s") for mode, value in seconds.items()]
+    return [(f"768×512 photo, {mode}, whole program", value, "{:.1f} {unit}", "s") for mode, value in seconds.items()]
 
 
-def large() -> list[Row]:
+def large() -> list[Fact]:
     """A 24-megapixel photo: seconds and peak resident memory of the program."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -124,22 +126,22 @@ def large() -> list[Row]:
         for mode in ("faithful", "natural"):
             began = time.perf_counter()
             peak = run(path, mode)
-            rows.append(
-                (f"24-megapixel photo, {mode}", f"{time.perf_counter() - began:.0f} s, {peak:.2f} GB at the peak")
-            )
+            seconds = time.perf_counter() - began
+            rows.append((f"24-megapixel photo, {mode}", seconds, "{:.0f} {unit}", "s"))
+            rows.append((f"24-megapixel photo, {mode}: memory at the peak", peak, "{:.2f} {unit}", "GB"))
     return rows
 
 
-def start() -> list[Row]:
+def start() -> list[Fact]:
     """How long the program takes to say what it can do."""
 
     def ask() -> None:
         subprocess.run([DRIFTREC, "--help"], check=True, capture_output=True)
 
-    return [("driftrec --help", f"{in_turns({'help': ask})['help']:.2f} s")]
+    return [("driftrec --help", in_turns({"help": ask})["help"], "{:.2f} {unit}", "s")]
 
 
-def loader() -> list[Row]:
+def loader() -> list[Fact]:
     """Pairs of clean and corrupted crops that one core makes for training."""
     pixels = np.concatenate([synthetic(512, 512, seed).ravel() for seed in range(4)])
     corpus = Corpus(pixels, tuple(Entry(i * 512 * 512 * 3, 512, 512, str(i), "") for i in range(4)))
@@ -149,13 +151,12 @@ def loader() -> list[Row]:
         crops.batch(range(20))
         began = time.perf_counter()
         crops.batch(range(400))
-        rows.append(
-            (f"training pairs of {size}×{size}", f"{400 / (time.perf_counter() - began):.0f} per second and core")
-        )
+        rate = 400 / (time.perf_counter() - began)
+        rows.append((f"training pairs of {size}×{size}", rate, "{:.0f} {unit}", "per second and core"))
     return rows
 
 
-def training() -> list[Row]:
+def training() -> list[Fact]:
     """Steps of the optimiser on 16 crops of 96², in single precision and with bfloat16 convolutions."""
     card = driftrec.Network().card
     model = Residual(UNet(network_config(card.facts)), 0.05).to(memory_format=torch.channels_last)
@@ -180,10 +181,15 @@ def training() -> list[Row]:
     # Forward, gradient of the input, gradient of the weights: three times two operations for each multiply–add.
     used = 6 * card.facts["multiply_adds_per_pixel"] * 16 * 96**2 / seconds[best]
     return [
-        *((f"training in {name}", f"{16 / value:.1f} crops of 96×96 per second") for name, value in seconds.items()),
+        *(
+            (f"training in {name}", 16 / value, "{:.1f} {unit}", "crops of 96×96 per second")
+            for name, value in seconds.items()
+        ),
         (
             f"operations per second of training in {best}, over those of a large matrix product",
-            f"{used / attainable:.0%}",
+            100 * used / attainable,
+            "{:.0f}{unit}",
+            "%",
         ),
     ]
 
@@ -193,7 +199,7 @@ def network_config(facts: dict[str, Any]) -> UNetConfig:
     return UNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in facts["network"].items()})
 
 
-def install() -> list[Row]:
+def install() -> list[Fact]:
     """What `pip install .` puts into a clean virtual environment."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
@@ -203,13 +209,13 @@ def install() -> list[Row]:
         subprocess.run([python, "-m", "pip", "install", "-q", project], check=True, capture_output=True)
         torch_there = subprocess.run([python, "-c", "import torch"], capture_output=True, check=False).returncode == 0
         size = size_of(Path(folder)) - base
-        rows = [
-            ("installed by `pip install .`", f"{size / 1e6:.0f} MB, {'with' if torch_there else 'without'} PyTorch")
-        ]
+        which = "with" if torch_there else "without"
+        rows: list[Fact] = [(f"installed by `pip install .`, {which} PyTorch", size / 1e6, "{:.0f} {unit}", "MB")]
         for command in (["uninstall", "-q", "-y", "onnxruntime"], ["install", "-q", "onnxruntime-openvino"]):
             subprocess.run([python, "-m", "pip", *command], check=True, capture_output=True)
         ratio = subprocess.run([python, "-c", OPENVINO], check=True, capture_output=True, text=True).stdout
-        return [*rows, ("one evaluation on the CPU over the same with OpenVINO in bfloat16", f"× {float(ratio):.2f}")]
+        over = "one evaluation on the CPU over the same with OpenVINO in bfloat16"
+        return [*rows, (over, float(ratio), "× {:.2f}", "")]
 
 
 OPENVINO = """
@@ -264,15 +270,19 @@ def size_of(folder: Path) -> int:
     return sum(p.lstat().st_size for p in folder.rglob("*") if p.is_file())
 
 
-def caption() -> str:
+def conditions() -> Conditions:
     """Where and with what the figures were measured."""
+    libraries = [f"ONNX Runtime {onnxruntime.__version__}", f"PyTorch {torch.__version__}"]
+    return Conditions.now(f"{os.cpu_count()} cores of {processor()}", bundled_models(), "synthetic pictures", libraries)
+
+
+def note() -> str:
+    """What the figures refer to."""
     card = driftrec.Network().card
     return (
-        f"driftrec {driftrec.__version__}, model {card.name} ({card.facts['multiply_adds_per_pixel'] / 1e3:.1f} k "
-        f"multiply–adds per pixel, {card.facts['plan_multiply_adds_per_pixel'] / 1e3:.1f} k in {card.plan.evaluations} "
-        f"evaluations for a natural restoration), ONNX Runtime "
-        f"{onnxruntime.__version__}, PyTorch {torch.__version__}, {os.cpu_count()} cores of {processor()}. "
-        f"Best of several rounds."
+        f"Model {card.name}: {card.facts['multiply_adds_per_pixel'] / 1e3:.1f} k multiply–adds per pixel, "
+        f"{card.facts['plan_multiply_adds_per_pixel'] / 1e3:.1f} k in {card.plan.evaluations} evaluations for a "
+        f"natural restoration.  Best of several rounds."
     )
 
 
@@ -282,7 +292,6 @@ def read_options() -> argparse.Namespace:
         "--only", choices=("runtime", "peer", "photo", "large", "start", "loader", "training", "install")
     )
     parser.add_argument("--install", action="store_true", help="measure a clean installation too")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
     return parser.parse_args()
 
 

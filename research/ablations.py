@@ -2,9 +2,9 @@
 
     python research/ablations.py --data ../shared/data/train ../shared/data/train_more --minutes 4 --parallel 2
 
-Each has a thread of its own and the schedule of a whole run.  Logs go to docs/ablations/NAME.jsonl, and the last
-line of each, against the last trial above it that changes nothing, to docs/ablations.md.  Trials whose log is there are
-not run again.
+Each has a thread of its own and the schedule of a whole run.  Logs go to research/logs/ablations/NAME.jsonl, and the
+last line of each, against the last trial above it that changes nothing, to research/measured/ablations.md.  Trials
+whose log is there are not run again.
 """
 
 import argparse
@@ -20,11 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from driftrec.evaluate.machine import processor
+from driftrec.evaluate.measurement import Conditions
 from driftrec.evaluate.tables import Table
 
-ROOT = Path(__file__).parents[1]
-LOGS = ROOT / "docs/ablations"
+ROOT = Path(__file__).parent
+LOGS = ROOT / "logs/ablations"
+MINUTES = 4.0
 
 SHORT = {"data.crop": 96, "batch": 16, "warm_up": 20, "ema": 0.97}
 """What a training of minutes needs otherwise than the recipe, in all trials."""
@@ -68,9 +69,12 @@ def main() -> None:
     LOGS.mkdir(exist_ok=True)
     with ThreadPoolExecutor(options.parallel) as pool:
         list(pool.map(lambda name: run(name, options), TRIALS))
-    page = table(options.minutes)
-    print(page)
-    (ROOT / "docs/ablations.md").write_text(page, encoding="utf-8")
+    render(options.minutes)
+
+
+def render(minutes: float = MINUTES) -> None:
+    """Writes the table of the logs."""
+    (ROOT / "measured/ablations.md").write_text(table(minutes), encoding="utf-8")
 
 
 def run(name: str, options: argparse.Namespace) -> None:
@@ -79,13 +83,15 @@ def run(name: str, options: argparse.Namespace) -> None:
         return
     settings = SHORT | TRIALS[name] | {"minutes": options.minutes, "validate_every": 1000}
     with tempfile.TemporaryDirectory() as folder:
-        program = [str(ROOT / "research/schedule_free.py")] if "schedule-free" in name else ["-m", "driftrec"]
+        program = [str(ROOT / "schedule_free.py")] if "schedule-free" in name else ["-m", "driftrec"]
         command = [sys.executable, *program, "train", str(options.recipe), "--out", folder]
         command += [word for data in options.data for word in ("--data", str(data))]
         command += [word for key, value in settings.items() for word in ("--set", f"{key}={json.dumps(value)}")]
         subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+        now = Conditions.now()
+        measured_by = {"processor": now.machine, "code": now.code, "date": now.date}
         records = map(json.loads, (Path(folder) / "log.jsonl").read_text().splitlines())
-        log_of(name).write_text("".join(json.dumps(record | {"processor": processor()}) + "\n" for record in records))
+        log_of(name).write_text("".join(json.dumps(record | measured_by) + "\n" for record in records))
 
 
 def log_of(name: str) -> Path:
@@ -117,7 +123,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", type=Path, default=Path("small"))
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of clean pictures")
-    parser.add_argument("--minutes", type=float, default=4, help="of each trial")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="of each trial")
     parser.add_argument("--parallel", type=int, default=2, help="trials side by side")
     return parser.parse_args()
 

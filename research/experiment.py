@@ -1,4 +1,4 @@
-"""Repeats the experiments of docs/experiments.md: `python research/experiment.py NAME... --data FOLDER`."""
+"""Repeats the experiments of research/notes/experiments.md: `python research/experiment.py NAME... --data FOLDER`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -38,7 +38,7 @@ def experiment(
         chosen = list(EXPERIMENTS) if names == ["all"] else names
         if unknown := [name for name in chosen if name not in EXPERIMENTS]:
             raise ValueError(f"there is no experiment '{unknown[0]}': choose from {', '.join(EXPERIMENTS)}, or all")
-        from driftrec.evaluate.machine import processor
+        from driftrec.evaluate.measurement import Conditions
         from experiments.lab import open_lab
         from experiments.report import page, read_records, run_condition, write_records
 
@@ -53,9 +53,8 @@ def experiment(
                 if lab.used:
                     sources = ", ".join(folder.name for folder in data or [])
                     made.append(f"held-out pictures of {sources}, {lab.size} × {lab.size}")
-                write_records(
-                    measured, [*made, processor(), f"made by `python research/experiment.py {name}`"], records
-                )
+                made += [str(Conditions.now()), f"made by `python research/experiment.py {name}`"]
+                write_records(measured, made, records)
             rows, conditions = read_records(records)
             say(str(page(name, EXPERIMENTS[name], rows, out, conditions)))
 

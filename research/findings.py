@@ -1,6 +1,6 @@
-"""What the experiments say in a few lines, from their records: docs/experiments_findings.md.
+"""What the experiments say in a few lines, from their records: research/measured/experiments_findings.md.
 
-    python research/experiment.py all --data CLEAN_FOLDER --runs runs/experiments --out docs/experiments
+    python research/experiment.py all --data CLEAN_FOLDER --runs runs/experiments --out research/notes/experiments
     python research/findings.py && python benchmarks/publish.py
 
 Differences are means over the same pictures, ± their standard error.
@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from driftrec.evaluate.tables import Table
 from experiments.report import read_records
 
-FOLDER = Path(__file__).parents[1] / "docs/experiments"
+ROOT = Path(__file__).parent
+FOLDER = ROOT / "notes/experiments"
 MARGIN = 0.01
 """Share by which a sampler may miss another's LPIPS and still count as there."""
 
@@ -22,13 +24,12 @@ Values = Mapping[tuple, np.ndarray]
 """A metric of every picture, by the values of the settings."""
 
 
-def main() -> None:
-    lines = ["| question | found |", "| --- | --- |"]
-    for finding in (trade, averages, evaluations, processes, rivals, network, doubles, starts):
-        lines += [f"| {question} | {answer} |" for question, answer in finding()]
-    target = FOLDER.with_name("experiments_findings.md")
-    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(target.read_text(encoding="utf-8"))
+def render() -> None:
+    """Writes the table of all findings."""
+    kinds = (trade, averages, evaluations, processes, rivals, network, doubles, starts)
+    rows = tuple((question, (answer,)) for finding in kinds for question, answer in finding())
+    page = Table("", ("found",), rows, "question", ("found",)).markdown()
+    (ROOT / "measured/experiments_findings.md").write_text(f"{page}\n", encoding="utf-8")
 
 
 def trade() -> Iterator[tuple[str, str]]:
@@ -138,4 +139,4 @@ def change(of: Values, here: tuple, there: tuple, form: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    render()

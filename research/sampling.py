@@ -2,15 +2,15 @@
 
     python research/sampling.py small --data ../shared/data/train ../shared/data/train_more
 
-The tables of docs/model-notes.md, all with that data and --crops 24:
+The tables of research/notes/model-notes.md, all with that data, --crops 24 and --keep NAME:
 
-    docs/sampling.md         --sampler-only --quality 5 10 40 80 --evaluations 2 4 6 8 --start 0.4 --end 0.02
-                             --eta 0 0.5 1
-    docs/sampling_start.md   --sampler-only --quality 5 10 40 --evaluations 4 --start 0.25 0.4 0.6 --end 0.01 0.02 0.04
-                             --eta 0.5
-    docs/finisher_colour.md  --quality 5 10 20 40 --evaluations 2 --start 0.4 --end 0.02 --eta 0.5
-                             --colour low-band mean none, for the small.onnx of commit 699664c
-    docs/finisher_before.md  likewise with --colour none, for the small.onnx of commit b05993f
+    sampling         --sampler-only --quality 5 10 40 80 --evaluations 2 4 6 8 --start 0.4 --end 0.02
+                     --eta 0 0.5 1
+    sampling_start   --sampler-only --quality 5 10 40 --evaluations 4 --start 0.25 0.4 0.6 --end 0.01 0.02 0.04
+                     --eta 0.5
+    finisher_colour  --quality 5 10 20 40 --evaluations 2 --start 0.4 --end 0.02 --eta 0.5
+                     --colour low-band mean none, for the small.onnx of commit 699664c
+    finisher_before  likewise with --colour none, for the small.onnx of commit b05993f
 
 Held-out pictures of the training corpus decide, never the benchmarks' pictures.
 """
@@ -25,12 +25,15 @@ import torch
 from torch import Tensor
 
 from driftrec.diffusion.plan import Colour, Plan
+from driftrec.evaluate.measurement import Conditions, Measurement
 from driftrec.evaluate.metrics.lpips import Lpips
+from driftrec.evaluate.tables import keep, table_of
 from driftrec.train.data.crops import open_corpus
 from driftrec.train.model import load
 from driftrec.train.validate import faithful, natural, psnr, validation_set
 
 SHARED = Path(__file__).parents[2] / "shared"
+LABELS = ("quality", "evaluations", "start", "end", "η", "colour")
 
 
 def main() -> None:
@@ -41,32 +44,37 @@ def main() -> None:
     _, held_out = open_corpus(options.data, options.cache).split(model.denoiser.config.data.held_out)
     crops = validation_set(held_out, options.crops)
     lpips = Lpips("alex", options.weights / "lpips_alex_v0.1.safetensors")
-    head = "quality", "evaluations", "start", "end", "η", "colour", "PSNR", "LPIPS-Alex"
-    print(line(*head), line(*["--:"] * len(head)), sep="\n")
+    data = f"{options.crops} crops of held-out pictures of the training corpus"
+    conditions, entries = Conditions.now(models=[options.model], data=data), []
     for quality in options.quality:
         y = crops.corrupted[f"jpeg_{quality}"].contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             mean = faithful(network, y)
-        show((quality, "JPEG", "", "", "", ""), y, crops.clean, lpips)
-        show((quality, 1, "", "", "", ""), mean, crops.clean, lpips)
+        entries += measured((quality, "JPEG", "", "", "", ""), y, crops.clean, lpips, conditions)
+        entries += measured((quality, 1, "", "", "", ""), mean, crops.clean, lpips, conditions)
         for settings in product(options.evaluations, options.start, options.end, options.eta, options.colour):
             evaluations, start, end, eta, colour = settings
             plan = Plan(evaluations=evaluations, start=start, end=end, eta=eta, level=options.level, colour=colour)
             with torch.no_grad():
                 sample = natural(network, y, mean, plan, finisher=finisher)
-            show((quality, *settings), sample, crops.clean, lpips)
+            entries += measured((quality, *settings), sample, crops.clean, lpips, conditions)
+    print(table_of(entries).markdown())
+    if options.keep:
+        keep(Path(__file__).parent / f"measured/{options.keep}.jsonl", entries)
 
 
-def show(settings: tuple[object, ...], image: Tensor, clean: Tensor, lpips: Lpips) -> None:
-    """One row of the table."""
+def measured(
+    settings: tuple[str | int | float, ...], image: Tensor, clean: Tensor, lpips: Lpips, conditions: Conditions
+) -> list[Measurement]:
+    """PSNR and LPIPS of one row of the table."""
     image = (image.clamp(0, 1) * 255).round() / 255
     distance = math.fsum(lpips(a, b).sum().item() for a, b in zip(image.split(8), clean.split(8), strict=True))
-    print(line(*settings, f"{psnr(image, clean).mean():.2f}", f"{distance / len(clean):.4f}"), flush=True)
-
-
-def line(*cells: object) -> str:
-    """A line of a Markdown table."""
-    return f"| {' | '.join(map(str, cells))} |"
+    what = dict(zip(LABELS, settings, strict=True))
+    print(what, flush=True)
+    return [
+        Measurement(what, "PSNR", psnr(image, clean).mean().item(), "dB", "{:.2f}", conditions),
+        Measurement(what, "LPIPS-Alex", distance / len(clean), "", "{:.4f}", conditions),
+    ]
 
 
 def read_options() -> argparse.Namespace:
@@ -85,6 +93,7 @@ def read_options() -> argparse.Namespace:
     add("--end", type=float, nargs="+", default=[0.04, 0.08])
     add("--eta", type=float, nargs="+", default=[0.0, 1.0])
     add("--colour", nargs="+", choices=get_args(Colour), default=["low-band"], help="what samples take from the mean")
+    add("--keep", metavar="NAME", help="store the measurements in research/measured/NAME.jsonl")
     return parser.parse_args()
 
 

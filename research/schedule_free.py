@@ -1,6 +1,6 @@
 """`driftrec` with schedule-free training, for comparison (Defazio et al. 2024, arXiv 2405.15682).
 
-    python research/schedule_free.py train recipes/small.yaml --data CLEAN --out OUT --set anneal=1e-9 --set ema=0.9
+    python research/schedule_free.py train small --data CLEAN --out OUT --set anneal=1e-9 --set ema=0.9
 
 Three sequences of weights take the place of momentum, of the falling rate and of the moving average: z takes the steps
 of the optimiser, x is the mean of all z so far and what is scored, and gradients are taken at y = (1 − β) z + β x.

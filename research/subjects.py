@@ -1,11 +1,13 @@
 """A face, writing, an interface, flowers, stone and shadows, enlarged: the JPEG, its restorations and the original.
 
-    python research/subjects.py small --data ../shared/data/train ../shared/data/train_more --out docs/subjects.webp
+    python research/subjects.py small --data ../shared/data/train ../shared/data/train_more \\
+        --out docs/images/subjects.webp
 
 The pictures are in the public domain or free of conditions, and held out of the training corpus.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from PIL import Image
@@ -13,6 +15,8 @@ from PIL import Image
 import driftrec
 from driftrec.train.data.crops import Corpus, open_corpus
 from driftrec.train.recipe import DataSection
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from sheet import MARGIN, compressed, enlarged, restored, strip
 
 SIZE, ZOOM = (132, 90), 3

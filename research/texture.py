@@ -1,8 +1,8 @@
 """Regular patterns in what natural restorations add to faithful ones: peaks of the spectrum over their surroundings.
 
-    python research/texture.py small --data ../shared/data/train ../shared/data/train_more --markdown docs/texture.md
+    python research/texture.py small --data ../shared/data/train ../shared/data/train_more --keep texture
 
-docs/texture_before.md is of the small.onnx of commit 699664c, below a checkpoint that is lost.
+research/measured/texture_before.md is of the small.onnx of commit 699664c, below a checkpoint that is lost.
 A texture that repeats every 8 pixels, the worst that a restorer of JPEGs can leave, is a peak at that period.  The
 pictures are held out of the training corpus.
 """
@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import median_filter
 
+from driftrec.evaluate.measurement import Conditions, Measurement
+from driftrec.evaluate.tables import keep, table_of
 from driftrec.restoration.restorer import Restorer
 from driftrec.train.data.crops import open_corpus
 from driftrec.train.data.degrade import jpeg
@@ -30,20 +32,23 @@ def main() -> None:
     options = read_options()
     _, held_out = open_corpus(options.data).split(DataSection().held_out)
     crops = [clean for clean, _ in centre_pairs(held_out, options.crops, SIDE)]
-    heads = ["model", "quality", *(f"period {period}" for period in PERIODS), "added, gray levels"]
-    lines = [f"| {' | '.join(heads)} |", f"| --- |{' --: |' * (len(heads) - 1)}"]
+    data = f"{len(crops)} crops of held-out pictures of the training corpus"
+    entries = []
     for model in options.models:
-        restorer = Restorer(model)
+        restorer, conditions = Restorer(model), Conditions.now(models=[model], data=data)
         for quality in options.quality:
             power = np.mean([spectrum(restorer, jpeg(crop, quality)) for crop in crops], axis=0)
             ratios = power / median_filter(power, SURROUNDINGS, mode="wrap")
-            peaks = [f"{peak(ratios, period):.1f}" for period in PERIODS]
-            added = np.sqrt(power.mean())
-            cells = [Path(model).stem, str(quality), *peaks, f"{added:.2f}"]
-            lines.append(f"| {' | '.join(cells)} |")
-            print(lines[-1], flush=True)
-    if options.markdown:
-        options.markdown.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            what = {"model": Path(model).stem, "quality": quality}
+            entries += [
+                Measurement(what, f"period {period}", float(peak(ratios, period)), "", "{:.1f}", conditions)
+                for period in PERIODS
+            ]
+            added = float(np.sqrt(power.mean()))
+            entries.append(Measurement(what, "added, gray levels", added, "gray levels", "{:.2f}", conditions))
+    print(table_of(entries).markdown())
+    if options.keep:
+        keep(Path(__file__).parent / f"measured/{options.keep}.jsonl", entries)
 
 
 def spectrum(restorer: Restorer, pixels: np.ndarray) -> np.ndarray:
@@ -70,7 +75,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="the training corpus")
     parser.add_argument("--crops", type=int, default=40)
     parser.add_argument("--quality", type=int, nargs="+", default=[5, 10, 20])
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
+    parser.add_argument("--keep", metavar="NAME", help="store the measurements in research/measured/NAME.jsonl")
     return parser.parse_args()
 
 

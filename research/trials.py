@@ -1,31 +1,39 @@
 """Tables from the logs of training runs: what each trial had gained over the JPEGs, or how close it came to clean
 pictures, and when.
 
-python research/trials.py docs/trials/[am]*.jsonl --markdown docs/trials.md
-python research/trials.py docs/runs/small-more.jsonl --markdown docs/run_more.md
-python research/trials.py docs/runs/small-again.jsonl --markdown docs/run_again.md
-python research/trials.py docs/runs/base.jsonl --markdown docs/run_base.md
-python research/trials.py docs/runs/small-more.jsonl docs/runs/small-again.jsonl --plot docs/validation.png
-python research/trials.py docs/trials/finish-*.jsonl --finisher --markdown docs/finisher_trials.md
-python research/trials.py docs/runs/small-finish.jsonl --finisher --markdown docs/finisher_run.md
-python research/trials.py docs/runs/small-finish-more.jsonl --finisher --markdown docs/finisher_more.md
-python research/trials.py docs/runs/small-finish-deep.jsonl --finisher --markdown docs/finisher_deep.md
-python research/trials.py docs/runs/small-finish-low.jsonl --finisher --markdown docs/finisher_low.md
-python research/trials.py docs/runs/small-finish-on.jsonl --finisher --markdown docs/finisher_on.md
-python research/trials.py docs/runs/small-finish-large.jsonl --finisher --markdown docs/finisher_large.md
-python research/trials.py docs/runs/base-finish.jsonl --finisher --markdown docs/finisher_base.md
-python research/trials.py docs/trials/state-*.jsonl --finisher --markdown docs/finisher_state.md
+    python research/trials.py                                                 # all tables of the notes, and their plot
+    python research/trials.py run/log.jsonl                                   # a table of other logs, printed
+    python research/trials.py research/logs/trials/finish-*.jsonl --finisher  # LPIPS of finishers
 """
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from driftrec.evaluate.plots import drawing
+from driftrec.evaluate.tables import Table
 
+ROOT = Path(__file__).parent
 QUALITIES = (5, 10, 20, 40, 80, 95)
 GAINS = ("10", "40", "80", "95", "10_30")
+TABLES = {
+    "trials": ("trials/[am]*.jsonl", False),
+    "run_more": ("runs/small-more.jsonl", False),
+    "run_again": ("runs/small-again.jsonl", False),
+    "run_base": ("runs/base.jsonl", False),
+    "finisher_trials": ("trials/finish-*.jsonl", True),
+    "finisher_run": ("runs/small-finish.jsonl", True),
+    "finisher_more": ("runs/small-finish-more.jsonl", True),
+    "finisher_deep": ("runs/small-finish-deep.jsonl", True),
+    "finisher_low": ("runs/small-finish-low.jsonl", True),
+    "finisher_on": ("runs/small-finish-on.jsonl", True),
+    "finisher_large": ("runs/small-finish-large.jsonl", True),
+    "finisher_base": ("runs/base-finish.jsonl", True),
+    "finisher_state": ("trials/state-*.jsonl", True),
+}
+"""The tables of the notes: logs below research/logs, and whether they are of finishers."""
+PLOTTED = ("runs/small-more.jsonl", "runs/small-again.jsonl")
 
 Record = dict[str, float]
 Column = Callable[[Record], str]
@@ -33,27 +41,48 @@ Column = Callable[[Record], str]
 
 def main() -> None:
     options = read_options()
-    logs = {path.stem: [json.loads(line) for line in path.read_text().splitlines()] for path in options.logs}
-    columns = distances() if options.finisher else gains()
-    there = {head: cell for head, cell in columns.items() if any(cell(r) != "–" for log in logs.values() for r in log)}
-    heads = ["trial", "step", "minutes", *there]
-    lines = [f"| {' | '.join(heads)} |", f"| --- {'| --: ' * (len(heads) - 1)}|"]
-    for name, log in logs.items():
-        for record in [record for i, record in enumerate(log) if (len(log) - 1 - i) % options.every == 0]:
-            cells = [name, f"{record['step']}", f"{record['minutes']:.1f}", *(cell(record) for cell in there.values())]
-            lines.append(f"| {' | '.join(cells)} |")
-    page = "\n".join(lines) + "\n"
-    print(page)
-    if options.markdown:
-        options.markdown.write_text(page, encoding="utf-8")
-    if options.plot:
-        plot(logs, there, options.plot)
+    if options.logs:
+        print(table(options.logs, options.finisher, options.every).markdown())
+    else:
+        render()
+        plot([ROOT / "logs" / name for name in PLOTTED], ROOT / "notes/validation.png")
 
 
-def plot(logs: dict[str, list[Record]], columns: dict[str, Column], path: Path) -> None:
-    """The columns over minutes of training, one run after the other."""
-    with drawing(path) as axes:
-        for color, (head, cell) in enumerate(columns.items()):
+def render() -> None:
+    """Writes the tables of the notes."""
+    for name, (pattern, finisher) in TABLES.items():
+        page = table(sorted((ROOT / "logs").glob(pattern)), finisher).markdown()
+        (ROOT / f"measured/{name}.md").write_text(f"{page}\n", encoding="utf-8")
+
+
+def table(paths: Sequence[Path], finisher: bool, every: int = 1) -> Table:
+    """What the logs have of the columns of finishers or of other runs; every n-th record, counted from the last."""
+    logs = read(paths)
+    columns = there(logs, distances() if finisher else gains())
+    rows = [
+        (name, (f"{record['step']}", f"{record['minutes']:.1f}", *(cell(record) for cell in columns.values())))
+        for name, log in logs.items()
+        for i, record in enumerate(log)
+        if (len(log) - 1 - i) % every == 0
+    ]
+    return Table("", ("step", "minutes", *columns), tuple(rows), "trial")
+
+
+def read(paths: Sequence[Path]) -> dict[str, list[Record]]:
+    """The records of logs by their names."""
+    return {path.stem: [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] for path in paths}
+
+
+def there(logs: dict[str, list[Record]], columns: dict[str, Column]) -> dict[str, Column]:
+    """The columns that have a value in some record."""
+    return {head: cell for head, cell in columns.items() if any(cell(r) != "–" for log in logs.values() for r in log)}
+
+
+def plot(paths: Sequence[Path], target: Path) -> None:
+    """Gains over minutes of training, one run after the other."""
+    logs = read(paths)
+    with drawing(target) as axes:
+        for color, (head, cell) in enumerate(there(logs, gains()).items()):
             before = 0.0
             for log in logs.values():
                 shown = [(before + r["minutes"], float(cell(r))) for r in log if cell(r) != "–"]
@@ -89,11 +118,9 @@ def _gain(record: Record, key: str, quality: str) -> str:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("logs", type=Path, nargs="+", help="log.jsonl files of runs, named after their trial")
+    parser.add_argument("logs", type=Path, nargs="*", help="log.jsonl files of runs; without them, those of the notes")
     parser.add_argument("--finisher", action="store_true", help="the runs are of finishers: show LPIPS")
     parser.add_argument("--every", type=int, default=1, help="only every n-th record, counted from the last")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the columns over the minutes of all runs there")
     return parser.parse_args()
 
 

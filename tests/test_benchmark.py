@@ -16,6 +16,7 @@ from driftrec.cli.app import app
 from driftrec.evaluate import benchmark as bench
 from driftrec.evaluate.benchmark import Record, Settings, Task, pictures_in, read_records, run
 from driftrec.evaluate.corruptions import Jpeg, decode, encode
+from driftrec.evaluate.measurement import Conditions, Measurement, Measurements
 from driftrec.evaluate.measures import METRICS, Comparison, Measures, patches
 from driftrec.evaluate.methods import Method, parse_method
 from driftrec.evaluate.metrics.fidelity import psnr
@@ -23,7 +24,18 @@ from driftrec.evaluate.metrics.inception import Inception
 from driftrec.evaluate.plots import hardest_crop
 from driftrec.evaluate.protocols import PROTOCOLS, find_protocol
 from driftrec.evaluate.published import published
-from driftrec.evaluate.tables import difference_tables, metric_tables, set_table, summarise
+from driftrec.evaluate.tables import (
+    COST,
+    Row,
+    Table,
+    cost_table,
+    difference_tables,
+    metric_tables,
+    rows_of,
+    set_table,
+    summarise,
+    table_of,
+)
 from support import scene
 
 CHEAP = ("psnr", "psnr_b", "cells")
@@ -195,14 +207,59 @@ def test_tables_hold_means_and_published_rows() -> None:
         record("ours", "q10", "a", 27.0, 1.0),
         record("ours", "q10", "b", 27.1, 1.0),
     ]
-    (table,) = metric_tables(records, published("live1-color"))
+    reported = rows_of(records)
+    (table,) = metric_tables(reported, published("live1-color"))
     rows = dict(table.rows)
     assert (rows["JPEG"], rows["ours"], rows["FBCNN †"]) == (("25.50",), ("27.05",), ("27.77",))
     assert table.latex().count(r"\midrule") == 2
-    (gain,) = difference_tables(records, "JPEG", ["psnr"])
+    (gain,) = difference_tables(reported)
     assert gain.rows[0][1][0].startswith("+1.55 [+1.10, +2.00], p = 0.500")
     (cost,) = [row for row in summarise(records) if row.metric == "seconds_per_megapixel"]
     assert cost.mean.value == pytest.approx(2.0)
+    assert cost_table(reported) == Table("cost", tuple(h for h, *_ in COST.values()), (("ours", ("2.00", "–", "–")),))
+
+
+def test_what_is_reported_can_be_stored_and_read_again(tmp_path: Path) -> None:
+    values = ((25.0, 27.0, 1.0), (26.0, 27.1, 1.5))
+    records = [
+        record(method, "q10", str(i), values[i][j], values[i][2] if j else None)
+        for i in range(2)
+        for j, method in enumerate(("JPEG", "ours"))
+    ]
+    reported = rows_of(records)
+    conditions = Conditions("a machine", "some code", {"small": "abc"}, "two pictures", "2026-01-02")
+    Measurements([row.measurement(conditions) for row in reported], "a note").write(tmp_path / "rows.jsonl")
+    first = json.loads((tmp_path / "rows.jsonl").read_text(encoding="utf-8").splitlines()[1])
+    assert first["what"] == {"method": "JPEG", "corruption": "q10", "over": ""}
+    assert (first["measure"], first["value"], first["unit"], first["count"]) == ("psnr", 25.5, "dB", 2)
+    assert (first["machine"], first["weights"], first["date"]) == ("a machine", {"small": "abc"}, "2026-01-02")
+    stored = Measurements.read(tmp_path / "rows.jsonl")
+    assert [Row.of(entry) for entry in stored.entries] == reported
+    assert stored.note == "a note"
+
+
+def test_measurements_are_laid_out_by_what_was_measured_and_updated_in_place(tmp_path: Path) -> None:
+    conditions = Conditions("a machine", "some code")
+
+    def one(what: str, measure: str, value: float | str, form: str) -> Measurement:
+        return Measurement({"photo": what}, measure, value, "s", form, conditions)
+
+    old = Measurements([one("small", "time", 1.25, "{:.1f} s"), one("large", "outcome", "done", "{}")])
+    table = table_of(old.entries)
+    assert table.markdown().splitlines() == [
+        "| photo | time | outcome |",
+        "| --- | ---: | --- |",
+        "| small | 1.2 s | – |",
+        "| large | – | done |",
+    ]
+    newer = old.updated(Measurements([one("small", "time", 2.5, "{:.1f} s"), one("large", "time", 9, "{} s")], "new"))
+    assert [entry.text for entry in newer.entries] == ["2.5 s", "done", "9 s"]
+    assert (newer.value("small", "time"), newer.note) == (2.5, "new")
+    with pytest.raises(ValueError, match="'memory' of 'small'"):
+        newer.value("small", "memory")
+    (tmp_path / "x.jsonl").write_text('{"note": ""}\n{"what": {}}\n', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"x\.jsonl holds no measurements"):
+        Measurements.read(tmp_path / "x.jsonl")
 
 
 def test_published_figures_are_those_of_the_plain_jpegs_measured_here(data_folder: Path) -> None:

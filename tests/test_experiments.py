@@ -85,15 +85,15 @@ def test_settings_go_down_or_across_a_table() -> None:
         for picture in (0, 1)
     ]
     assert table(rows, ["psnr"]).splitlines() == [
-        "| sampler | N | PSNR ↑ |",
-        "| --- | --- | --: |",
+        "| sampler | N | PSNR (dB) ↑ |",
+        "| --- | --- | ---: |",
         "| a | 10 | 30.50 |",
         "| a | 5 | 25.50 |",
         "| b | 10 | 30.50 |",
     ]
     assert table(rows, ["psnr"], "N").splitlines() == [
-        "| sampler | PSNR ↑, N = 5 | PSNR ↑, N = 10 |",
-        "| --- | --: | --: |",
+        "| sampler | PSNR (dB) ↑, N = 5 | PSNR (dB) ↑, N = 10 |",
+        "| --- | ---: | ---: |",
         "| a | 25.50 | 30.50 |",
         "| b | – | 30.50 |",
     ]

@@ -1,5 +1,6 @@
 """Corruptions and restorers by name: what protocols state, what programs and folders give, sentences for the rest."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from driftrec import Options
+from driftrec.evaluate import measurement
 from driftrec.evaluate.corruptions import DoubleJpeg, Jpeg, decode, encode, to_gray
 from driftrec.evaluate.methods import Case, Driftrec, parse_method
 from support import scene
@@ -90,6 +92,50 @@ def test_a_restoration_is_known_again_by_all_that_decides_on_it() -> None:
         == prints[0]
         == Driftrec(Options(mode="natural")).fingerprint(case())
     )
+
+
+@pytest.mark.parametrize(
+    ("file", "changes"),
+    [
+        ("restoration/tiling.py", True),
+        ("jpeg/recover.py", True),
+        ("cli/app.py", False),
+        ("web/handlers.py", False),
+        ("train/loop.py", False),
+    ],
+)
+def test_a_fingerprint_changes_with_the_code_that_restores(
+    file: str, changes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "driftrec"
+    shutil.copytree(measurement.PACKAGE, package, ignore=shutil.ignore_patterns("*.onnx", "__pycache__"))
+    monkeypatch.setattr(measurement, "PACKAGE", package)
+    before = parse_method("natural").fingerprint(case())
+    content = (package / file).read_bytes()
+    (package / file).write_bytes(content[:-1] + b" ")  # one byte
+    assert (parse_method("natural").fingerprint(case()) != before) == changes
+    (package / file).write_bytes(content)
+    assert parse_method("natural").fingerprint(case()) == before
+
+
+def test_a_fingerprint_changes_with_the_weights_and_of_checkpoints_with_the_networks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package, prints = tmp_path / "driftrec", {}
+    shutil.copytree(measurement.PACKAGE, package, ignore=shutil.ignore_patterns("*.onnx", "__pycache__"))
+    monkeypatch.setattr(measurement, "PACKAGE", package)
+    for name in ("mine.onnx", "mine.safetensors"):
+        method = parse_method(f"natural:model={tmp_path / name}")
+        (tmp_path / name).write_bytes(b"weights")
+        prints[name] = [method.fingerprint(case())]
+        (tmp_path / name).write_bytes(b"Weights")
+        prints[name].append(method.fingerprint(case()))
+        assert len(set(prints[name])) == 2
+    network = package / "train/nn/unet.py"
+    network.write_bytes(network.read_bytes() + b"\n")
+    assert parse_method(f"natural:model={tmp_path / 'mine.onnx'}").fingerprint(case()) == prints["mine.onnx"][1]
+    checkpoint = parse_method(f"natural:model={tmp_path / 'mine.safetensors'}")
+    assert checkpoint.fingerprint(case()) != prints["mine.safetensors"][1]
 
 
 TOOL = """

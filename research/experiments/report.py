@@ -10,21 +10,30 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from driftrec.evaluate import measures
 from driftrec.evaluate.plots import drawing
+from driftrec.evaluate.tables import Table
 from driftrec.model.runner import Runner
 from driftrec.picture import atomic_write
 from experiments.catalogue import Experiment, Plot
 from experiments.lab import Row, Settings
 
 METRICS = {
-    "psnr": ("PSNR ↑", "{:.2f}"),
-    "lpips": ("LPIPS-Alex ↓", "{:.4f}"),
-    "colour": ("shift of colour ↓", "{:.2f}"),
-    "bias": ("bias", "{:+.3f}"),
-    "spread": ("spread", "{:+.3f}"),
-    "evaluations": ("evaluations", "{:.0f}"),
+    "psnr": "psnr",
+    "lpips": "lpips_alex",
+    "colour": "colour_shift",
 }
-"""Headings and formats."""
+"""The names in `driftrec.evaluate.measures.METRICS` of what records call otherwise."""
+OTHERS = {"bias": ("bias", "+.3f"), "spread": ("spread", "+.3f"), "evaluations": ("evaluations", ".0f")}
+"""Heading and format of what experiments alone measure."""
+
+
+def stated(metric: str) -> tuple[str, str]:
+    """(heading, format) of a metric, those of `driftrec benchmark` where it measures it too."""
+    if metric in OTHERS:
+        return OTHERS[metric]
+    known = measures.METRICS[METRICS[metric]]
+    return known.heading, f".{known.decimals}f"
 
 
 def write_records(rows: Iterable[Row], conditions: Sequence[str], path: Path) -> None:
@@ -44,8 +53,13 @@ def read_records(path: Path) -> tuple[list[Row], list[str]]:
         raise ValueError(f"{path} holds no records of an experiment: run it first ({error})") from error
 
 
-def page(name: str, experiment: Experiment, rows: Sequence[Row], folder: Path, conditions: Sequence[str]) -> Path:
-    """Writes FOLDER/NAME.md with NAME-….png, and returns the former.  `conditions`: lines on data, runs, machine."""
+def page(
+    name: str, experiment: Experiment, rows: Sequence[Row], folder: Path, conditions: Sequence[str], draw: bool = True
+) -> Path:
+    """Writes FOLDER/NAME.md and, if they are to be drawn, NAME-….png; returns the former.
+
+    `conditions`: lines on data, runs, machine.
+    """
     shown = [metric for metric in experiment.metrics if any(metric in r.metrics for r in rows)]
     pictures = len({r.picture for r in rows})
     parts = [f"# {experiment.title}", experiment.caption]
@@ -53,12 +67,12 @@ def page(name: str, experiment: Experiment, rows: Sequence[Row], folder: Path, c
         parts.append(f"Means over {pictures} pictures.")
     parts += [
         table(rows, shown, experiment.across),
-        *(
-            f"![{plot.y} over {plot.x}]({_draw(plot, rows, folder, name)})"
-            for plot in experiment.plots
-            if _drawable(plot, rows)
-        ),
     ]
+    for plot in (plot for plot in experiment.plots if any(plot.y in row.metrics for row in rows)):
+        picture = folder / f"{name}-{plot.y}.png"
+        parts.append(f"![{plot.y} over {plot.x}]({picture.name})")
+        if draw:
+            _draw(plot, rows, picture)
     parts.append("\n".join(f"* {line}" for line in conditions))
     target = folder / f"{name}.md"
     target.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
@@ -72,23 +86,18 @@ def table(rows: Sequence[Row], metrics: Sequence[str], across: str = "") -> str:
     names = [name for name in dict.fromkeys(n for settings, _ in groups for n in settings) if name != across]
     columns = list(dict.fromkeys(settings.get(across, "") for settings, _ in groups))
     columns.sort(key=lambda value: (isinstance(value, str), value if isinstance(value, int | float) else 0))
-    heads = [*names]
-    for metric in metrics:
-        heads += [f"{METRICS[metric][0]}{f', {across} = {value}' if across else ''}" for value in columns]
-    lines = [
-        f"| {' | '.join(heads)} |",
-        f"| {' | '.join(['---'] * len(names) + ['--:'] * len(metrics) * len(columns))} |",
-    ]
-    values: dict[tuple[str, ...], dict[tuple[str, object], str]] = {}
+    heads = [f"{stated(m)[0]}{f', {across} = {v}' if across else ''}" for m in metrics for v in columns]
+    cells: dict[tuple[str, ...], dict[tuple[str, object], str]] = {}
     for settings, group in groups:
-        line = values.setdefault(tuple(str(settings.get(name, "")) for name in names), {})
+        line = cells.setdefault(tuple(str(settings.get(name, "")) for name in names), {})
         for metric in metrics:
             if any(metric in row.metrics for row in group):
-                line[metric, settings.get(across, "")] = METRICS[metric][1].format(_mean(group, metric))
-    for labels, line in values.items():
-        cells = [line.get((metric, value), "–") for metric in metrics for value in columns]
-        lines.append(f"| {' | '.join([*labels, *cells])} |")
-    return "\n".join(lines)
+                line[metric, settings.get(across, "")] = f"{_mean(group, metric):{stated(metric)[1]}}"
+    lines = tuple(
+        (name, (*rest, *(line.get((metric, value), "–") for metric in metrics for value in columns)))
+        for (name, *rest), line in cells.items()
+    )
+    return Table("", (*names[1:], *heads), lines, names[0], tuple(names[1:])).markdown()
 
 
 def run_condition(name: str, runner: Runner) -> str:
@@ -114,28 +123,22 @@ def _mean(group: Sequence[Row], metric: str) -> float:
     return float(np.mean([row.metrics.get(metric, math.nan) for row in group]))
 
 
-def _drawable(plot: Plot, rows: Sequence[Row]) -> bool:
-    return any(plot.y in row.metrics for row in rows)
-
-
-def _draw(plot: Plot, rows: Sequence[Row], folder: Path, name: str) -> str:
-    """Draws a plot; returns the name of its file."""
-    path = folder / f"{name}-{plot.y}.png"
+def _draw(plot: Plot, rows: Sequence[Row], path: Path) -> None:
     with drawing(path) as axes:
-        if plot.x in METRICS:
+        over_metric = plot.x in METRICS or plot.x in OTHERS
+        if over_metric:
             _scatter(axes, plot, rows)
         else:
             _curves(axes, plot, rows)
         if plot.linear is not None:
             axes.set_yscale("symlog", linthresh=plot.linear)
-        axes.set(xlabel=METRICS.get(plot.x, (plot.x,))[0], ylabel=METRICS[plot.y][0])
+        axes.set(xlabel=stated(plot.x)[0] if over_metric else plot.x, ylabel=stated(plot.y)[0])
         if any(not str(line.get_label()).startswith("_") for line in axes.lines):
-            title = "" if plot.x in METRICS else plot.line
+            title = "" if over_metric else plot.line
             figure = cast(Figure, axes.figure)
             figure.legend(
                 frameon=False, fontsize="x-small", loc="outside right upper", title=title, title_fontsize="x-small"
             )
-    return path.name
 
 
 def _curves(axes: Axes, plot: Plot, rows: Sequence[Row]) -> None:

@@ -13,7 +13,6 @@ A method is a frozen value that can be sent to another process; `load` turns it 
     command:run=tool {input} {output}         any other program
 """
 
-import hashlib
 import os
 import shlex
 import shutil
@@ -26,9 +25,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from driftrec import __version__
 from driftrec.evaluate.corruptions import decode
 from driftrec.evaluate.machine import run_program
+from driftrec.evaluate.measurement import RESTORING, code_hash, hash_of
 from driftrec.evaluate.metrics.fidelity import Pixels
 from driftrec.model.find import find_model
 from driftrec.restoration.options import Options
@@ -114,7 +113,9 @@ class Driftrec(Method):
         return ", ".join(words)
 
     def fingerprint(self, case: Case) -> str:  # noqa: ARG002
-        return f"{self} {__version__} {_hash_of(find_model(str(self.options.model)))}"
+        path = find_model(str(self.options.model))
+        networks = () if path.suffix == ".onnx" else ("train",)  # checkpoints run on the networks of the training
+        return f"{self} {code_hash((*RESTORING, *networks))} {hash_of(path)}"
 
     def load(self, threads: int | None) -> Restore:
         restorer = Restorer(options=self.options.changed(threads=threads, device="cpu"))
@@ -140,7 +141,7 @@ class Program(Method):
         return self.name
 
     def fingerprint(self, case: Case) -> str:  # noqa: ARG002
-        return f"{self.run} {self.suffix} {_hash_of(self._executable())}"
+        return f"{self.run} {self.suffix} {hash_of(self._executable())}"
 
     def _executable(self) -> Path:
         words = shlex.split(self.run)
@@ -183,7 +184,7 @@ class Spandrel(Method):
         return self.name or Path(self.weights).stem
 
     def fingerprint(self, case: Case) -> str:  # noqa: ARG002
-        return f"spandrel {_hash_of(Path(self.weights))}"
+        return f"spandrel {hash_of(Path(self.weights))}"
 
     def load(self, threads: int | None) -> Restore:  # noqa: ARG002 (the process sets PyTorch's threads)
         if not Path(self.weights).is_file():
@@ -228,7 +229,7 @@ class Folder(Method):
         return self.name or Path(self.path).name
 
     def fingerprint(self, case: Case) -> str:
-        return f"folder {_hash_of(self._find(case))}"
+        return f"folder {hash_of(self._find(case))}"
 
     def _find(self, case: Case) -> Path:
         places = [Path(self.path) / case.corruption, Path(self.path)]
@@ -317,9 +318,3 @@ def _run(words: list[str], environment: dict[str, str], errors: Path) -> tuple[f
         said = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         raise ValueError(f"{Path(words[0]).name} failed with {done.status}: {said[-1] if said else 'no message'}")
     return done.seconds, done.megabytes
-
-
-def _hash_of(path: Path) -> str:
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
-    return hashlib.sha256(path.read_bytes()).hexdigest()

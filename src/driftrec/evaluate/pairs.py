@@ -10,6 +10,7 @@ from driftrec.evaluate.corruptions import decode
 from driftrec.evaluate.measures import METRICS, Comparison, Measures
 from driftrec.evaluate.metrics.fidelity import Pixels
 from driftrec.evaluate.statistics import mean_of
+from driftrec.evaluate.tables import Table
 
 NO_REFERENCE = tuple(name for name, metric in METRICS.items() if not metric.paired)
 """Metrics that need no clean picture."""
@@ -78,13 +79,13 @@ def measure_pairs(pairs: Sequence[Pair], metrics: Sequence[str], weights: Path |
 
 def summary(results: Sequence[PairResult]) -> str:
     """A Markdown table: mean, 95 % bootstrap interval and number of pictures of each metric."""
-    lines = ["| metric | mean | 95 % interval | pictures |", "| --- | ---: | ---: | ---: |"]
+    rows = []
     for name, metric in METRICS.items():
         if values := [r.metrics[name] for r in results if name in r.metrics]:
             mean, d = mean_of(values), metric.decimals
             interval = f"{mean.low:.{d}f} – {mean.high:.{d}f}" if mean.count > 1 else "–"
-            lines.append(f"| {metric.heading} | {mean.value:.{d}f} | {interval} | {mean.count} |")
-    return "\n".join(lines)
+            rows.append((metric.heading, (f"{mean.value:.{d}f}", interval, str(mean.count))))
+    return Table("", ("mean", "95 % interval", "pictures"), tuple(rows), "metric").markdown()
 
 
 def _read(path: Path) -> Pixels:

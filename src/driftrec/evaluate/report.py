@@ -1,24 +1,26 @@
 """What a run leaves behind: a page of tables with its conventions, the same as LaTeX and CSV, plots and sheets."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import onnxruntime
 import PIL
 from PIL import features
 
-from driftrec import __version__
 from driftrec.evaluate.benchmark import Record, Settings, distances
 from driftrec.evaluate.machine import processor
+from driftrec.evaluate.measurement import Conditions
 from driftrec.evaluate.protocols import Protocol
 from driftrec.evaluate.published import published
 from driftrec.evaluate.tables import (
+    Row,
     Table,
     as_csv,
     cost_table,
     difference_tables,
     metric_tables,
+    rows_of,
     set_table,
     sources,
 )
@@ -38,59 +40,69 @@ jackknife standard error over pictures."""
 
 
 def page(records: Sequence[Record], protocol: Protocol, settings: Settings, data: str) -> str:
-    """The Markdown page of a run: its section, and the conventions."""
-    return f"# {protocol.title}\n\n{section(records, protocol, settings, data)}\n\n{CONVENTIONS}\n"
+    """The Markdown page of a run: its conditions, tables and conventions."""
+    note = caption(conditions(records, settings, data))
+    text = section(rows_of(records), protocol, note, sets_of(records, protocol, settings))
+    return f"# {protocol.title}\n\n{text}\n\n{CONVENTIONS}\n"
 
 
-def section(records: Sequence[Record], protocol: Protocol, settings: Settings, data: str) -> str:
-    """The tables of a run in Markdown, with machine, data, and sources of published rows."""
-    parts = [caption(records, settings, data)]
-    parts += [table.markdown() for table in tables(records, protocol, settings)]
-    if any(r.method == "JPEG" for r in records):
-        parts += [table.markdown() for table in difference_tables(records, "JPEG")]
+def section(rows: Sequence[Row], protocol: Protocol, note: str, sets: Sequence[Table] = ()) -> str:
+    """The tables of a run in Markdown, below a note, with the sources of published rows."""
+    others = published(protocol.published)
+    parts = [note, *(table.markdown() for table in [*tables(rows, protocol, sets), *difference_tables(rows)])]
     if protocol.features:
         parts.append(FID_NOTE)
-    if rows := published(protocol.published):
-        parts.append(f"Rows marked † are published figures, not measured here:\n\n{sources(rows)}")
+    if others:
+        parts.append(f"Rows marked † are published figures, not measured here:\n\n{sources(others)}")
     return "\n\n".join(parts)
 
 
-def tables(records: Sequence[Record], protocol: Protocol, settings: Settings) -> list[Table]:
+def tables(rows: Sequence[Row], protocol: Protocol, sets: Sequence[Table] = ()) -> list[Table]:
     """All tables of a run but the differences."""
-    others = published(protocol.published)
-    found = metric_tables(records, others)
-    if protocol.features:
-        groups: dict[tuple[str, str], list[Record]] = {}
-        for record in records:
-            groups.setdefault((record.method, record.corruption), []).append(record)
-        found += set_table({key: distances(group, settings.out) for key, group in groups.items()}, others)
-    cost = cost_table(records)
-    return [*found, cost] if cost else found
+    cost = cost_table(rows)
+    return [*metric_tables(rows, published(protocol.published)), *sets, *([cost] if cost else [])]
 
 
-def caption(records: Sequence[Record], settings: Settings, data: str) -> str:
-    """All that is needed to repeat the run and to judge its seconds."""
+def sets_of(records: Sequence[Record], protocol: Protocol, settings: Settings) -> list[Table]:
+    """The tables of distances between sets of pictures, for protocols that measure them."""
+    if not protocol.features:
+        return []
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        groups.setdefault((record.method, record.corruption), []).append(record)
+    values = {key: distances(group, settings.out) for key, group in groups.items()}
+    return set_table(values, published(protocol.published))
+
+
+def conditions(records: Sequence[Record], settings: Settings, data: str, models: Iterable[str] = ()) -> Conditions:
+    """What is needed to repeat the run and to judge its seconds."""
     count = len({r.picture for r in records})
     threads = settings.threads or os.cpu_count() or 1
     workers = f", {settings.workers} pictures at a time" if settings.workers > 1 else ""
-    return (
-        f"{data}, {count} pictures; Pillow {PIL.__version__} (libjpeg-turbo "
-        f"{features.version('libjpeg_turbo') or features.version('jpg')}), 4:2:0. driftrec {__version__}, ONNX Runtime "
-        f"{onnxruntime.__version__}, {threads} CPU thread{'s' if threads > 1 else ''} for each picture{workers}, "
-        f"{processor()}. Seconds are the restorer's own; memory is what it adds at its peak, model included."
+    codec = features.version("libjpeg_turbo") or features.version("jpg")
+    return Conditions.now(
+        f"{processor()}, {threads} CPU thread{'s' if threads > 1 else ''} for each picture{workers}",
+        models,
+        f"{data}, {count} pictures; Pillow {PIL.__version__} (libjpeg-turbo {codec}), 4:2:0",
+        [f"ONNX Runtime {onnxruntime.__version__}"],
     )
+
+
+def caption(measured: Conditions) -> str:
+    """The conditions in words, with what seconds and memory mean."""
+    return f"{measured}  Seconds are the restorer's own; memory is what it adds at its peak, model included."
 
 
 def write(records: Sequence[Record], protocol: Protocol, settings: Settings, data: str) -> Path:
     """Writes tables.md, tables.tex, tables.csv, plots/ and sheets/ into the run's folder; gives the page's path."""
     from driftrec.evaluate.plots import all_plots, sheet
 
-    out = settings.out
+    out, rows = settings.out, rows_of(records)
     target = out / "tables.md"
     target.write_text(page(records, protocol, settings, data), encoding="utf-8")
-    latex = "\n\n".join(table.latex() for table in tables(records, protocol, settings))
+    latex = "\n\n".join(t.latex() for t in tables(rows, protocol, sets_of(records, protocol, settings)))
     (out / "tables.tex").write_text(latex + "\n", encoding="utf-8")
-    (out / "tables.csv").write_text(as_csv(records, published(protocol.published)), encoding="utf-8")
+    (out / "tables.csv").write_text(as_csv(rows, published(protocol.published)), encoding="utf-8")
     all_plots(records, out / "plots")
     for picture, corruption in dict.fromkeys((r.picture, r.corruption) for r in records):
         group = [r for r in records if (r.picture, r.corruption) == (picture, corruption)]

@@ -1,15 +1,15 @@
-"""Means that say how sure they are, and comparisons that use the pairing of pictures."""
+"""Means with confidence intervals, and comparisons that use the pairing of pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import default_rng
-from numpy.typing import NDArray
+from scipy.stats import bootstrap, permutation_test
 
 RESAMPLES = 9999
 SEED = 20221113
-CHUNK = 1000
+BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ def mean_of(values: Sequence[float]) -> Mean:
     x = np.asarray(values, dtype=np.float64)
     if x.size == 0:
         raise ValueError("there is no mean of no values")
+    value = float(x.mean())
     if x.size == 1 or not np.isfinite(x).all():
-        value = float(x.mean())
         return Mean(value, value, value, x.size)
-    low, high = np.quantile(_resampled_means(x), (0.025, 0.975))
-    return Mean(float(x.mean()), float(low), float(high), x.size)
+    drawn = bootstrap((x,), np.mean, n_resamples=RESAMPLES, batch=BATCH, method="percentile", rng=default_rng(SEED))
+    return Mean(value, float(drawn.confidence_interval.low), float(drawn.confidence_interval.high), x.size)
 
 
 def difference(a: Sequence[float], b: Sequence[float]) -> Difference:
@@ -57,21 +57,11 @@ def difference(a: Sequence[float], b: Sequence[float]) -> Difference:
     d = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     d = d[np.isfinite(d)]
     mean = mean_of(d.tolist())
-    flips = _sign_flips(d.size)
-    extreme = np.abs(flips @ d) >= abs(d.sum()) * (1 - 1e-12)
-    exact = len(flips) == 2**d.size
-    return Difference(mean, float(extreme.mean() if exact else (extreme.sum() + 1) / (len(flips) + 1)))
+    options = {"permutation_type": "samples", "alternative": "greater", "n_resamples": RESAMPLES, "batch": BATCH}
+    flipped = permutation_test((d,), _distance, **options, rng=default_rng(SEED))
+    return Difference(mean, float(flipped.pvalue))
 
 
-def _resampled_means(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    rng = default_rng(SEED)
-    rows = max(1, min(RESAMPLES, CHUNK * 1000 // x.size))
-    counts = [min(rows, RESAMPLES - done) for done in range(0, RESAMPLES, rows)]
-    return np.concatenate([x[rng.integers(0, x.size, (n, x.size))].mean(axis=1) for n in counts])
-
-
-def _sign_flips(count: int) -> NDArray[np.float64]:
-    """All 2^count sign vectors, or RESAMPLES random ones where these are fewer."""
-    if 2**count <= RESAMPLES:
-        return 1.0 - 2.0 * (np.arange(2**count)[:, None] >> np.arange(count) & 1)
-    return default_rng(SEED).choice([-1.0, 1.0], (RESAMPLES, count))
+def _distance(d: np.ndarray, axis: int) -> np.ndarray:
+    """Of the mean from 0."""
+    return np.abs(d.mean(axis=axis))

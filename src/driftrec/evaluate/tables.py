@@ -1,49 +1,92 @@
-"""Tables of records: means over pictures beside published figures, in Markdown, LaTeX and CSV."""
+"""Tables: one class that renders all of them, and those of measurements and of a benchmark's records."""
 
 import csv
 import io
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from driftrec.evaluate.benchmark import Record
+from driftrec.evaluate.measurement import Conditions, Measurement, Measurements
 from driftrec.evaluate.measures import METRICS
 from driftrec.evaluate.published import Published
-from driftrec.evaluate.statistics import Difference, Mean, difference, mean_of
+from driftrec.evaluate.statistics import Mean, difference, mean_of
 
 COST = {
-    "seconds_per_megapixel": ("seconds per megapixel", 2),
-    "megabytes": ("peak memory, MB", 0),
-    "evaluations": ("evaluations of the network", 1),
+    "seconds_per_megapixel": ("seconds per megapixel", 2, "s/Mpx"),
+    "megabytes": ("peak memory, MB", 0, "MB"),
+    "evaluations": ("evaluations of the network", 1, ""),
 }
-"""Columns of the table of costs: heading and decimals."""
+"""Columns of the table of costs: heading, decimals, unit."""
 
 SETS = {"fid": ("FID ↓", 2), "kid": ("KID × 10³ ↓", 2)}
+
+BASELINE = "JPEG"
+"""The method that the differences are taken to."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """The mean of one number over the pictures of one method and corruption."""
+    """The mean of a metric or cost over the pictures of one method and corruption; of all where there is none.
+
+    `over` is the method that a mean is the difference to, and `p` that of its test, or the words for it ("< 0.001").
+    """
 
     method: str
     corruption: str
     metric: str
     mean: Mean
+    over: str = ""
+    p: float | str | None = None
+
+    @property
+    def text(self) -> str:
+        """The mean as tables state it: of a difference with its interval and p."""
+        decimals = METRICS[self.metric].decimals if self.metric in METRICS else COST[self.metric][1]
+        if not self.over:
+            return f"{self.mean.value:.{decimals}f}"
+        value, low, high = (f"{v:+.{decimals}f}" for v in (self.mean.value, self.mean.low, self.mean.high))
+        p = self.p if isinstance(self.p, str) else "< 0.001" if (self.p or 0) < 0.001 else f"= {self.p:.3f}"
+        return f"{value} [{low}, {high}], p {p}"
+
+    def measurement(self, conditions: Conditions) -> Measurement:
+        """The row as a measurement."""
+        what = {"method": self.method, "corruption": self.corruption, "over": self.over}
+        mean, unit = self.mean, COST[self.metric][2] if self.metric in COST else _unit(METRICS[self.metric].label)
+        return Measurement(
+            what, self.metric, mean.value, unit, "{}", conditions, mean.low, mean.high, mean.count, self.p
+        )
+
+    @staticmethod
+    def of(entry: Measurement) -> "Row":
+        """The row that became a measurement."""
+        value = float(entry.value)
+        low, high = (value if bound is None else bound for bound in (entry.low, entry.high))
+        mean = Mean(value, low, high, entry.count or 0)
+        method, corruption, over = map(str, entry.what.values())
+        return Row(method, corruption, entry.measure, mean, over, entry.p)
 
 
 @dataclass(frozen=True)
 class Table:
-    """A heading, the names of the columns, and rows of a name and cells."""
+    """A title, empty for none, the names of the columns, and rows of a name and cells.
+
+    `corner` is the heading of the names; columns named in `words` are set flush left.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[str, ...]], ...]
+    corner: str = ""
+    words: tuple[str, ...] = ()
 
     def markdown(self) -> str:
-        head = ["", *self.columns]
-        lines = [head, ["---", *["---:"] * len(self.columns)], *([name, *cells] for name, cells in self.rows)]
+        sides = ["---", *("---" if column in self.words else "---:" for column in self.columns)]
+        lines = [[self.corner, *self.columns], sides, *([name, *cells] for name, cells in self.rows)]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return f"**{self.title}**\n\n{table}"
+        return f"**{self.title}**\n\n{table}" if self.title else table
 
     def latex(self) -> str:
         """A booktabs table; published rows are set apart by a rule."""
@@ -59,7 +102,7 @@ class Table:
                 rf"\caption{{{_tex(self.title)}}}",
                 rf"\begin{{tabular}}{{l{'r' * len(self.columns)}}}",
                 r"\toprule",
-                " & ".join(_tex(c) for c in ("", *self.columns)) + r" \\",
+                " & ".join(_tex(c) for c in (self.corner, *self.columns)) + r" \\",
                 r"\midrule",
                 *body,
                 r"\bottomrule",
@@ -69,55 +112,109 @@ class Table:
         )
 
 
+def table_of(entries: Sequence[Measurement], title: str = "") -> Table:
+    """A row for what was measured, a column for each measure, "–" where there is no value."""
+    labels = _ordered(label for entry in entries for label in entry.what)
+    measures = _ordered(entry.measure for entry in entries)
+    cells: dict[tuple[str, ...], dict[str, str]] = {}
+    for entry in entries:
+        cells.setdefault(tuple(str(entry.what.get(label, "")) for label in labels), {})[entry.measure] = entry.text
+    rows = tuple((name, (*rest, *(line.get(m, "–") for m in measures))) for (name, *rest), line in cells.items())
+    words = tuple(m for m in measures if all(isinstance(e.value, str) for e in entries if e.measure == m))
+    return Table(title, (*labels[1:], *measures), rows, labels[0], words)
+
+
+def keep(path: Path, entries: Sequence[Measurement], note: str = "", *, partial: bool = False) -> str:
+    """Writes measurements to a file and renders it; those of other rows and columns stay if these are `partial`."""
+    fresh = Measurements(entries, note)
+    (Measurements.read(path).updated(fresh) if partial and path.is_file() else fresh).write(path)
+    return render(path)
+
+
+def render(path: Path) -> str:
+    """Writes the table of a file of measurements, its note and conditions beside it as Markdown, and returns it."""
+    stored = Measurements.read(path)
+    parts = [table_of(stored.entries).markdown(), stored.note, stored.conditions()]
+    page = "\n\n".join(part for part in parts if part) + "\n"
+    path.with_suffix(".md").write_text(page, encoding="utf-8")
+    return page
+
+
+def rows_of(records: Sequence[Record]) -> list[Row]:
+    """All that is reported of a run: means, costs over all corruptions, differences to the plain JPEG."""
+    return [*summarise(records), *costs(records), *differences(records, BASELINE)]
+
+
 def summarise(records: Sequence[Record]) -> list[Row]:
     """Means of all metrics and costs of every method and corruption, in the order of the records."""
-    groups = _groups(records)
     return [
         Row(method, corruption, name, mean_of(values))
-        for (method, corruption), group in groups.items()
+        for (method, corruption), group in _groups(records).items()
         for name in (*METRICS, *COST)
-        if (values := [v for r in group if (v := r.value(name)) is not None])
+        if (values := _values(group, name))
     ]
 
 
+def costs(records: Sequence[Record]) -> list[Row]:
+    """The costs of each method over all corruptions; of memory that of the picture that took most."""
+    rows = []
+    for method in _ordered(r.method for r in records):
+        for name in COST:
+            if values := _values([r for r in records if r.method == method], name):
+                mean = mean_of(values)
+                rows.append(Row(method, "", name, replace(mean, value=max(values)) if name == "megabytes" else mean))
+    return rows
+
+
+def differences(records: Sequence[Record], baseline: str, metrics: Sequence[str] = ("psnr", "lpips_alex")) -> list[Row]:
+    """What each method gains over `baseline` on the same pictures."""
+    groups = {key: {r.picture: r for r in group} for key, group in _groups(records).items()}
+    rows = []
+    for name in metrics:
+        for (method, corruption), group in groups.items():
+            others = groups.get((baseline, corruption), {})
+            pairs = [(group[p].value(name), others[p].value(name)) for p in group if p in others]
+            finite = [(a, b) for a, b in pairs if a is not None and b is not None and math.isfinite(a - b)]
+            if method != baseline and finite:
+                found = difference([a for a, _ in finite], [b for _, b in finite])
+                rows.append(Row(method, corruption, name, found.mean, baseline, found.p))
+    return rows
+
+
 def metric_tables(
-    records: Sequence[Record], others: Sequence[Published] = (), names: Sequence[str] = tuple(METRICS)
+    rows: Sequence[Row], others: Sequence[Published] = (), names: Sequence[str] = tuple(METRICS)
 ) -> list[Table]:
     """One table for each of the metrics that was measured: methods by corruptions, published rows (†) below."""
-    rows = summarise(records)
-    corruptions = _ordered(r.corruption for r in records)
+    measured = [row for row in rows if row.corruption and not row.over]
+    corruptions = _ordered(row.corruption for row in measured)
     tables = []
     for name in names:
-        metric = METRICS[name]
-        means = {(r.method, r.corruption): r.mean.value for r in rows if r.metric == name}
-        if not means:
-            continue
-        lines = [
-            (method, tuple(_cell(means.get((method, c)), metric.decimals) for c in corruptions))
-            for method in _ordered(method for method, _ in means)
-        ]
-        for other in others:
-            values = other.values.get(name, {})
-            if any(c in values for c in corruptions):
-                lines.append((f"{other.method} †", tuple(_cell(values.get(c), metric.decimals) for c in corruptions)))
-        tables.append(Table(metric.heading, corruptions, tuple(lines)))
+        lines = _lines([row for row in measured if row.metric == name], corruptions)
+        if lines:
+            lines += _published_lines(name, METRICS[name].decimals, corruptions, others)
+            tables.append(Table(METRICS[name].heading, corruptions, tuple(lines)))
     return tables
 
 
-def cost_table(records: Sequence[Record]) -> Table | None:
+def cost_table(rows: Sequence[Row]) -> Table | None:
     """Seconds, memory and evaluations of each method, over all corruptions; None where nothing was timed."""
-    lines = []
-    for method in _ordered(r.method for r in records):
-        group = [r for r in records if r.method == method]
-        cells = []
-        for name, (_, decimals) in COST.items():
-            values = [v for r in group if (v := r.value(name)) is not None]
-            # Memory: the largest picture counts; the others are means.
-            value = None if not values else max(values) if name == "megabytes" else math.fsum(values) / len(values)
-            cells.append(_cell(value, decimals))
-        if any(cell != "–" for cell in cells):
-            lines.append((method, tuple(cells)))
-    return Table("cost", tuple(heading for heading, _ in COST.values()), tuple(lines)) if lines else None
+    found = {(row.method, row.metric): row.text for row in rows if not row.corruption}
+    lines = [(m, tuple(found.get((m, name), "–") for name in COST)) for m in _ordered(m for m, _ in found)]
+    return Table("cost", tuple(heading for heading, *_ in COST.values()), tuple(lines)) if lines else None
+
+
+def difference_tables(rows: Sequence[Row]) -> list[Table]:
+    """For each metric what the methods gain over another: mean difference, 95 % interval, p."""
+    found = [row for row in rows if row.over]
+    corruptions = _ordered(row.corruption for row in rows if row.corruption)
+    return [
+        Table(
+            f"{METRICS[name].label}, difference to {over}",
+            corruptions,
+            tuple(_lines([row for row in found if (row.metric, row.over) == (name, over)], corruptions)),
+        )
+        for name, over in dict.fromkeys((row.metric, row.over) for row in found)
+    ]
 
 
 def set_table(values: dict[tuple[str, str], dict[str, float]], others: Sequence[Published] = ()) -> list[Table]:
@@ -137,47 +234,17 @@ def set_table(values: dict[tuple[str, str], dict[str, float]], others: Sequence[
                 else:
                     cells.append(_cell(v[name], decimals))
             lines.append((method, tuple(cells)))
-        lines += [
-            (f"{o.method} †", tuple(_cell(o.values[name].get(c), decimals) for c in corruptions))
-            for o in others
-            if name in o.values
-        ]
+        lines += _published_lines(name, decimals, corruptions, others)
         tables.append(Table(heading, corruptions, tuple(lines)))
     return tables
 
 
-def difference_tables(
-    records: Sequence[Record], baseline: str, metrics: Sequence[str] = ("psnr", "lpips_alex")
-) -> list[Table]:
-    """What each method gains over `baseline` on the same pictures: mean difference, 95 % interval, p."""
-    groups = {key: {r.picture: r for r in group} for key, group in _groups(records).items()}
-    corruptions = _ordered(r.corruption for r in records)
-    tables = []
-    for name in metrics:
-        lines = []
-        for method in _ordered(r.method for r in records if r.method != baseline):
-            cells = []
-            for c in corruptions:
-                a, b = groups.get((method, c), {}), groups.get((baseline, c), {})
-                pairs = [
-                    (x, y)
-                    for p in a
-                    if p in b and (x := a[p].value(name)) is not None and (y := b[p].value(name)) is not None
-                ]
-                cells.append(_difference_cell(pairs, METRICS[name].decimals))
-            if any(cell != "–" for cell in cells):
-                lines.append((method, tuple(cells)))
-        if lines:
-            tables.append(Table(f"{METRICS[name].label}, difference to {baseline}", corruptions, tuple(lines)))
-    return tables
-
-
-def as_csv(records: Sequence[Record], others: Sequence[Published] = ()) -> str:
+def as_csv(rows: Sequence[Row], others: Sequence[Published] = ()) -> str:
     """method, corruption, metric, mean, low, high, pictures, source; `source` is empty for what was measured."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["method", "corruption", "metric", "mean", "low", "high", "pictures", "source"])
-    for row in summarise(records):
+    for row in (row for row in rows if row.corruption and not row.over):
         m = row.mean
         writer.writerow(
             [row.method, row.corruption, row.metric, *(f"{v:.6g}" for v in (m.value, m.low, m.high)), m.count, ""]
@@ -201,21 +268,39 @@ def _groups(records: Sequence[Record]) -> dict[tuple[str, str], list[Record]]:
     return groups
 
 
-def _difference_cell(pairs: Sequence[tuple[float, float]], decimals: int) -> str:
-    finite = [(a, b) for a, b in pairs if math.isfinite(a) and math.isfinite(b)]
-    if not finite:
-        return "–"
-    d: Difference = difference([a for a, _ in finite], [b for _, b in finite])
-    low, high = (f"{v:+.{decimals}f}" for v in (d.mean.low, d.mean.high))
-    p = "p < 0.001" if d.p < 0.001 else f"p = {d.p:.3f}"
-    return f"{d.mean.value:+.{decimals}f} [{low}, {high}], {p}"
+def _unit(label: str) -> str:
+    """What a metric's label names in brackets at its end: "dB" of "PSNR (dB)"; empty for pure numbers."""
+    found = re.search(r"\(([^()\d]+)\)$", label)
+    return found[1] if found else ""
+
+
+def _values(records: Sequence[Record], name: str) -> list[float]:
+    return [v for r in records if (v := r.value(name)) is not None]
+
+
+def _lines(rows: Sequence[Row], corruptions: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """A line for each method, with a cell for each corruption."""
+    texts = {(row.method, row.corruption): row.text for row in rows}
+    methods = _ordered(row.method for row in rows)
+    return [(method, tuple(texts.get((method, c), "–") for c in corruptions)) for method in methods]
+
+
+def _published_lines(
+    name: str, decimals: int, corruptions: Sequence[str], others: Sequence[Published]
+) -> list[tuple[str, tuple[str, ...]]]:
+    found = [(other.method, other.values.get(name, {})) for other in others]
+    return [
+        (f"{method} †", tuple(_cell(values.get(c), decimals) for c in corruptions))
+        for method, values in found
+        if any(c in values for c in corruptions)
+    ]
 
 
 def _cell(value: float | None, decimals: int) -> str:
     return "–" if value is None else f"{value:.{decimals}f}"
 
 
-def _ordered(names) -> tuple[str, ...]:  # noqa: ANN001
+def _ordered(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 

@@ -14,7 +14,7 @@ from driftrec.jpeg.layout import require_known
 
 SHIFTED_SCORE, OWN_SCORE = 0.08, 0.3
 """Scores of `driftrec.jpeg.detect.Trace` from which on a trace counts, on a shifted grid and on the file's own;
-docs/jpeg.md shows how often that is right."""
+docs/science/jpeg.md shows how often that is right."""
 
 HISTORY_FROM = 20
 """Lowest quality of a JPEG whose history is searched.  Cells of coarser files hold the clean picture even if they were

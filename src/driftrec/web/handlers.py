@@ -1,4 +1,4 @@
-"""What the addresses of the server answer.  docs/serve.md describes every address.
+"""What the addresses of the server answer.  docs/use/serve.md describes every address.
 
 Uploads are the bodies of requests, options their queries; answers are JSON, errors one sentence under "error".  Nothing
 of this machine but the pictures themselves is ever named in an answer.
