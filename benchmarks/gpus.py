@@ -357,8 +357,8 @@ class Timed(driftrec.Network):
 
 def beside_network(mode: Mode) -> float:
     """Core seconds for a megapixel of a restoration, without the network's."""
-    restorer = driftrec.Restorer(threads=1)
-    restorer.network = network = Timed(threads=1)
+    network = Timed(threads=1)
+    restorer = driftrec.Restorer(network)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "photo.jpg"
         with Image.open(PHOTO) as image:

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import card
 import results
+from driftrec.evaluate.measurement import Measurements
 from driftrec.evaluate.report import CONVENTIONS
-from driftrec.evaluate.tables import render
+from driftrec.evaluate.tables import METRICS, Row, Table, render
 from driftrec.model.find import bundled_models
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "docs/measured"
 FOLDERS = (MEASURED, ROOT / "research/measured")
+SHOWN = ("psnr", "ssim", "lpips_alex")
 
 
 def main() -> None:
@@ -31,9 +33,32 @@ def main() -> None:
             render(path)
     for model in bundled_models():
         (MEASURED / f"model_{model}.md").write_text(f"{card.table(model).markdown()}\n", encoding="utf-8")
+    (MEASURED / "summary.md").write_text(summary(), encoding="utf-8")
     (MEASURED / "conventions.md").write_text(f"{CONVENTIONS}\n", encoding="utf-8")
     for page in [ROOT / "README.md", *ROOT.glob("docs/*/*.md"), *ROOT.glob("research/notes/*.md")]:
         publish(page)
+
+
+def summary() -> str:
+    """The few figures of the README: LIVE1 at quality 10, and the cost of the default model."""
+    measured = Measurements.read(MEASURED / "results_live1-color.jsonl").entries
+    rows = {(row.method, row.metric): row for row in map(Row.of, measured) if row.corruption == "q10" and not row.over}
+    names = {
+        "JPEG": "the JPEG itself",
+        "driftrec faithful": "faithful",
+        "driftrec natural": "natural",
+        "driftrec faithful, base": "faithful, model `base`",
+        "driftrec natural, base": "natural, model `base`",
+    }
+    cells = ((name, tuple(rows[method, metric].text for metric in SHOWN)) for method, name in names.items())
+    table = Table("", tuple(METRICS[metric].heading for metric in SHOWN), tuple(cells), "LIVE1, quality 10")
+    speed = {entry.what["what"]: entry.text for entry in Measurements.read(MEASURED / "speed.jsonl").entries}
+    photo, large = "768×512 photo, natural, whole program", "24-megapixel photo, natural"
+    cost = (
+        f"On two CPU cores the default model takes {speed[photo]} for a photo of 768×512 pixels.  For one of 24 "
+        f"megapixels it takes {speed[large]} and {speed[f'{large}: memory at the peak']} of memory."
+    )
+    return f"{table.markdown()}\n\n{cost}\n"
 
 
 def publish(page: Path) -> None:

@@ -21,7 +21,7 @@ from driftrec.evaluate.methods import Driftrec, parse_method
 from driftrec.evaluate.protocols import PROTOCOLS
 from driftrec.evaluate.published import published
 from driftrec.evaluate.report import caption, conditions, section
-from driftrec.evaluate.tables import Row, as_csv, metric_tables, rows_of, sources
+from driftrec.evaluate.tables import Row, as_csv, rows_of
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "docs/measured"
@@ -54,7 +54,9 @@ def measure(name: str, options: argparse.Namespace) -> None:
     records = read_records(out / "records.jsonl")
     settings = Settings((), out, threads=options.threads, workers=options.workers)
     methods = map(parse_method, PROTOCOLS[name].methods)
-    models = dict.fromkeys(m.model for m in methods if isinstance(m, Driftrec) and m.mode != "decode")
+    models = dict.fromkeys(
+        str(m.options.model) for m in methods if isinstance(m, Driftrec) and m.options.mode != "decode"
+    )
     measured = conditions(records, settings, DATA[name], models)
     Measurements([row.measurement(measured) for row in rows_of(records)]).write(MEASURED / f"results_{name}.jsonl")
     if (plot := out / "plots/perception-distortion.png").is_file():
@@ -67,7 +69,7 @@ def call(name: str) -> str:
 
 
 def render(name: str) -> None:
-    """Writes the section and the CSV file of a protocol from what was kept; of LIVE1 also the README's table."""
+    """Writes the section and the CSV file of a protocol from what was kept."""
     protocol, stored = PROTOCOLS[name], Measurements.read(MEASURED / f"results_{name}.jsonl")
     rows, others = [Row.of(entry) for entry in stored.entries], published(protocol.published)
     note = caption(stored.entries[0].conditions)
@@ -77,10 +79,6 @@ def render(name: str) -> None:
     page = f"## {protocol.title}\n\n```sh\n{call(name)}\n```\n\n{text}\n"
     (MEASURED / f"results_{name}.md").write_text(page, encoding="utf-8")
     (MEASURED / f"results_{name}.csv").write_text(as_csv(rows, others), encoding="utf-8")
-    if name == "live1-color":
-        shown = "\n\n".join(table.markdown() for table in metric_tables(rows, others, ("psnr", "lpips_alex")))
-        footnote = f"{note}\n\n† published, not measured here:\n\n{sources(others)}"
-        (MEASURED / "quality.md").write_text(f"{shown}\n\n{footnote}\n", encoding="utf-8")
 
 
 def read_options() -> argparse.Namespace:
