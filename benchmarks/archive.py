@@ -34,7 +34,7 @@ PHOTO = ROOT / "examples/casa-mila.jpg"
 DRIFTREC = [sys.executable, "-m", "driftrec"]
 MEASURED = ROOT / "docs/measured"
 SIDE, TINY = 384, 8000
-HANDLED, NAME = "pictures that one driver hands out and hears of", "what the driver keeps of a loose picture's name"
+HANDLED, NAME = "pictures that one driver can dispatch", "driver memory for the name of a loose picture"
 GIVEN, RESULT = "bytes of a picture, JPEG", "bytes of its result, PNG"
 
 
@@ -134,14 +134,14 @@ def throughput(count: int, rounds: int) -> None:
     def best(way: str, what: str) -> float:
         return min(getattr(run, what) for run in runs[way])
 
-    others = f"which other programs used at the same time (load {min(loads):.1f} to {max(loads):.1f})"
+    others = f"shared with other programs (load {min(loads):.1f} to {max(loads):.1f})"
     conditions = Conditions.now(
         f"{os.cpu_count()} cores of {processor()}, {others}",
         [DEFAULT_MODEL],
-        f"{count} parts of a photo, {SIDE}×{SIDE}, JPEGs of quality 15, faithful",
+        f"{count} crops of a photo, {SIDE}×{SIDE}, JPEGs of quality 15, faithful",
     )
-    head = "steady: between the first result and the last"
-    columns = ("pictures", "cores, for a megapixel", "start and end")
+    head = "steady state, from the first result to the last"
+    columns = ("throughput", "core time per megapixel", "start-up and shutdown")
     entries = []
 
     def add(name: str, *cells: tuple[float, str, str]) -> None:
@@ -151,17 +151,20 @@ def throughput(count: int, rounds: int) -> None:
     for way, name in (
         ("plain", "two processes of `driftrec restore`"),
         ("ray", "`driftrec restore-archive`, two workers"),
-        ("one", "cluster of one node of one CPU"),
-        ("two", "cluster of two nodes of one CPU"),
+        ("one", "cluster with one node of one CPU"),
+        ("two", "cluster with two nodes of one CPU"),
     ):
         rate, cores, start = 1 / best(way, "wall"), best(way, "cores"), best(way, "start")
         add(name, (rate, "{:.2f} {unit}", "Mpx/s"), (cores, "{:.2f} {unit}", "s"), (start, "{:.0f} {unit}", "s"))
-    for more, fewer, name in (("ray", "plain", "Ray over processes"), ("two", "one", "two nodes over one")):
+    for more, fewer, name in (
+        ("ray", "plain", "Ray relative to processes"),
+        ("two", "one", "two nodes relative to one"),
+    ):
         ratios = (best(fewer, "wall") / best(more, "wall"), best(more, "cores") / best(fewer, "cores"))
         add(name, *((ratio, "× {:.2f}", "") for ratio in ratios))
     note = (
-        f"One thread for each worker.  Pictures per second say more of the other programs than of driftrec; seconds of "
-        f"cores say what it took.  Best of {rounds} rounds."
+        f"Each worker has one thread.  The throughput depends more on the other programs than on driftrec; the core "
+        f"time shows what the work itself took.  Best of {rounds} rounds."
     )
     print(keep(MEASURED / "scale_archive.jsonl", entries, note))
     driver: list[Fact] = [
@@ -170,7 +173,7 @@ def throughput(count: int, rounds: int) -> None:
         (GIVEN, given, "{:.2f} {unit}", "per pixel"),
         (RESULT, result, "{:.2f} {unit}", "per pixel"),
     ]
-    note = "Where the driver is measured, there is nothing to do but to find that a result is there."
+    note = "While the driver is measured, the workers only find that each result exists already."
     print(keep(MEASURED / "scale_archive_facts.jsonl", facts(driver, conditions), note))
 
 
@@ -263,7 +266,7 @@ def bytes_of_a_name(count: int = 20_000) -> float:
 MEGAPIXELS = 2.0
 STORAGE_PRICE, PUT_PRICE, GET_PRICE = 0.023, 5e-6, 4e-7  # a GB and month; a request
 MACHINE_CORES, LOST_PER_HOUR = 32, 1 / 1000  # machines lost in an hour of work of one of them
-CASES = (("10⁶ pictures", 1e6, 64), ("10⁶, in a hurry", 1e6, 1024), ("10⁹ pictures", 1e9, 10_240))
+CASES = (("10⁶ pictures", 1e6, 64), ("10⁶ pictures, more cores", 1e6, 1024), ("10⁹ pictures", 1e9, 10_240))
 
 
 @dataclass(frozen=True)
@@ -286,7 +289,7 @@ class Measured:
         cores = int(speed.entries[0].conditions.machine.split()[0])
         return Measured(
             {mode: speed.value(f"{size}-megapixel photo, {mode}") * cores / size for mode in MODES},
-            min(1 / archive.value("Ray over processes", "cores, for a megapixel"), 1),
+            min(1 / archive.value("Ray relative to processes", "core time per megapixel"), 1),
             *(driver.value(what) for what in (HANDLED, NAME, GIVEN, RESULT)),
         )
 
@@ -304,14 +307,14 @@ def paper(price: float) -> None:
         for what, value, form, unit in case(it, count, cores, price)
     ]
     note = (
-        f"Measured: {it.seconds['faithful']:.2f} core seconds for a megapixel, faithful, and "
-        f"{it.seconds['natural']:.2f}, natural (24 megapixels, all cores counted); "
-        f"× {it.kept:.2f} kept on Ray, {it.handled:.0f} pictures per second and driver, {it.name:.0f} bytes for a "
-        f"name, {it.given:.2f} and {it.result:.2f} bytes per pixel.  "
+        f"Measured: {it.seconds['faithful']:.2f} core seconds per megapixel for faithful and "
+        f"{it.seconds['natural']:.2f} for natural (24 megapixels, all cores counted); "
+        f"speed with Ray × {it.kept:.2f}; {it.handled:.0f} pictures per second and driver; {it.name:.0f} bytes per "
+        f"name; {it.given:.2f} and {it.result:.2f} bytes per pixel.  "
         f"Assumed: pictures of {MEGAPIXELS:g} megapixels; $ {price:g} for a core hour, $ {STORAGE_PRICE:g} for a GB "
-        f"and month, $ {PUT_PRICE * 1e6:g} for a million files put or listings, $ {GET_PRICE * 1e6:g} for a million "
-        f"files looked up or read (each result is looked up, looked for in a listing, and put; each picture is read); "
-        f"machines of {MACHINE_CORES} cores, one of which is lost in {1 / LOST_PER_HOUR:,.0f} hours of its work."
+        f"and month, $ {PUT_PRICE * 1e6:g} for a million writes or listings, $ {GET_PRICE * 1e6:g} for a million "
+        f"lookups or reads (each result is looked up, searched for in a listing, and written; each picture is read); "
+        f"machines of {MACHINE_CORES} cores, each of which fails once in {1 / LOST_PER_HOUR:,.0f} hours of work."
     )
     print(keep(MEASURED / "scale_paper.jsonl", entries, note))
 
@@ -327,18 +330,18 @@ def case(it: Measured, count: float, cores: int, price: float) -> list[Fact]:
         rows += [
             (f"{mode}: core hours", hours, "{:,.0f}", "h"),
             (f"{mode}: time", *duration(hours / cores)),
-            (f"{mode}: computing", hours * price, "{unit} {:,.0f}", "$"),
-            (f"{mode}: machines lost", lost, "{:,.1f}", ""),
-            (f"{mode}: pictures begun again", lost * MACHINE_CORES, "{:,.0f}", ""),
-            (f"{mode}: of what a driver can hear", 100 * cores / each / it.handled, "{:.1f} {unit}", "%"),
+            (f"{mode}: cost of computing", hours * price, "{unit} {:,.0f}", "$"),
+            (f"{mode}: machines that fail", lost, "{:,.1f}", ""),
+            (f"{mode}: pictures restored again", lost * MACHINE_CORES, "{:,.0f}", ""),
+            (f"{mode}: share of a driver's message rate", 100 * cores / each / it.handled, "{:.1f} {unit}", "%"),
         ]
     return [
         *rows,
-        ("pictures", pixels * it.given / 1e9, "{:,.0f} {unit}", "GB"),
-        ("results", pixels * it.result / 1e9, "{:,.0f} {unit}", "GB"),
-        ("results, kept for a month", pixels * it.result / 1e9 * STORAGE_PRICE, "{unit} {:,.0f}", "$"),
-        ("requests, loose pictures", count * (2 * PUT_PRICE + 2 * GET_PRICE), "{unit} {:,.0f}", "$"),  # see the note
-        ("names of loose pictures, in the driver", count * it.name / 1e9, "{:,.2f} {unit}", "GB"),
+        ("size of the pictures", pixels * it.given / 1e9, "{:,.0f} {unit}", "GB"),
+        ("size of the results", pixels * it.result / 1e9, "{:,.0f} {unit}", "GB"),
+        ("storing the results for a month", pixels * it.result / 1e9 * STORAGE_PRICE, "{unit} {:,.0f}", "$"),
+        ("requests for loose pictures", count * (2 * PUT_PRICE + 2 * GET_PRICE), "{unit} {:,.0f}", "$"),  # see the note
+        ("driver memory for names of loose pictures", count * it.name / 1e9, "{:,.2f} {unit}", "GB"),
     ]
 
 

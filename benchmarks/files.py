@@ -77,7 +77,7 @@ def outcomes() -> Kept:
                 words = "; ".join([result.note, *result.picture.left_out])
             except PictureError as error:
                 outcome, words = "refused", str(error).replace(f"{path} ", "").replace(str(path), name)
-            for measure, value in (("outcome", outcome), ("in the program's words", words)):
+            for measure, value in (("outcome", outcome), ("message of the program", words)):
                 entries.append(Measurement({"file": kind}, measure, value, "", "{}", conditions))
     return entries, ""
 
@@ -103,8 +103,8 @@ def kinds() -> Iterator[tuple[str, str, bytes]]:
     yield "a.jpg", "JPEG, with restart markers", encoded(photo, "JPEG", quality=20, restart_marker_rows=1)
     yield "a.jpg", "JPEG, gray", encoded(gray, "JPEG", quality=20)
     yield "a.jpg", "JPEG, CMYK", encoded(photo.convert("CMYK"), "JPEG", quality=20)
-    yield "a.jpg", "JPEG, turned by EXIF", encoded(photo, "JPEG", quality=20, exif=turned)
-    yield "a.jpg", "JPEG, Display-P3 or another profile", encoded(photo, "JPEG", quality=20, icc_profile=profile())
+    yield "a.jpg", "JPEG, rotated by EXIF", encoded(photo, "JPEG", quality=20, exif=turned)
+    yield "a.jpg", "JPEG with a profile such as Display-P3", encoded(photo, "JPEG", quality=20, icc_profile=profile())
     yield "a.jpg", "JPEG, quality 98", encoded(photo, "JPEG", quality=98)
     yield "a.jpg", "JPEG, saved twice", encoded(Image.open(BytesIO(jpeg)).crop((4, 4, 160, 128)), "JPEG", quality=60)
     yield "a.jpg", "JPEG of several pictures (MPO: gain map, depth, second view)", two("MPO")
@@ -124,9 +124,9 @@ def kinds() -> Iterator[tuple[str, str, bytes]]:
     yield "a.tif", "TIFF of several pages", two("TIFF")
     yield "a.jpg", "JPEG, cut short", jpeg[: len(jpeg) // 2]
     yield "a.jpg", "empty file", b""
-    yield "a.jpg", "text with the name of a JPEG", b"Dear diary"
+    yield "a.jpg", "text file with the name of a JPEG", b"Dear diary"
     yield "a.jpg", "PNG with the name of a JPEG", encoded(photo, "PNG")
-    yield "a.jpg", "a JPEG that says it is 65 500 × 65 500", jpeg.replace(b"\x00\x80\x00\xa0", b"\xff\xdc\xff\xdc", 1)
+    yield "a.jpg", "JPEG that claims 65 500 × 65 500", jpeg.replace(b"\x00\x80\x00\xa0", b"\xff\xdc\xff\xdc", 1)
 
 
 def middle(width: int, height: int) -> Image.Image:
@@ -158,8 +158,8 @@ def profile() -> bytes:
 
 TAGS = {
     "EXIF:Make": "EXIF: camera",
-    "EXIF:DateTimeOriginal": "EXIF: time of the picture",
-    "EXIF:GPSLatitude": "EXIF: place",
+    "EXIF:DateTimeOriginal": "EXIF: date and time",
+    "EXIF:GPSLatitude": "EXIF: location",
     "EXIF:MakerNoteUnknownText": "EXIF: maker's note",
     "XMP:Creator": "XMP: creator",
     "IPTC:Caption-Abstract": "IPTC: caption",
@@ -191,11 +191,11 @@ def metadata() -> Kept:
             if tag in after[extension]:
                 end = "kept" if after[extension][tag] == before[tag] else "changed"
                 entries.append(Measurement({"tag": name}, extension, end, "", "{}", conditions))
-    name = f"EXIF: orientation, {before['EXIF:Orientation']} before"
+    name = f"EXIF: orientation (before: {before['EXIF:Orientation']})"
     for extension in formats:
         turned = str(after[extension].get("EXIF:Orientation", "none"))
         entries.append(Measurement({"tag": name}, extension, turned, "", "{}", conditions))
-    return entries, "Read with exiftool before and after `driftrec restore`."
+    return entries, "exiftool read the tags before and after `driftrec restore`."
 
 
 def with_metadata() -> bytes:
@@ -269,11 +269,11 @@ def mark(data: bytearray, rng: np.random.Generator) -> bytes:
 DAMAGES: dict[str, Damage] = {
     "cut short": cut,
     "bits flipped": flip,
-    "bytes of the header changed": flip_header,
-    "a piece lost": lose,
-    "a piece repeated": repeat,
-    "a piece zeroed": zero,
-    "markers scattered": mark,
+    "header bytes changed": flip_header,
+    "part removed": lose,
+    "part repeated": repeat,
+    "part set to zero": zero,
+    "markers inserted": mark,
 }
 
 
@@ -290,9 +290,9 @@ def damage(count: int, seed: int) -> Kept:
     ]
     minutes = (time.perf_counter() - began) / 60
     note = (
-        f"Refused: one sentence that names the file; anything else would be an error of another kind, or more than ten "
-        f"seconds.  Memory grew by {megabytes:.0f} MB, the slowest took {longest:.1f} s, all of them {minutes:.1f} "
-        f"minutes."
+        f"Refused: the program names the file in one sentence.  Anything else: another kind of error, or more than ten "
+        f"seconds.  Memory grew by {megabytes:.0f} MB.  The slowest file took {longest:.1f} s, all files together "
+        f"{minutes:.1f} minutes."
     )
     return entries, note
 

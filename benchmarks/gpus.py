@@ -66,7 +66,7 @@ def report(name: str, columns: dict[str, list[Fact]], conditions: Conditions, no
 
 # ------------------------------------------------------------------------------------------------- memory
 
-STATES = {"weights": 4, "gradients": 4, "gradients on their way": 4, "AdamW's moments": 8, "averaged weights": 4}
+STATES = {"weights": 4, "gradients": 4, "gradients in transit": 4, "AdamW's moments": 8, "averaged weights": 4}
 """Bytes for each parameter that a device holds while it trains."""
 SMALL = NCSNppConfig(features=32)
 SMALL_CROP, SMALL_BATCH = 128, 4
@@ -128,22 +128,22 @@ def memory(options: argparse.Namespace) -> None:
     }
     states = ", ".join(f"{name} {size}" for name, size in STATES.items())
     note = (
-        f"Bytes for each parameter: {states}.  With `recompute` the block that is being computed again is counted as "
-        f"well.  base is a U-Net of {cost(base()).multiply_adds / 1e3:.0f} k multiply–adds per pixel."
+        f"Bytes per parameter: {states}.  With `recompute`, the count includes the block that is being recomputed.  "
+        f"base is a U-Net of {cost(base()).multiply_adds / 1e3:.0f} k multiply–adds per pixel."
     )
     counted = Conditions.now("counted on the networks", libraries=libraries)
-    report("scale_memory", columns, counted, note, "each device")
-    peaks = {name: measured_peak(recompute) for name, recompute in (("all kept", False), ("recompute", True))}
+    report("scale_memory", columns, counted, note, "per device")
+    peaks = {name: measured_peak(recompute) for name, recompute in (("everything kept", False), ("recompute", True))}
     check: dict[str, list[Fact]] = {
         measure: [(name, values[i] / 1e6, "{:.0f} {unit}", "MB") for name, values in peaks.items()]
         for i, measure in enumerate(("counted", "measured"))
     }
     note = (
-        f"A step of NCSN++ with {SMALL.features} features on {SMALL_BATCH} crops of {SMALL_CROP}² in single precision, "
-        f"on the CPU.  Counted are activations and the gradients of weights; those of activations and what "
-        f"convolutions work in come on top."
+        f"One step of NCSN++ with {SMALL.features} features on {SMALL_BATCH} crops of {SMALL_CROP}² in single "
+        f"precision, on the CPU.  The count includes activations and the gradients of weights, but not the gradients "
+        f"of activations and the workspace of convolutions."
     )
-    report("scale_memory_check", check, Conditions.now(libraries=libraries), note, "the count, tried out")
+    report("scale_memory_check", check, Conditions.now(libraries=libraries), note, "test of the count")
 
 
 def memory_column(make: Make, side: int, gpu: float) -> list[Fact]:
@@ -159,14 +159,14 @@ def memory_column(make: Make, side: int, gpu: float) -> list[Fact]:
 
     return [
         ("parameters", parameters / 1e6, "{:.1f} {unit}", "M"),
-        ("states that do not grow with the crops", *size_of(states)),
-        ("activations of a crop, single precision", *size_of(kept[False, False][0])),
-        ("activations of a crop, bfloat16", *size_of(kept[True, False][0])),
+        ("state that is independent of the crops", *size_of(states)),
+        ("activations per crop, single precision", *size_of(kept[False, False][0])),
+        ("activations per crop, bfloat16", *size_of(kept[True, False][0])),
         ("… with `recompute: true`", *size_of(sum(kept[True, True]))),
-        (f"crops on a GPU of {gpu / 1e9:.0f} GB, bfloat16, at most", *crops(False)),
-        ("… with `recompute: true`, at most", *crops(True)),
-        ("the most that FSDP over 8 GPUs would spare", *size_of(states * 7 / 8)),
-        ("… share of a GPU", 100 * states * 7 / 8 / gpu, "{:.1f}{unit} of a GPU", "%"),
+        (f"maximum crops on a GPU of {gpu / 1e9:.0f} GB, bfloat16", *crops(False)),
+        ("maximum crops with `recompute: true`", *crops(True)),
+        ("the most that FSDP over 8 GPUs would save", *size_of(states * 7 / 8)),
+        ("… as a share of GPU memory", 100 * states * 7 / 8 / gpu, "{:.1f}{unit} of a GPU", "%"),
     ]
 
 
@@ -234,14 +234,14 @@ def training(options: argparse.Namespace) -> None:
         f"Counted: operations (three times the forward pass, "
         f"{cost(paper()).multiply_adds * 256**2 / 1e9:.0f} G multiply–adds for a crop of 256² by NCSN++), parameters; "
         f"crops of the paper's trainings, from their recipes.  Measured: {pairs_per_core(128):.0f} training pairs of "
-        f"128² per second and core, a quarter of it for 256².  Assumed: "
+        f"128² per second and core, a quarter of that for 256².  Assumed: "
         f"{options.crops / 1e6:g} M crops for base; "
         f"{options.sustained[0]:g} · 10¹² operations per second sustained by a GPU on NCSN++, {options.sustained[1]:g} "
         f"on base; $ {options.price:g} for a GPU hour; machines of {MACHINE} GPUs that exchange "
-        f"{options.inside:g} GB/s inside and {options.network:g} Gbit/s between each other, none of it while they "
-        f"compute; one machine of them lost in {options.lost:,.0f} hours of its work, with {options.restart:g} minutes "
-        f"of all until they are back and the {TrainConfig().save_every:g} minutes since the last checkpoint; a disk of "
-        f"{options.disk:g} GB/s for checkpoints."
+        f"{options.inside:g} GB/s within a machine and {options.network:g} Gbit/s between machines, and not while they "
+        f"compute; each machine fails once in {options.lost:,.0f} hours of work, which costs all of them "
+        f"{options.restart:g} minutes until they run again and the {TrainConfig().save_every:g} minutes since the last "
+        f"checkpoint; a disk of {options.disk:g} GB/s for checkpoints."
     )
     report("scale_training", columns, Conditions.now("computed from the networks and from speed"), note)
 
@@ -267,24 +267,24 @@ def column(course: Course, gpus: int, options: argparse.Namespace) -> list[Fact]
     losses = hours * machines / options.lost
     hours += losses * (options.restart + config.save_every) / 60
     rate = course.crops / hours / 3600
-    between_machines: list[Fact] = [("a step: gradients, between machines", 1e3 * between, "{:.1f} {unit}", "ms")]
+    between_machines: list[Fact] = [("step: gradients, between machines", 1e3 * between, "{:.1f} {unit}", "ms")]
     return [
         ("crops", course.crops / 1e6, f"{{:.2f}} {{unit}} of {course.side}²", "M"),
-        ("crops in a step", batch, "{:,}", ""),
+        ("crops per step", batch, "{:,}", ""),
         ("steps", steps, "{:,.0f}", ""),
-        ("operations of a crop", course.operations / 1e12, "{:,.3f} · {unit}", "10¹²"),
+        ("operations per crop", course.operations / 1e12, "{:,.3f} · {unit}", "10¹²"),
         ("operations", course.crops * course.operations / 1e18, "{:,.2f} · {unit}", "10¹⁸"),
-        ("a step: computing", 1e3 * computing, "{:.1f} {unit}", "ms"),
-        ("a step: gradients, inside machines", 1e3 * inside, "{:.1f} {unit}", "ms"),
+        ("step: computing", 1e3 * computing, "{:.1f} {unit}", "ms"),
+        ("step: gradients, within machines", 1e3 * inside, "{:.1f} {unit}", "ms"),
         *(between_machines if machines > 1 else ()),
-        ("share of the time that is computing", 100 * steps * computing / 3600 / hours, "{:.0f}{unit}", "%"),
-        ("writing checkpoints", 100 * saving, "{:.1f}{unit}", "%"),
-        ("machines lost", losses, "{:.2f}", ""),
+        ("share of the time spent computing", 100 * steps * computing / 3600 / hours, "{:.0f}{unit}", "%"),
+        ("share of the time spent writing checkpoints", 100 * saving, "{:.1f}{unit}", "%"),
+        ("machines that fail", losses, "{:.2f}", ""),
         ("time", hours, "{:,.1f} {unit}", "hours") if hours < 100 else ("time", hours / 24, "{:,.1f} {unit}", "days"),
         ("GPU hours", hours * gpus, "{:,.0f}", "h"),
         ("cost", hours * gpus * options.price, "{unit} {:,.0f}", "$"),
         ("crops per second", rate, "{:,.0f}", "1/s"),
-        ("cores that make them, for each GPU", rate / gpus / pairs_per_core(course.side), "{:.2f}", "cores"),
+        ("cores per GPU that make the crops", rate / gpus / pairs_per_core(course.side), "{:.2f}", "cores"),
     ]
 
 
@@ -316,10 +316,10 @@ def restoring(options: argparse.Namespace) -> None:
     }
     note = (
         f"These are estimates: nothing here was measured on a GPU.  Counted: multiply–adds.  Measured: "
-        f"{beside['faithful']:.2f} core seconds for a megapixel for all but the network, faithful, and "
-        f"{beside['natural']:.2f}, natural (reading, the file's cells, tiles, sampler, writing PNG).  Assumed: "
+        f"{beside['faithful']:.2f} core seconds per megapixel for everything except the network with faithful, and "
+        f"{beside['natural']:.2f} with natural (reading, the file's cells, tiles, sampler, writing PNG).  Assumed: "
         f"{options.inference[1]:g} · 10¹² operations per second sustained by a GPU on the small networks, "
-        f"{options.inference[0]:g} on NCSN++; {options.cores} cores beside each GPU; $ {options.price:g} for a GPU "
+        f"{options.inference[0]:g} on NCSN++; {options.cores} cores per GPU; $ {options.price:g} for a GPU "
         f"hour with these cores; pictures of {MEGAPIXELS:g} megapixels."
     )
     report("scale_gpu", columns, Conditions.now(models=[card.name]), note)
@@ -335,9 +335,9 @@ def restored(
     return [
         ("evaluations", evaluations, "{}", ""),
         ("multiply–adds per pixel", multiply_adds / 1e3, "{:,.0f} {unit}", "k"),
-        ("the GPU's share: megapixels per second", network, "{:,.1f}", "Mpx/s"),
-        (f"the share of {options.cores} cores: megapixels per second", cores, "{:,.1f}", "Mpx/s"),
-        ("what is waited for", "the GPU" if network < cores else "the cores", "{}", ""),
+        ("GPU: megapixels per second", network, "{:,.1f}", "Mpx/s"),
+        (f"{options.cores} cores: megapixels per second", cores, "{:,.1f}", "Mpx/s"),
+        ("bottleneck", "the GPU" if network < cores else "the cores", "{}", ""),
         ("10⁶ pictures: GPU hours", hours, "{:,.0f}", "h"),
         ("10⁶ pictures: cost", hours * options.price, "{unit} {:,.0f}", "$"),
     ]

@@ -140,9 +140,10 @@ def gains(pictures: list[Pixels], qualities: tuple[int, ...], options: argparse.
         ]
         print(quality, won, flush=True)
     note = (
-        "Gains in dB of RGB PSNR over the JPEG as Pillow decodes it, whose own PSNR is the first column, results "
-        "rounded to 8 bits; worst is the picture that gained least.  The last column compresses the natural "
-        "restoration with the file's tables: the share of coefficients that come back the same."
+        "Gains in RGB PSNR over the JPEG as Pillow decodes it, in dB, with results rounded to 8 bits.  The column JPEG "
+        "is the PSNR of the JPEG itself; worst is the picture that gained least.  For the last column, the natural "
+        "restoration is compressed with the file's tables; the column shows the share of coefficients that are then "
+        "the same."
     )
     return entries, note
 
@@ -194,15 +195,15 @@ def traces(pictures: list[Pixels], restorer: driftrec.Restorer, model: str) -> K
     def add(name: str, cases: list[Case], quality: int | None, shifts: list[tuple[int, int]]) -> None:
         found = [examine(case.pixels, case.file) for case in cases]
         hits = [report.earlier for report in found if report.earlier]
-        values = [("seen", 100 * len(hits) / len(found), "{:.0f} {unit}", "%")]
+        values = [("detected", 100 * len(hits) / len(found), "{:.0f} {unit}", "%")]
         if hits and quality:
             right = [r.earlier.shift == s for r, s in zip(found, shifts, strict=True) if r.earlier]
             off = np.median([abs(hit.quality - quality) for hit in hits])
-            values.append(("quality off by", off, "{:.0f}", "levels of quality"))
+            values.append(("error of quality", off, "{:.0f}", "levels of quality"))
             values.append(("grid right", 100 * np.mean(right), "{:.0f} {unit}", "%"))
             if any(report.grid != (0, 0) for report in found):
                 won = np.mean([case.gains(restorer) for case in cases], axis=0)
-                columns = ("gain on its own grid", "gain")
+                columns = ("gain on the picture's own grid", "gain")
                 values += [(column, gain, GAIN, "dB") for column, gain in zip(columns, won, strict=True)]
         entries.extend(
             Measurement({"picture": name}, measure, float(value), unit, form, conditions)
@@ -231,10 +232,10 @@ def traces(pictures: list[Pixels], restorer: driftrec.Restorer, model: str) -> K
                 cases.append(Case(crop(picture, shift), decode(file), file))
             add(f"JPEG of {first}, saved again at {last}, {name}", cases, first, places)
     note = (
-        "Seen: an earlier compression was reported. Quality off by: median distance of the estimated first quality, "
-        "where seen. Grid right: its offset was found exactly. Gain: in dB of RGB PSNR over the picture, of faithful "
-        "restorations by the network alone, first as the picture stands, then with the grid that was found at the "
-        "first pixel and, of a file, the earlier compression recovered."
+        "Detected: an earlier compression was reported.  Error of quality: median error of the estimated first quality, "
+        "if detected.  Grid right: its offset was found exactly.  Gain: in RGB PSNR over the picture, in dB, of faithful "
+        "restorations by the network alone, first of the unchanged picture, then with the detected grid aligned with "
+        "the first pixel and, for a file, with the earlier compression recovered."
     )
     return entries, note
 

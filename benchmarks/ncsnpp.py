@@ -75,7 +75,7 @@ def main() -> None:
             for measure, value, form, unit in (*values, ("gain", here / plainly, "× {:.2f}", ""))
         ]
     note = (
-        f"Crops of {options.crop}×{options.crop} per second, {options.batch} at a time; NCSN++ of {config.features} "
+        f"Crops of {options.crop}×{options.crop} per second, {options.batch} at a time; NCSN++ with {config.features} "
         f"features, {parameters / 1e6:.2f} M parameters, {'bfloat16' if half else 'single precision'}, "
         f"{'compiled' if device.type == 'cuda' else 'not compiled'}; the two losses differ by {lost:.0e} of their size."
     )

@@ -56,7 +56,7 @@ def summary() -> str:
     photo, large = "768×512 photo, natural, whole program", "24-megapixel photo, natural"
     cost = (
         f"On two CPU cores the default model takes {speed[photo]} for a photo of 768×512 pixels.  For one of 24 "
-        f"megapixels it takes {speed[large]} and {speed[f'{large}: memory at the peak']} of memory."
+        f"megapixels it takes {speed[large]} and {speed[f'{large}: peak memory']} of memory."
     )
     return f"{table.markdown()}\n\n{cost}\n"
 

@@ -90,13 +90,13 @@ def load() -> list[Measurement]:
         before = resident(pid, "VmRSS")
         ends, failures = together(address)
         rows.append((f"{CLIENTS} clients at once, two pictures each: failed", failures, "{}", "pictures"))
-        rows.append(("… longest wait of any of them", max(ends.values()), "{:.1f} {unit}", "s"))
+        rows.append(("… longest wait", max(ends.values()), "{:.1f} {unit}", "s"))
         firsts = [min(t for (c, _), t in ends.items() if c == client) for client in range(CLIENTS)]
         seconds = [max(t for (c, _), t in ends.items() if c == client) for client in range(CLIENTS)]
         fair = max(firsts) < min(seconds)
-        rows.append(("… everybody's first picture before anybody's second", "yes" if fair else "no", "{}", ""))
-        rows.append(("… memory added at the peak", resident(pid, "VmHWM") - before, "{:.0f} {unit}", "MB"))
-    data = "the clients' pictures are of 0.2 megapixels, faithful"
+        rows.append(("… every first picture finished before any second one", "yes" if fair else "no", "{}", ""))
+        rows.append(("… added memory at the peak", resident(pid, "VmHWM") - before, "{:.0f} {unit}", "MB"))
+    data = "clients' pictures of 0.2 megapixels, faithful"
     return facts(rows, Conditions.now(f"{os.cpu_count()} cores of {processor()}", [DEFAULT_MODEL], data))
 
 
@@ -137,18 +137,18 @@ def uploads() -> list[Measurement]:
     frames = io.BytesIO()
     Image.fromarray(noise).save(frames, "GIF", save_all=True, append_images=[Image.fromarray(255 - noise)])
     cases = [
-        ("nothing", "", b"", {}),
-        ("a text", "", b"Dear diary", {}),
+        ("empty body", "", b"", {}),
+        ("a text file", "", b"Dear diary", {}),
         ("half a JPEG", "", photo[: len(photo) // 2], {}),
         ("half a PNG", "", png.getvalue()[: len(png.getvalue()) // 2], {}),
         ("an animation", "", frames.getvalue(), {}),
-        ("a JPEG that says it is 65 500 × 65 500", "", photo.replace(b"\x00\xc8\x01\x2c", b"\xff\xdc\xff\xdc", 1), {}),
+        ("a JPEG that claims 65 500 × 65 500", "", photo.replace(b"\x00\xc8\x01\x2c", b"\xff\xdc\xff\xdc", 1), {}),
         ("65 MB of zeros", "", bytes(65_000_000), {}),
         ("unknown mode", "?mode=sharp", photo, {}),
         ("5000 steps", "?steps=5000", photo, {}),
         ("an option that does not exist", "?speed=1", photo, {}),
-        ("sent by another site's page", "", photo, {"origin": "https://example.org"}),
-        ("asked under another name", "", photo, {"host": "example.org"}),
+        ("request from the page of another site", "", photo, {"origin": "https://example.org"}),
+        ("request under another host name", "", photo, {"host": "example.org"}),
     ]
     conditions, entries = Conditions.now(), []
     with server() as (address, _), httpx.Client(base_url=address, timeout=60) as http:
@@ -162,7 +162,7 @@ def uploads() -> list[Measurement]:
                         pass
                 state = http.get(f"/api/jobs/{answer.json()['id']}").json()
                 status, sentence = f"202, then {state['state']}", state["error"]
-            for measure, value in (("answer", status), ("in one sentence", sentence)):
+            for measure, value in (("answer", status), ("message", sentence)):
                 entries.append(Measurement({"upload": name}, measure, value, "", "{}", conditions))
     return entries
 

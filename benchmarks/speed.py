@@ -80,7 +80,7 @@ def runtime() -> list[Fact]:
     megapixels = 512 * 512 / 1e6
     return [
         ("one evaluation, ONNX Runtime", ours / megapixels, "{:.2f} {unit}", "s per megapixel"),
-        *((f"{name} over ONNX Runtime", value / ours, "× {:.2f}", "") for name, value in seconds.items()),
+        *((f"{name}, relative to ONNX Runtime", value / ours, "× {:.2f}", "") for name, value in seconds.items()),
     ]
 
 
@@ -101,7 +101,7 @@ def peer() -> list[Fact]:
             "s per megapixel",
         ),
         *(
-            (f"FBCNN's network over one evaluation of {name}", seconds["rival"] / seconds[name], "× {:.0f}", "")
+            (f"FBCNN's network, relative to one evaluation of {name}", seconds["rival"] / seconds[name], "× {:.0f}", "")
             for name in ours
         ),
     ]
@@ -128,7 +128,7 @@ def large() -> list[Fact]:
             peak = run(path, mode)
             seconds = time.perf_counter() - began
             rows.append((f"24-megapixel photo, {mode}", seconds, "{:.0f} {unit}", "s"))
-            rows.append((f"24-megapixel photo, {mode}: memory at the peak", peak, "{:.2f} {unit}", "GB"))
+            rows.append((f"24-megapixel photo, {mode}: peak memory", peak, "{:.2f} {unit}", "GB"))
     return rows
 
 
@@ -186,7 +186,7 @@ def training() -> list[Fact]:
             for name, value in seconds.items()
         ),
         (
-            f"operations per second of training in {best}, over those of a large matrix product",
+            f"operations per second of training in {best}, relative to a large matrix product",
             100 * used / attainable,
             "{:.0f}{unit}",
             "%",
@@ -214,7 +214,7 @@ def install() -> list[Fact]:
         for command in (["uninstall", "-q", "-y", "onnxruntime"], ["install", "-q", "onnxruntime-openvino"]):
             subprocess.run([python, "-m", "pip", *command], check=True, capture_output=True)
         ratio = subprocess.run([python, "-c", OPENVINO], check=True, capture_output=True, text=True).stdout
-        over = "one evaluation on the CPU over the same with OpenVINO in bfloat16"
+        over = "one evaluation on the CPU, relative to OpenVINO in bfloat16"
         return [*rows, (over, float(ratio), "× {:.2f}", "")]
 
 
