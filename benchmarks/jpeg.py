@@ -232,10 +232,10 @@ def traces(pictures: list[Pixels], restorer: driftrec.Restorer, model: str) -> K
                 cases.append(Case(crop(picture, shift), decode(file), file))
             add(f"JPEG of {first}, saved again at {last}, {name}", cases, first, places)
     note = (
-        "Detected: an earlier compression was reported.  Error of quality: median error of the estimated first quality, "
-        "if detected.  Grid right: its offset was found exactly.  Gain: in RGB PSNR over the picture, in dB, of faithful "
-        "restorations by the network alone, first of the unchanged picture, then with the detected grid aligned with "
-        "the first pixel and, for a file, with the earlier compression recovered."
+        "Detected: an earlier compression was reported.  Error of quality: median error of the estimated first "
+        "quality, if detected.  Grid right: its offset was found exactly.  Gain: in RGB PSNR over the picture, in dB, "
+        "of faithful restorations by the network alone, first of the unchanged picture, then with the detected grid "
+        "aligned with the first pixel and, for a file, with the earlier compression recovered."
     )
     return entries, note
 

@@ -32,14 +32,14 @@ SHORT = {"data.crop": 96, "batch": 16, "warm_up": 20, "ema": 0.97}
 
 TRIALS = {
     "recipe": {},
-    "again, another seed": {"seed": 1},
+    "recipe, another seed": {"seed": 1},
     "a quarter at infinite ratio": {"noise.regression": 0.25},
     "three quarters at infinite ratio": {"noise.regression": 0.75},
     "absolute error": {"objective.norm": "absolute"},
-    "loss as EDM's": {"objective.weight": "edm"},
-    "recipe, once more": {},
+    "EDM's loss": {"objective.weight": "edm"},
+    "recipe, second run": {},
     "crops of 64": {"data.crop": 64, "batch": 36},
-    "qualities alike": {"data.power": 1.0},
+    "equally likely qualities": {"data.power": 1.0},
     "blocks at eighth resolution": {"network.encoder": [1, 1, 5], "network.decoder": [1, 0]},
     "blocks at half resolution": {"network.encoder": [2, 1, 1], "network.decoder": [1, 1]},
     "wider, fewer blocks": {
@@ -47,18 +47,18 @@ TRIALS = {
         "network.encoder": [1, 1, 1],
         "network.decoder": [0, 1],
     },
-    "another level, at sixteenth resolution": {
+    "additional level at sixteenth resolution": {
         "network.channels": [48, 96, 128, 128],
         "network.encoder": [1, 1, 2, 2],
         "network.decoder": [1, 1, 0],
     },
     "batches of 8": {"batch": 8},
     "AdamW": {"optimizer": "adamw"},
-    "nothing compressed twice": {"data.double": 0.0, "data.double_first": 0.0},
+    "no double compression": {"data.double": 0.0, "data.double_first": 0.0},
     "recipe, on another machine": {},
     "average over 10 steps": {"ema": 0.9},
     "average over 100 steps": {"ema": 0.99},
-    "rate that does not fall, average over 100 steps": {"anneal": 1e-9, "ema": 0.99},
+    "constant rate, average over 100 steps": {"anneal": 1e-9, "ema": 0.99},
     "schedule-free": {"anneal": 1e-9, "ema": 0.9},
     "schedule-free, twice the rate": {"anneal": 1e-9, "ema": 0.9, "learning_rate": 4e-3},
 }
@@ -113,10 +113,10 @@ def table(minutes: float) -> str:
         base = base if settings else gains[name]
         rows.append((name, (str(last[name]["step"]), *(f"{value:+.2f}" for value in values))))
     columns = "steps", *(c.replace("_", " → ") for c in corruptions)
-    title = f"Gain over the JPEG after {minutes:g} minutes, dB; others than the recipe: over the recipe's gain"
+    title = f"Gain over the JPEG after {minutes:g} minutes, in dB; for changed settings, relative to the last recipe run above"
     machines = groupby(TRIALS, lambda name: last[name]["processor"])
-    where = "; ".join(f"from “{next(names)}” on, {machine}" for machine, names in machines)
-    return f"{Table(title, columns, tuple(rows)).markdown()}\n\nOne thread each; {where}.\n"
+    where = "; ".join(f"{machine} from “{next(names)}” down" for machine, names in machines)
+    return f"{Table(title, columns, tuple(rows)).markdown()}\n\nEach run had one thread.  Processors: {where}.\n"
 
 
 def read_options() -> argparse.Namespace:

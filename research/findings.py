@@ -28,7 +28,7 @@ def render() -> None:
     """Writes the table of all findings."""
     kinds = (trade, averages, evaluations, processes, rivals, network, doubles, starts)
     rows = tuple((question, (answer,)) for finding in kinds for question, answer in finding())
-    page = Table("", ("found",), rows, "question", ("found",)).markdown()
+    page = Table("", ("result",), rows, "question", ("result",)).markdown()
     (ROOT / "measured/experiments_findings.md").write_text(f"{page}\n", encoding="utf-8")
 
 
@@ -39,7 +39,7 @@ def trade() -> Iterator[tuple[str, str]]:
         for quality in (5, 10, 20, 40):
             here, there = (quality, rival), (quality, "L2 regression")
             yield (
-                f"{rival} evaluations, over L2 regression, quality {quality}",
+                f"{rival} evaluations, compared with L2 regression, quality {quality}",
                 f"{change(psnr, here, there, '{:+.2f}')} dB, LPIPS {change(lpips, here, there, '{:+.3f}')}",
             )
 
@@ -63,8 +63,8 @@ def evaluations() -> Iterator[tuple[str, str]]:
         reached = [n for n, mean in there.items() if mean <= goal * (1 + MARGIN)]
         best = min(there.values())
         first = reached[0] if reached else "never"
-        answer = f"from {first} evaluations on" if isinstance(first, int) else str(first)
-        yield f"as good with {sampler}, up to {MARGIN:.0%}", f"{answer}; its best: LPIPS {best:.3f}"
+        answer = f"from {first} evaluations up" if isinstance(first, int) else str(first)
+        yield f"the same LPIPS, within {MARGIN:.0%}, with {sampler}", f"{answer}; best LPIPS {best:.3f}"
 
 
 def processes() -> Iterator[tuple[str, str]]:
@@ -74,7 +74,7 @@ def processes() -> Iterator[tuple[str, str]]:
         means = {p: v.mean() for (p, name, n), v in lpips.items() if (name, n) == (sampler, 10)}
         lowest, highest = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
         yield (
-            f"processes apart, {sampler} with 10 evaluations",
+            f"range over the processes, {sampler} with 10 evaluations",
             f"LPIPS {means[lowest]:.3f} ({lowest}) to {means[highest]:.3f} ({highest})",
         )
 
@@ -97,7 +97,7 @@ def network() -> Iterator[tuple[str, str]]:
     for quality in (10, 20):
         here, there = (quality, "score, EM 100"), (quality, "L2 regression")
         yield (
-            f"small NCSN++: Euler–Maruyama with 100 evaluations over L2 regression, quality {quality}",
+            f"small NCSN++: Euler–Maruyama with 100 evaluations, compared with L2 regression, quality {quality}",
             f"{change(psnr, here, there, '{:+.2f}')} dB, LPIPS {change(lpips, here, there, '{:+.3f}')}",
         )
 
@@ -109,7 +109,7 @@ def doubles() -> Iterator[tuple[str, str]]:
         for restorer in ("driftrec faithful", "driftrec natural"):
             here, there = (first, second, restorer), (first, second, "input")
             yield (
-                f"{restorer} over the file, qualities {first} then {second}",
+                f"{restorer}, compared with the file, quality {first} then {second}",
                 f"{change(psnr, here, there, '{:+.2f}')} dB, LPIPS {change(lpips, here, there, '{:+.3f}')}",
             )
 

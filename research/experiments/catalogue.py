@@ -38,9 +38,9 @@ class Experiment:
 EXPERIMENTS = {
     "exact": Experiment(
         "Samplers against an exact score",
-        "Residuals are Gaussian, so the best denoiser is known (E17): what is left is the sampler's own error, of the "
-        "mean (bias) and of the standard deviation (spread), in units of the true standard deviation.  OUVE as in the "
-        "paper, from t = 1 to 0.03.",
+        "Residuals are Gaussian, so the best denoiser is known (E17).  The remaining error is the sampler's own: "
+        "that of the mean (bias) and of the standard deviation (spread), in units of the true standard deviation.  "
+        "OUVE as in the paper, from t = 1 to 0.03.",
         lambda _: exact(),
         (Plot("N", "spread", "sampler", True, 0.1),),
         ("bias", "spread"),
@@ -48,42 +48,43 @@ EXPERIMENTS = {
     ),
     "processes": Experiment(
         "Processes",
-        "One network, trained for none of them, sampled along all of them from the same noise-to-scale ratio 0.37 to "
-        "0.008, JPEG quality 10.  Samplers that are exact in the log-SNR see no process; Euler–Maruyama sees its grid.",
+        "One network, trained for none of the processes, is sampled along all of them, from the noise-to-scale "
+        "ratio 0.37 to 0.008; JPEG quality 10.  Samplers that are exact in the log-SNR do not depend on the "
+        "process; Euler–Maruyama depends on its grid.",
         studies.processes,
         (Plot("N", "lpips", "process", True),),
         across="N",
     ),
     "samplers": Experiment(
         "Samplers",
-        "JPEG quality 10, OUVE.  `driftrec`: this project's objective, from t = 0.7; `score`: the paper's, from t = 1; "
-        "both around the file, to t = 0.03.",
+        "JPEG quality 10, OUVE.  `driftrec` is this project's objective, sampled from t = 0.7; `score` is the "
+        "paper's, sampled from t = 1.  Both are sampled around the file, to t = 0.03.",
         studies.samplers,
         (Plot("N", "lpips", "sampler", True), Plot("N", "psnr", "sampler", True)),
         across="N",
     ),
     "averaging": Experiment(
         "Averaging samples",
-        "The mean of K natural restorations, JPEG quality 10.",
+        "The mean of K natural restorations; JPEG quality 10.",
         studies.averaging,
         (Plot("psnr", "lpips", ""),),
     ),
     "regression": Experiment(
         "Regression against diffusion",
-        "Same network, same data, same number of training steps.  The paper's claim is that sampling gives up PSNR and "
-        "wins LPIPS.",
+        "Both have the same network, data and number of training steps.  The paper claims that sampling costs PSNR "
+        "and improves LPIPS.",
         studies.regression,
         (Plot("psnr", "lpips", "quality"),),
     ),
     "ncsnpp": Experiment(
-        "The paper's system, small",
-        "NCSN++ of 8 features, the paper's objective and its regression baseline, same number of steps.",
+        "A small version of the paper's system",
+        "NCSN++ with 8 features: the paper's objective and its regression baseline, with the same number of steps.",
         studies.ncsnpp,
         (Plot("psnr", "lpips", "quality"),),
     ),
     "double-jpeg": Experiment(
         "Two compressions",
-        "The second on a grid shifted by (4, 4).",
+        "The second compression has a grid that is shifted by (4, 4).",
         studies.double_jpeg,
         across="restorer",
     ),
@@ -96,36 +97,37 @@ EXPERIMENTS = {
     ),
     "start": Experiment(
         "Where to start",
-        "OUVE, 8 evaluations from the starting time on, JPEG quality 10.  Starting around the file leaves out k r_0, "
-        "which counts where the noise does not drown it.",
+        "OUVE, 8 evaluations from the starting time; JPEG quality 10.  Starting around the file leaves out k r_0, "
+        "which matters if the noise does not hide it.",
         studies.start,
         (Plot("start", "lpips", "around"), Plot("start", "psnr", "around")),
         across="around",
     ),
     "rivals": Experiment(
-        "Rivals",
-        "Other diffusion models on the same network, data and number of training steps, JPEG quality 10.",
+        "Other diffusion models",
+        "All models have the same network, data and number of training steps; JPEG quality 10.",
         studies.rivals,
         (Plot("N", "lpips", "restorer", True), Plot("N", "psnr", "restorer", True)),
         across="N",
     ),
     "cells": Experiment(
         "A prior and the file's cells",
-        "A model of clean pictures that was not trained for JPEG, every estimate moved into the quantisation cells of "
-        "the file (DDRM, ΠGDM), JPEG quality 10.",
+        "A model of clean pictures that was not trained for JPEG.  Every estimate is projected onto the "
+        "quantisation cells of the file (DDRM, ΠGDM); JPEG quality 10.",
         studies.cells,
         (Plot("N", "lpips", "restorer", True), Plot("N", "psnr", "restorer", True)),
         across="N",
     ),
     "colour": Experiment(
-        "Shift of colour",
-        "Mean absolute error of the means of the channels, in gray levels, and what corrections do to it.",
+        "Colour shift",
+        "Mean absolute error of the channel means, in gray levels, with several corrections.",
         studies.colour,
         metrics=("colour", "psnr", "lpips"),
     ),
     "denoising": Experiment(
         "Another task",
-        "White noise of several levels of 255, restored by a network trained with `research/recipes/denoise.yaml`.",
+        "White noise of several strengths (in levels of 255), removed by a network that was trained with "
+        "`research/recipes/denoise.yaml`.",
         studies.denoising,
         (Plot("psnr", "lpips", "noise"),),
     ),
