@@ -113,7 +113,7 @@ def table(minutes: float) -> str:
         base = base if settings else gains[name]
         rows.append((name, (str(last[name]["step"]), *(f"{value:+.2f}" for value in values))))
     columns = "steps", *(c.replace("_", " → ") for c in corruptions)
-    title = f"Gain over the JPEG after {minutes:g} minutes, in dB; for changed settings, relative to the last recipe run above"
+    title = f"Gain over the JPEG after {minutes:g} minutes, in dB; with changed settings, relative to the recipe above"
     machines = groupby(TRIALS, lambda name: last[name]["processor"])
     where = "; ".join(f"{machine} from “{next(names)}” down" for machine, names in machines)
     return f"{Table(title, columns, tuple(rows)).markdown()}\n\nEach run had one thread.  Processors: {where}.\n"
