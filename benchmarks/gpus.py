@@ -291,7 +291,7 @@ PHOTO = ROOT / "examples/casa-mila.jpg"
 
 def restoring_page(options: argparse.Namespace) -> str:
     card = driftrec.Network().card
-    score = read_recipe("paper-ouve-d2kf2k").plan().evaluations
+    score = read_recipe("paper-ouve-d2kf2k").sampling_plan().evaluations
     slow, fast = options.inference[1] * 1e12, options.inference[0] * 1e12
     beside = {mode: beside_network(mode) for mode in ("faithful", "natural")}
     once, plan = (float(card.facts[f"{name}multiply_adds_per_pixel"]) for name in ("", "plan_"))

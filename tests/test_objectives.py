@@ -21,9 +21,9 @@ from driftrec.train import checkpoint
 from driftrec.train.denoiser import Direct, Loss, Residual, Score
 from driftrec.train.export import export
 from driftrec.train.loop import train
+from driftrec.train.objective import draw_noise
 from driftrec.train.recipe import NoiseSection, TrainConfig
 from driftrec.train.runner import TorchRunner
-from driftrec.train.tasks import draw_noise
 
 PROCESSES = [OUVE(), TSDVE(2), CosVE(), VP(std_max=0.4), Bridge(0.3)]
 NETWORK = {"patch": 2, "channels": [16, 24], "encoder": [1, 1], "decoder": [1]}

@@ -156,13 +156,13 @@ def _difference(model: Model, path: Path, multiple: int) -> float:
     worst = 0.0
     for batch, rows, columns in ((1, 3, 5), (3, 2, 2)):
         residual, ratios, y = _example(batch, rows * multiple, columns * multiple)
-        for finish, part in ((False, model.denoiser), (True, model.finisher)):
-            if part is None:
+        for finish, trained in ((False, model.denoiser), (True, model.finisher)):
+            if trained is None:
                 continue
-            # A finisher is asked at the end of plans only.
+            # A finisher is evaluated at the end of plans only.
             ratio = torch.full_like(ratios, model.plan.process.ratio(model.plan.end)) if finish else ratios
             with torch.no_grad():
-                expected = part.network(residual, ratio, y).numpy()
+                expected = trained.network(residual, ratio, y).numpy()
             feed = {"residual": residual.numpy(), "ratio": ratio.numpy(), "y": y.numpy()}
             (got,) = session.run(["x0"], feed | ({"finish": np.asarray(finish)} if model.finisher else {}))
             worst = max(worst, float(np.abs(np.asarray(got) - expected).max()))

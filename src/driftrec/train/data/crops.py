@@ -21,7 +21,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
-from driftrec.train.data.degrade import Degradation, Pixels
+from driftrec.evaluate.corruptions import Pixels
+from driftrec.train.data.degrade import Degradation
 from driftrec.train.data.sources import Item, items
 
 
