@@ -37,7 +37,7 @@ Make = Callable[[], nn.Module]
 
 def base() -> nn.Module:
     """The U-Net for GPUs, of just under 250 k multiply–adds per pixel."""
-    return read_recipe("base").network.build()
+    return read_recipe("base").denoiser().network
 
 
 def paper() -> NCSNpp:

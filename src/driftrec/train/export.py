@@ -9,8 +9,7 @@ input, `finish`.
 import json
 import logging
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +61,8 @@ def _exported(network: nn.Module, multiple: int) -> onnx.ModelProto:
     height, width = (multiple * torch.export.Dim(name, min=1, max=4096) for name in ("rows", "columns"))
     batch = torch.export.Dim("batch", min=1, max=256)
     image = {0: batch, 2: height, 3: width}
-    with _quiet():
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it reports shared axis names and torchvision's absence
+    with warnings.catch_warnings(action="ignore"):  # of its own deprecations
         program = torch.onnx.export(
             network,
             _example(2, 4 * multiple, 6 * multiple),
@@ -78,7 +78,7 @@ def _exported(network: nn.Module, multiple: int) -> onnx.ModelProto:
 
 
 def _bare(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without the exporter's notes: they name folders of this machine, and nobody else reads them."""
+    """Without the exporter's notes, which name folders of this machine."""
     graph = model.graph
     for part in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         part.ClearField("metadata_props")
@@ -118,20 +118,6 @@ def _branch(graph: onnx.GraphProto, prefix: str) -> onnx.GraphProto:
     (output,) = graph.output
     value = helper.make_tensor_value_info(f"{prefix}.{output.name}", TensorProto.FLOAT, None)
     return helper.make_graph(nodes, prefix, [], [value], weights)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences the exporter's remarks on itself: shared axis names, torchvision's absence, its own deprecations."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _halve(model: onnx.ModelProto) -> onnx.ModelProto:
