@@ -153,8 +153,8 @@ OBJECTIVES = {
 }
 
 
-GAINS = {"score": 0.0, "regression": 0.0, "palette": 0.0, "prior": 0.0}
-"""In dB at JPEG qualities 5, 10 and 20, what 60 steps must gain at least over the network before they were taken."""
+PROBES = {"score": 0.05, "prior": 0.2}
+"""Ratios at which estimates are scored where there are none at infinity: those that the recipe trains most."""
 
 Runs = dict[str, tuple[Path, dict, dict]]
 
@@ -178,8 +178,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     }
     for name, objective in OBJECTIVES.items():
         config = TrainConfig.model_validate(base | objective)
-        *_, record = train(config, folder / name, cache=folder)
-        made[name] = folder / name / "best.safetensors", record, untrained_scores(config, folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("driftrec.train.validate.PROBE", PROBES.get(name, 0.05))
+            *_, record = train(config, folder / name, cache=folder)
+            made[name] = folder / name / "best.safetensors", record, untrained_scores(config, folder)
     return made
 
 
@@ -195,9 +197,9 @@ def untrained_scores(config: TrainConfig, cache: Path) -> dict[str, float]:
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_objective_trains(name: str, runs: Runs) -> None:
     _, record, before = runs[name]
-    kind, other = ("denoised", "faithful") if name in ("score", "prior") else ("faithful", "denoised")
+    kind, other = ("denoised", "faithful") if name in PROBES else ("faithful", "denoised")
     gains = [record[f"{kind}_{quality}"] - before[f"{kind}_{quality}"] for quality in (5, 10, 20)]
-    assert min(gains) > GAINS[name]
+    assert min(gains) > 0
     assert f"{other}_10" not in record
     assert ("natural_10" in record) == (name in ("score", "palette"))
 
