@@ -24,12 +24,13 @@ class Plot:
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment: its `title` and `caption`, how to `run` it, and what is shown of its records: plots, metrics,
-    and which setting goes `across` the table."""
+    """An experiment: its `title` and `caption`, how to `run` it, the trained `runs` that it needs (recipes' names), and
+    what is shown of its records: plots, metrics, and which setting goes `across` the table."""
 
     title: str
     caption: str
     run: Callable[[Lab], Iterator[Row]]
+    runs: tuple[str, ...]
     plots: tuple[Plot, ...] = ()
     metrics: tuple[str, ...] = ("psnr", "lpips")
     across: str = ""
@@ -42,6 +43,7 @@ EXPERIMENTS = {
         "mean (bias) and of the standard deviation (spread), in units of the true standard deviation.  OUVE as in the "
         "paper, from t = 1 to 0.03.",
         lambda _: exact(),
+        (),
         (Plot("N", "spread", "sampler", True, 0.1),),
         ("bias", "spread"),
         "N",
@@ -51,6 +53,7 @@ EXPERIMENTS = {
         "One network, trained for none of them, sampled along all of them from the same noise-to-scale ratio 0.37 to "
         "0.008, JPEG quality 10.  Samplers that are exact in the log-SNR see no process; Euler–Maruyama sees its grid.",
         studies.processes,
+        ("driftrec",),
         (Plot("N", "lpips", "process", True),),
         across="N",
     ),
@@ -59,6 +62,7 @@ EXPERIMENTS = {
         "JPEG quality 10, OUVE.  `driftrec`: this project's objective, from t = 0.7; `score`: the paper's, from t = 1; "
         "both around the file, to t = 0.03.",
         studies.samplers,
+        ("driftrec", "score"),
         (Plot("N", "lpips", "sampler", True), Plot("N", "psnr", "sampler", True)),
         across="N",
     ),
@@ -66,6 +70,7 @@ EXPERIMENTS = {
         "Averaging samples",
         "The mean of K natural restorations, JPEG quality 10.",
         studies.averaging,
+        ("driftrec",),
         (Plot("psnr", "lpips", ""),),
     ),
     "regression": Experiment(
@@ -73,24 +78,28 @@ EXPERIMENTS = {
         "Same network, same data, same number of training steps.  The paper's claim is that sampling gives up PSNR and "
         "wins LPIPS.",
         studies.regression,
+        ("driftrec", "regression", "score"),
         (Plot("psnr", "lpips", "quality"),),
     ),
     "ncsnpp": Experiment(
         "The paper's system, small",
         "NCSN++ of 8 features, the paper's objective and its regression baseline, same number of steps.",
         studies.ncsnpp,
+        ("tiny-ouve", "tiny-regression"),
         (Plot("psnr", "lpips", "quality"),),
     ),
     "double-jpeg": Experiment(
         "Two compressions",
         "The second on a grid shifted by (4, 4).",
         studies.double_jpeg,
+        ("driftrec", "regression"),
         across="restorer",
     ),
     "noise": Experiment(
         "How much noise",
         "OUVE with several σ_max, 10 evaluations, JPEG quality 10.",
         studies.noise,
+        ("driftrec",),
         (Plot("σ_max", "lpips", "around", True), Plot("σ_max", "psnr", "around", True)),
         across="around",
     ),
@@ -99,6 +108,7 @@ EXPERIMENTS = {
         "OUVE, 8 evaluations from the starting time on, JPEG quality 10.  Starting around the file leaves out k r_0, "
         "which counts where the noise does not drown it.",
         studies.start,
+        ("driftrec",),
         (Plot("start", "lpips", "around"), Plot("start", "psnr", "around")),
         across="around",
     ),
@@ -106,6 +116,7 @@ EXPERIMENTS = {
         "Rivals",
         "Other diffusion models on the same network, data and number of training steps, JPEG quality 10.",
         studies.rivals,
+        ("bridge", "driftrec", "palette", "regression"),
         (Plot("N", "lpips", "restorer", True), Plot("N", "psnr", "restorer", True)),
         across="N",
     ),
@@ -114,6 +125,7 @@ EXPERIMENTS = {
         "A model of clean pictures that was not trained for JPEG, every estimate moved into the quantisation cells of "
         "the file (DDRM, ΠGDM), JPEG quality 10.",
         studies.cells,
+        ("prior",),
         (Plot("N", "lpips", "restorer", True), Plot("N", "psnr", "restorer", True)),
         across="N",
     ),
@@ -121,12 +133,14 @@ EXPERIMENTS = {
         "Shift of colour",
         "Mean absolute error of the means of the channels, in gray levels, and what corrections do to it.",
         studies.colour,
+        ("driftrec", "score"),
         metrics=("colour", "psnr", "lpips"),
     ),
     "denoising": Experiment(
         "Another task",
         "White noise of several levels of 255, restored by a network trained with `research/recipes/denoise.yaml`.",
         studies.denoising,
+        ("denoise",),
         (Plot("psnr", "lpips", "noise"),),
     ),
 }

@@ -20,9 +20,10 @@ from ray.data import ActorPoolStrategy, DataContext
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from driftrec.archive.places import Place, first_line
+from driftrec.archive.places import Place
 from driftrec.archive.sources import Piece, chunks, read
 from driftrec.archive.work import ArchiveWorker
+from driftrec.errors import first_line
 from driftrec.restoration.options import Options
 
 _MOST_IN_A_CHUNK = 16

@@ -10,6 +10,7 @@ from typing import BinaryIO, cast
 import fsspec
 from pyarrow import ArrowInvalid, fs
 
+from driftrec.errors import first_line
 from driftrec.picture import atomic_write
 
 PARTS = ".driftrec-parts"
@@ -125,11 +126,6 @@ def place(text: str) -> Place:
     except (ValueError, ImportError) as error:  # unknown, or known and not installed
         raise ValueError(f"{text} cannot be reached ({first_line(error)}): check what stands before '://'") from error
     return Place(fs.PyFileSystem(fs.FSSpecHandler(filesystem)), root, text)
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of what an error says, or its name where it says nothing."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _is_object_store(filesystem: fs.FileSystem) -> bool:

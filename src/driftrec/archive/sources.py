@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.fs import FileType
 
-from driftrec.archive.places import Place, first_line
+from driftrec.archive.places import Place
+from driftrec.errors import first_line
 from driftrec.picture import PICTURE_SUFFIXES
 
 Kind: TypeAlias = Literal["files", "tar", "parquet"]

@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
-from driftrec.archive.places import Place, first_line
+from driftrec.archive.places import Place
 from driftrec.archive.sources import Item
+from driftrec.errors import first_line
 from driftrec.picture import encode_picture, open_picture
 from driftrec.restoration.batch import STATUS, facts_of
 from driftrec.restoration.options import Options

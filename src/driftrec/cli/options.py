@@ -41,7 +41,7 @@ class FormatOption(StrEnum):
 
 
 class DeviceOption(StrEnum):
-    """The names of `driftrec.model.device`, and auto."""
+    """The names of `driftrec.model.providers`, and auto."""
 
     auto = "auto"
     cpu = "cpu"

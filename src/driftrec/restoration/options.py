@@ -45,7 +45,7 @@ class Options:
         strip: leave EXIF, XMP and IPTC out of the result; colour profiles stay.
         max_pixels: larger pictures are refused before they are decoded.
         model: a bundled name, an .onnx file, a checkpoint of `train`, a hub's 'owner/model', or an open `Runner`.
-        device: where the network runs, see `driftrec.model.device`, or "auto".
+        device: where the network runs, see `driftrec.model.providers`, or "auto".
         threads: CPU threads of the network (default: all cores).
         tiling: how large pictures are cut.
 
