@@ -416,7 +416,7 @@ def test_a_machine_is_lost_half_way_and_every_picture_has_one_result(
     for name in expected:
         with Image.open(io.BytesIO(target.read(name))) as image:
             assert np.asarray(image).shape == (64, 64, 3)
-    assert "1 of 27 pictures could not be restored: s3://archive/out/errors.jsonl says why" in output
+    assert "1 of 27 pictures could not be restored: see s3://archive/out/errors.jsonl" in output
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:6379"])

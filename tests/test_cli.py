@@ -95,7 +95,7 @@ def test_one_bad_file_does_not_stop_the_rest() -> None:
             ["0.jpg", "--mode", "faithful", "--steps", "3"],
             "driftrec: a faithful restoration takes 1, 2, 4 or 8",
         ),
-        (["0.jpg", "--uncertainty", "--samples", "1"], "driftrec: --uncertainty compares samples: take --samples 2"),
+        (["0.jpg", "--uncertainty", "--samples", "1"], "driftrec: --uncertainty compares samples: give --samples 2"),
         (["0.jpg", "--mode", "faithful", "--samples", "2"], "driftrec: only natural restorations are sampled"),
         (["0.jpg", "-o", "x.gif"], "driftrec: x.gif has an extension that cannot be written"),
         (["0.jpg", "1.jpg", "-o", "0.jpg"], "driftrec: 0.jpg"),
