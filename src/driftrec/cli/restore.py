@@ -46,7 +46,7 @@ def restore(
     uncertainty: Annotated[
         bool,
         typer.Option(
-            "--uncertainty", help="Also write maps of how far 4 samples (or --samples) differ: where the model guesses."
+            "--uncertainty", help="Also write maps of the uncertainty: how far 4 samples (or --samples) differ."
         ),
     ] = False,
     compare: Annotated[

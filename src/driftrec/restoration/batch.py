@@ -1,4 +1,4 @@
-"""Outcomes of restoring many pictures, of which a bad one does not stop the rest."""
+"""Restores one picture of many and records the outcome, so a bad picture does not stop the rest."""
 
 import json
 from collections.abc import Callable

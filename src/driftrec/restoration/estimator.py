@@ -54,7 +54,7 @@ def evaluations_for(options: Options, card: Card) -> int:
 class Estimator:
     """Restores one picture with the network; `estimate` does the work.
 
-    Arguments: `runner`, the network; `tiling`, how large pictures are cut; `options`, of which mode, steps, seed and
+    Arguments: `runner`, the network; `tiling`, how large pictures are cut; `options`, whose mode, steps, seed and
     samples are used; `progress` and `preview`, called during the work.
     """
 
