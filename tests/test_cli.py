@@ -112,7 +112,7 @@ def test_mistakes_get_one_sentence_and_leave_nothing(arguments: list[str], messa
 @pytest.mark.usefixtures("photos")
 def test_results_are_replaced_only_when_asked() -> None:
     assert run("restore", "0.jpg", "--mode", "faithful").exit_code == 0
-    assert "say --overwrite" in run("restore", "0.jpg", "--mode", "faithful").output
+    assert "add --overwrite" in run("restore", "0.jpg", "--mode", "faithful").output
     assert run("restore", "0.jpg", "--mode", "faithful", "--overwrite").exit_code == 0
 
 
