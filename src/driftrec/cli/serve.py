@@ -34,7 +34,7 @@ def serve(
     from driftrec.restoration.restorer import Restorer
 
     def ready(address: str) -> None:
-        say(f"driftrec is running at {address}  (press Ctrl-C to stop it)")
+        say(f"driftrec listens on {address}  (press Ctrl-C to stop it)")
         if browser:
             webbrowser.open(address)
 
