@@ -97,7 +97,7 @@ def test_a_tar_becomes_a_folder_and_keeps_what_is_in_it(tmp_path: Path) -> None:
     first, second, outside, again = items_of(tmp_path)
     assert (first.name, first.target, first.data) == ("train/000.tar/0.jpg", "train/000/0", b"zero")
     assert (second.name, second.target, second.data) == ("train/000.tar/sub/1.jpg", "train/000/sub/1", b"one")
-    assert "leads out of its shard" in outside.problem
+    assert "points outside its shard" in outside.problem
     assert "would both become 0" in again.problem
     assert [i.target for i in items_of(tmp_path / "train/000.tar")][:2] == ["0", "sub/1"]
 
@@ -136,7 +136,7 @@ def test_parquet_is_read_by_row_groups_and_rows_are_numbered(tmp_path: Path) -> 
     assert found["plain.parquet/00000004"].target == "plain/00000004"
     assert (found["hub.parquet/00000000"].data, found["hub.parquet/00000000"].target) == (b"x", "hub/00000000")
     assert "holds no bytes" in found["hub.parquet/00000001"].problem
-    assert "no column is known to hold pictures" in found["none.parquet"].problem
+    assert "no column clearly holds pictures" in found["none.parquet"].problem
     assert "cut.parquet is damaged or cannot be read" in found["cut.parquet"].problem
 
 
@@ -258,7 +258,7 @@ def test_a_picture_that_ends_its_workers_is_given_up(worker: Callable[..., Archi
         counter.begin(label)
     first, second = one.restore([Item("a.jpg", "a", photo()), Item("b.jpg", "b", photo())])
     assert (first["status"], second["status"]) == ("failed", "restored")
-    assert f"a.jpg ended {MOST_ATTEMPTS} workers" in first["error"]
+    assert f"a.jpg killed {MOST_ATTEMPTS} workers" in first["error"]
     assert list(counter.begun) == [label]
 
 
@@ -414,7 +414,7 @@ def test_a_machine_is_lost_half_way_and_every_picture_has_one_result(
     for name in expected:
         with Image.open(io.BytesIO(target.read(name))) as image:
             assert np.asarray(image).shape == (64, 64, 3)
-    assert "1 of 27 pictures could not be restored: s3://archive/out/errors.jsonl says why" in output
+    assert "1 of 27 pictures could not be restored: see s3://archive/out/errors.jsonl" in output
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:6379"])
