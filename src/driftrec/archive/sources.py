@@ -38,7 +38,7 @@ _COLUMNS = ("image", "bytes", "data", "content", "picture", "jpg", "jpeg", "png"
 
 
 @dataclass(frozen=True)
-class Item:
+class ArchivedPicture:
     """One picture to restore: its `name`, the `target` of its result, and its bytes unless they are still to be read.
 
     `target` has no extension yet; `problem` says why the picture cannot be restored.
@@ -128,10 +128,10 @@ def _row_groups(source: Place, name: str) -> list[Piece]:
     return [Piece("parquet", (name,), count, group, sum(counts[:group])) for group, count in enumerate(counts)]
 
 
-def read(source: Place, piece: Piece) -> Iterator[Item]:
+def read(source: Place, piece: Piece) -> Iterator[ArchivedPicture]:
     """Yields the pictures of a piece; a picture that cannot be read becomes an item with a problem."""
     if piece.kind == "files":
-        yield from _unique(Item(name, _stem(name or source.root.rpartition("/")[2])) for name in piece.names)
+        yield from _unique(ArchivedPicture(name, _stem(name or source.root.rpartition("/")[2])) for name in piece.names)
         return
     (name,) = piece.names
     base = _shard(name)[0]
@@ -141,7 +141,7 @@ def read(source: Place, piece: Piece) -> Iterator[Item]:
             yield replace(item, name=inside, target=target)
     except Exception as error:  # stores and formats raise errors of any class; one shard must not stop the rest
         problem = f"{source.label(name)} is damaged or cannot be read ({first_line(error)}): get a whole copy of it"
-        yield Item(name, base, problem=problem)
+        yield ArchivedPicture(name, base, problem=problem)
 
 
 def _stem(name: str) -> str:
@@ -149,7 +149,7 @@ def _stem(name: str) -> str:
     return str(PurePosixPath(name).with_suffix("")) if name else ""
 
 
-def _unique(items: Iterable[Item]) -> Iterator[Item]:
+def _unique(items: Iterable[ArchivedPicture]) -> Iterator[ArchivedPicture]:
     """Yields the items; one that has the same target as an earlier one gets a problem instead of its bytes."""
     taken: dict[str, str] = {}
     for item in items:
@@ -175,7 +175,7 @@ class _Member(tarfile.TarInfo):
             raise ValueError(str(error)) from error
 
 
-def _members(source: Place, name: str) -> Iterator[Item]:
+def _members(source: Place, name: str) -> Iterator[ArchivedPicture]:
     """Yields the pictures of a tar; other members (captions, labels) are skipped."""
     with source.stream(name) as stream, tarfile.open(fileobj=stream, mode="r|*", tarinfo=_Member) as tar:
         for member in tar:
@@ -187,14 +187,14 @@ def _members(source: Place, name: str) -> Iterator[Item]:
                 continue
             target = str(inside.with_suffix(""))
             if ".." in parts:
-                yield Item(member.name, target, problem=f"{member.name} points outside its shard: rename it")
+                yield ArchivedPicture(member.name, target, problem=f"{member.name} points outside its shard: rename it")
                 continue
             file = tar.extractfile(member)
             assert file is not None
-            yield Item(str(inside), target, file.read())
+            yield ArchivedPicture(str(inside), target, file.read())
 
 
-def _rows(source: Place, name: str, piece: Piece) -> Iterator[Item]:
+def _rows(source: Place, name: str, piece: Piece) -> Iterator[ArchivedPicture]:
     """Yields the pictures of a row group, named by their row numbers."""
     with source.file(name) as file:
         parquet = pq.ParquetFile(file)
@@ -205,7 +205,7 @@ def _rows(source: Place, name: str, piece: Piece) -> Iterator[Item]:
                 data = value.as_py()
                 data = data.get("bytes") if isinstance(data, dict) else data
                 row = f"{number:08}"
-                yield Item(row, row, data, "" if data else f"row {number} holds no bytes of a picture")
+                yield ArchivedPicture(row, row, data, "" if data else f"row {number} holds no bytes of a picture")
                 number += 1
 
 
@@ -224,7 +224,7 @@ def _column(schema: pa.Schema) -> str:
     return (named or found)[0]
 
 
-def chunks(items: Iterable[Item], most: int) -> Iterator[list[Item]]:
+def chunks(items: Iterable[ArchivedPicture], most: int) -> Iterator[list[ArchivedPicture]]:
     """Groups the items into lists of `most`, or of fewer if they are large."""
     chunk, size = [], 0
     for item in items:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from driftrec.archive.places import Place
-from driftrec.archive.sources import Item
+from driftrec.archive.sources import ArchivedPicture
 from driftrec.errors import first_line
 from driftrec.picture import encode_picture, open_picture
 from driftrec.restoration.batch import STATUS, facts_of
@@ -39,7 +39,7 @@ class ArchiveWorker:
         self.source, self.target, self.suffix, self.attempts = source, target, suffix, attempts
         self.restorer = Restorer(options=options)
 
-    def restore(self, items: Iterable[Item]) -> Iterator[dict[str, Any]]:
+    def restore(self, items: Iterable[ArchivedPicture]) -> Iterator[dict[str, Any]]:
         """Yields the outcome of each item: a line of the report, see `driftrec.restoration.batch`, and `pixels`."""
         for item in items:
             facts = {"input": self.source.label(item.name), "output": None}
@@ -49,7 +49,7 @@ class ArchiveWorker:
                 facts |= {"status": "failed", "error": _sentence(error, str(facts["input"]))}
             yield {"pixels": 0} | facts
 
-    def _outcome(self, item: Item) -> dict[str, Any]:
+    def _outcome(self, item: ArchivedPicture) -> dict[str, Any]:
         if item.problem:
             raise ValueError(item.problem)
         result = item.target + self.suffix
@@ -67,11 +67,11 @@ class ArchiveWorker:
         height, width = restored.picture.pixels.shape[:2]
         return output | {"status": STATUS[restored.verdict], "pixels": height * width} | facts_of(restored)
 
-    def _restored(self, item: Item, label: str) -> Restored:
+    def _restored(self, item: ArchivedPicture, label: str) -> Restored:
         limit = self.restorer.options.max_pixels
         return self.restorer.restore(open_picture(self._bytes(item), max_pixels=limit, name=label))
 
-    def _bytes(self, item: Item) -> bytes:
+    def _bytes(self, item: ArchivedPicture) -> bytes:
         if item.data is not None:
             return item.data
         try:
