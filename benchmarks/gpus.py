@@ -41,7 +41,7 @@ Make = Callable[[], nn.Module]
 
 def base() -> nn.Module:
     """The U-Net for GPUs, of just under 250 k multiply–adds per pixel."""
-    return read_recipe("base").network.build()
+    return read_recipe("base").denoiser().network
 
 
 def paper() -> NCSNpp:
@@ -303,7 +303,7 @@ PHOTO = ROOT / "examples/casa-mila.jpg"
 def restoring(options: argparse.Namespace) -> None:
     """Estimates what an archive takes on GPUs."""
     card = driftrec.Network().card
-    score = read_recipe("paper-ouve-d2kf2k").plan().evaluations
+    score = read_recipe("paper-ouve-d2kf2k").sampling_plan().evaluations
     slow, fast = options.inference[1] * 1e12, options.inference[0] * 1e12
     beside = {mode: beside_network(mode) for mode in MODES}
     once, plan = (float(card.facts[f"{name}multiply_adds_per_pixel"]) for name in ("", "plan_"))

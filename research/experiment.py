@@ -47,10 +47,10 @@ def experiment(
         for name in chosen:
             records = out / f"{name}.jsonl"
             if lab:
-                lab.used.clear()
                 measured = list(EXPERIMENTS[name].run(lab))
-                made = [run_condition(run, lab.runner(run)) for run in sorted(lab.used)]
-                if lab.used:
+                needed = EXPERIMENTS[name].runs
+                made = [run_condition(run, lab.runner(run)) for run in needed]
+                if needed:
                     sources = ", ".join(folder.name for folder in data or [])
                     made.append(f"held-out pictures of {sources}, {lab.size} × {lab.size}")
                 made += [str(Conditions.now()), f"made by `python research/experiment.py {name}`"]

@@ -29,8 +29,9 @@ from driftrec.evaluate.measurement import Conditions, Measurement
 from driftrec.evaluate.metrics.lpips import Lpips
 from driftrec.evaluate.tables import keep, table_of
 from driftrec.train.data.crops import open_corpus
+from driftrec.train.denoiser import faithful_estimate
 from driftrec.train.model import load
-from driftrec.train.validate import faithful, natural, psnr, validation_set
+from driftrec.train.validate import natural_sample, psnr, validation_set
 
 SHARED = Path(__file__).parents[2] / "shared"
 LABELS = ("quality", "evaluations", "start", "end", "η", "colour")
@@ -49,14 +50,14 @@ def main() -> None:
     for quality in options.quality:
         y = crops.corrupted[f"jpeg_{quality}"].contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
-            mean = faithful(network, y)
+            mean = faithful_estimate(network, y)
         entries += measured((quality, "JPEG", "", "", "", ""), y, crops.clean, lpips, conditions)
         entries += measured((quality, 1, "", "", "", ""), mean, crops.clean, lpips, conditions)
         for settings in product(options.evaluations, options.start, options.end, options.eta, options.colour):
             evaluations, start, end, eta, colour = settings
             plan = Plan(evaluations=evaluations, start=start, end=end, eta=eta, level=options.level, colour=colour)
             with torch.no_grad():
-                sample = natural(network, y, mean, plan, finisher=finisher)
+                sample = natural_sample(network, y, mean, plan, finisher=finisher)
             entries += measured((quality, *settings), sample, crops.clean, lpips, conditions)
     print(table_of(entries).markdown())
     if options.keep:

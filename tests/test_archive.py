@@ -28,7 +28,7 @@ from ray.cluster_utils import Cluster  # noqa: E402
 
 from driftrec.archive.pipeline import _Counter  # noqa: E402
 from driftrec.archive.places import PARTS, Place, place  # noqa: E402
-from driftrec.archive.sources import Item, chunks, pieces, read  # noqa: E402
+from driftrec.archive.sources import ArchivedPicture, chunks, pieces, read  # noqa: E402
 from driftrec.archive.work import MOST_ATTEMPTS, ArchiveWorker  # noqa: E402
 
 
@@ -54,7 +54,7 @@ def files(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
-def items_of(folder: Path) -> list[Item]:
+def items_of(folder: Path) -> list[ArchivedPicture]:
     source = place(str(folder))
     return [item for piece in pieces(source) for item in read(source, piece)]
 
@@ -97,7 +97,7 @@ def test_a_tar_becomes_a_folder_and_keeps_what_is_in_it(tmp_path: Path) -> None:
     first, second, outside, again = items_of(tmp_path)
     assert (first.name, first.target, first.data) == ("train/000.tar/0.jpg", "train/000/0", b"zero")
     assert (second.name, second.target, second.data) == ("train/000.tar/sub/1.jpg", "train/000/sub/1", b"one")
-    assert "leads out of its shard" in outside.problem
+    assert "points outside its shard" in outside.problem
     assert "would both become 0" in again.problem
     assert [i.target for i in items_of(tmp_path / "train/000.tar")][:2] == ["0", "sub/1"]
 
@@ -136,14 +136,14 @@ def test_parquet_is_read_by_row_groups_and_rows_are_numbered(tmp_path: Path) -> 
     assert found["plain.parquet/00000004"].target == "plain/00000004"
     assert (found["hub.parquet/00000000"].data, found["hub.parquet/00000000"].target) == (b"x", "hub/00000000")
     assert "holds no bytes" in found["hub.parquet/00000001"].problem
-    assert "no column is known to hold pictures" in found["none.parquet"].problem
+    assert "no column clearly holds pictures" in found["none.parquet"].problem
     assert "cut.parquet is damaged or cannot be read" in found["cut.parquet"].problem
 
 
 def test_chunks_are_few_pictures_and_few_bytes() -> None:
-    small = [Item(str(i), str(i)) for i in range(10)]
+    small = [ArchivedPicture(str(i), str(i)) for i in range(10)]
     assert [len(chunk) for chunk in chunks(small, 4)] == [4, 4, 2]
-    large = [Item(str(i), str(i), bytes(9_000_000)) for i in range(3)]
+    large = [ArchivedPicture(str(i), str(i), bytes(9_000_000)) for i in range(3)]
     assert [len(chunk) for chunk in chunks(large, 4)] == [2, 1]
 
 
@@ -203,13 +203,13 @@ def test_results_are_those_of_restore_with_all_metadata(tmp_path: Path, worker: 
     restored = Restorer(threads=1).restore(path, mode="faithful")
     for suffix in (".png", ".tiff", ".jpeg"):
         restored.save(tmp_path / f"expected{suffix}")
-        (facts,) = worker(suffix=suffix).restore([Item("a.jpg", "sub/a")])
+        (facts,) = worker(suffix=suffix).restore([ArchivedPicture("a.jpg", "sub/a")])
         assert (tmp_path / f"out/sub/a{suffix}").read_bytes() == (tmp_path / f"expected{suffix}").read_bytes()
         assert (facts["status"], facts["pixels"], facts["width"]) == ("restored", 64 * 64, 64)
     with Image.open(tmp_path / "out/sub/a.png") as image:
         assert (image.getexif()[0x8298], image.getexif()[0x0112]) == ("Someone", 1)
         assert image.info["icc_profile"] == b"profile" * 30
-    (facts,) = worker(strip=True).restore([Item("a.jpg", "stripped", data)])
+    (facts,) = worker(strip=True).restore([ArchivedPicture("a.jpg", "stripped", data)])
     with Image.open(tmp_path / "out/stripped.png") as image:
         assert (len(image.getexif()), "icc_profile" in image.info) == (0, True)
 
@@ -217,7 +217,7 @@ def test_results_are_those_of_restore_with_all_metadata(tmp_path: Path, worker: 
 def test_whatever_is_wrong_with_a_picture_is_one_sentence(tmp_path: Path, worker: Callable[..., ArchiveWorker]) -> None:
     write(tmp_path / "in/bad.jpg", b"rubbish")
     broken = worker(max_pixels=5000)
-    items = [Item(name, name) for name in ("bad.jpg", "gone.jpg", "large.jpg", "memory.jpg", "strange.jpg")]
+    items = [ArchivedPicture(name, name) for name in ("bad.jpg", "gone.jpg", "large.jpg", "memory.jpg", "strange.jpg")]
     write(tmp_path / "in/large.jpg", photo(side=80))
     honest = broken.restorer.restore
 
@@ -231,7 +231,7 @@ def test_whatever_is_wrong_with_a_picture_is_one_sentence(tmp_path: Path, worker
     broken.restorer.restore = restore  # pyright: ignore[reportAttributeAccessIssue]
     write(tmp_path / "in/memory.jpg", photo())
     write(tmp_path / "in/strange.jpg", photo())
-    outcomes = list(broken.restore([*items, Item("x", "x", problem="x is not there")]))
+    outcomes = list(broken.restore([*items, ArchivedPicture("x", "x", problem="x is not there")]))
     assert {o["status"] for o in outcomes} == {"failed"}
     sentences = [o["error"] for o in outcomes]
     for sentence, words in zip(
@@ -246,7 +246,7 @@ def test_whatever_is_wrong_with_a_picture_is_one_sentence(tmp_path: Path, worker
 
 def test_a_result_that_is_there_stays(tmp_path: Path, worker: Callable[..., ArchiveWorker]) -> None:
     write(tmp_path / "out/a.png", b"mine")
-    (facts,) = worker().restore([Item("a.jpg", "a", photo())])
+    (facts,) = worker().restore([ArchivedPicture("a.jpg", "a", photo())])
     assert (facts["status"], (tmp_path / "out/a.png").read_bytes()) == ("skipped", b"mine")
 
 
@@ -256,9 +256,9 @@ def test_a_picture_that_ends_its_workers_is_given_up(worker: Callable[..., Archi
     label = one.source.label("a.jpg")
     for _ in range(MOST_ATTEMPTS):
         counter.begin(label)
-    first, second = one.restore([Item("a.jpg", "a", photo()), Item("b.jpg", "b", photo())])
+    first, second = one.restore([ArchivedPicture("a.jpg", "a", photo()), ArchivedPicture("b.jpg", "b", photo())])
     assert (first["status"], second["status"]) == ("failed", "restored")
-    assert f"a.jpg ended {MOST_ATTEMPTS} workers" in first["error"]
+    assert f"a.jpg killed {MOST_ATTEMPTS} workers" in first["error"]
     assert list(counter.begun) == [label]
 
 
@@ -414,7 +414,7 @@ def test_a_machine_is_lost_half_way_and_every_picture_has_one_result(
     for name in expected:
         with Image.open(io.BytesIO(target.read(name))) as image:
             assert np.asarray(image).shape == (64, 64, 3)
-    assert "1 of 27 pictures could not be restored: s3://archive/out/errors.jsonl says why" in output
+    assert "1 of 27 pictures could not be restored: see s3://archive/out/errors.jsonl" in output
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:6379"])

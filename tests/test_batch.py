@@ -75,10 +75,10 @@ def test_a_stopped_run_goes_on(photos: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Restorer, "restore", once)
     call = ("photos", "-o", "out", "--mode", "faithful", "--skip-existing", "--report", "report.jsonl")
     code, output = restore(*call)
-    assert (code, "stopped after 1 of 2 pictures: --skip-existing goes on" in output) == (130, True)
+    assert (code, "stopped after 1 of 2 pictures: add --skip-existing" in output) == (130, True)
     assert files(photos / "out") == ["0.png"]
     code, output = restore(*call)
-    assert (code, "1 of 2 results were there already" in output) == (0, True)
+    assert (code, "1 of 2 results already existed" in output) == (0, True)
     assert asked == ["0.jpg", "1.jpg", "1.jpg"]
     statuses = [json.loads(line)["status"] for line in (photos / "report.jsonl").read_text().splitlines()]
     assert statuses == ["skipped", "restored"]
@@ -99,7 +99,7 @@ def test_a_killed_run_leaves_whole_results_and_goes_on(photos: Path) -> None:
     for name in there:
         Image.open(photos / "out" / name).verify()
     again = subprocess.run(call, capture_output=True, text=True, check=True)
-    assert f"{len(there)} of 14 results were there already" in again.stdout
+    assert f"{len(there)} of 14 results already existed" in again.stdout
     assert len(files(photos / "out")) == 14  # and nothing half-written beside them
 
 
@@ -113,7 +113,7 @@ def test_ctrl_c_ends_in_one_sentence(photos: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.strip() == "driftrec: stopped after 0 of 1 pictures: --skip-existing goes on from here"
+    assert errors.strip() == "driftrec: stopped after 0 of 1 pictures: add --skip-existing to resume"
     assert [p for p in files(photos) if "photos" not in p] == ["large.jpg", "report.jsonl"]
 
 
@@ -145,7 +145,7 @@ def test_sixteen_bits_hold_what_the_tool_computed() -> None:
     ("options", "message"),
     [
         (["-o", "a.webp", "--bits", "16"], "a.webp cannot hold 16 bits: use .png or .tif"),
-        (["-o", "a.webp", "--format", "png"], "a.webp is not a name for png"),
+        (["-o", "a.webp", "--format", "png"], "a.webp is not a png file name"),
         (["--bits", "12"], "bits must be 8 or 16, not 12"),
         (["--overwrite", "--skip-existing"], "exclude each other"),
         (["--report", "none/report.jsonl"], "No such file or directory: 'none/report.jsonl'"),

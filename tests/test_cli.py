@@ -95,7 +95,7 @@ def test_one_bad_file_does_not_stop_the_rest() -> None:
             ["0.jpg", "--mode", "faithful", "--steps", "3"],
             "driftrec: a faithful restoration takes 1, 2, 4 or 8",
         ),
-        (["0.jpg", "--uncertainty", "--samples", "1"], "driftrec: --uncertainty compares samples: take --samples 2"),
+        (["0.jpg", "--uncertainty", "--samples", "1"], "driftrec: --uncertainty compares samples: give --samples 2"),
         (["0.jpg", "--mode", "faithful", "--samples", "2"], "driftrec: only natural restorations are sampled"),
         (["0.jpg", "-o", "x.gif"], "driftrec: x.gif has an extension that cannot be written"),
         (["0.jpg", "1.jpg", "-o", "0.jpg"], "driftrec: 0.jpg"),
@@ -112,7 +112,7 @@ def test_mistakes_get_one_sentence_and_leave_nothing(arguments: list[str], messa
 @pytest.mark.usefixtures("photos")
 def test_results_are_replaced_only_when_asked() -> None:
     assert run("restore", "0.jpg", "--mode", "faithful").exit_code == 0
-    assert "say --overwrite" in run("restore", "0.jpg", "--mode", "faithful").output
+    assert "add --overwrite" in run("restore", "0.jpg", "--mode", "faithful").output
     assert run("restore", "0.jpg", "--mode", "faithful", "--overwrite").exit_code == 0
 
 

@@ -7,11 +7,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 from PIL import Image
-from pydantic import TypeAdapter
 
-from driftrec.train.data.corruption import CorruptionSection, chain
+from driftrec.evaluate.corruptions import Pixels
 from driftrec.train.data.crops import Crops, open_corpus
-from driftrec.train.data.degrade import Chain, Clean, DownUp, GaussianNoise, Jpeg, Pixels, jpeg
+from driftrec.train.data.degrade import Chain, Clean, DownUp, GaussianNoise, RandomJpeg, jpeg
 from driftrec.train.recipe import DataSection
 from support import scene
 
@@ -133,7 +132,7 @@ def test_a_crop_after_the_corruption_moves_the_grid(tmp_path: Path) -> None:
     corpus = open_corpus([folder(tmp_path / "clean", {"n.png": noise})], tmp_path / "cache")
     grid = {None: set(), 64: set()}
     for post_crop, phases in grid.items():
-        _, crops = Crops(corpus, Jpeg(1, 1, subsampling=(1, 0, 0)), 128, post_crop=post_crop).batch(range(16))
+        _, crops = Crops(corpus, RandomJpeg(1, 1, subsampling=(1, 0, 0)), 128, post_crop=post_crop).batch(range(16))
         for crop in crops.astype(float):
             steps = np.abs(np.diff(crop[1], axis=1)).mean(axis=0)
             phases.add(int(np.argmax([steps[phase::8].mean() for phase in range(8)])))
@@ -149,16 +148,16 @@ def test_jpeg_draws_every_quality_of_its_range(bounds: tuple[int, int]) -> None:
     lowest, highest = bounds
     picture = scene(24, 24)
     made = {jpeg(picture, quality).tobytes(): quality for quality in range(1, 101)}
-    drawn = {made[Jpeg(lowest, highest, 1.0, (0, 0, 1))(picture, generator(s)).tobytes()] for s in range(60)}
+    drawn = {made[RandomJpeg(lowest, highest, 1.0, (0, 0, 1))(picture, generator(s)).tobytes()] for s in range(60)}
     assert drawn == set(range(lowest, highest + 1))
 
 
 def test_a_fixed_shift_puts_the_grid_where_it_says() -> None:
     picture = scene(64, 64)
-    out = Jpeg(10, 10, subsampling=(1, 0, 0), shift=(3, 5))(picture, generator())
+    out = RandomJpeg(10, 10, subsampling=(1, 0, 0), shift=(3, 5))(picture, generator())
     padded = np.pad(picture, ((3, 0), (5, 0), (0, 0)), mode="reflect")
     np.testing.assert_array_equal(out, jpeg(padded, 10, "4:4:4")[3:, 5:])
-    assert (out != Jpeg(10, 10, subsampling=(1, 0, 0))(picture, generator())).any()
+    assert (out != RandomJpeg(10, 10, subsampling=(1, 0, 0))(picture, generator())).any()
 
 
 def test_down_up_loses_what_is_finer_than_its_factor() -> None:
@@ -185,7 +184,11 @@ def test_noise_has_its_level() -> None:
 
 def test_chains_run_in_order() -> None:
     picture = scene(48, 48)
-    links = DownUp((4.0,)), Jpeg(10, 10, subsampling=(0, 0, 1), shift=(4, 4)), Jpeg(50, 50, subsampling=(0, 0, 1))
+    links = (
+        DownUp((4.0,)),
+        RandomJpeg(10, 10, subsampling=(0, 0, 1), shift=(4, 4)),
+        RandomJpeg(50, 50, subsampling=(0, 0, 1)),
+    )
     rng = generator(3)
     expected = picture
     for link in links:
@@ -199,15 +202,15 @@ def test_chains_run_in_order() -> None:
 RECIPES = {
     "jpeg": (
         [{"kind": "jpeg", "lowest": 5, "highest": 40, "power": 1, "subsampling": [0, 0, 1], "shifted": True}],
-        Jpeg(5, 40, 1, (0, 0, 1), True),
+        (RandomJpeg(5, 40, 1, (0, 0, 1), True),),
     ),
     "double": (
         [{"kind": "jpeg", "shift": [4, 4]}, {"kind": "jpeg"}],
-        Chain((Jpeg(shift=(4, 4)), Jpeg())),
+        (RandomJpeg(shift=(4, 4)), RandomJpeg()),
     ),
     "others": (
         [{"kind": "down-up", "factors": [2, 3]}, {"kind": "noise", "lowest": 1, "highest": 9}, {"kind": "clean"}],
-        Chain((DownUp((2, 3)), GaussianNoise(1, 9), Clean())),
+        (DownUp((2, 3)), GaussianNoise(1, 9), Clean()),
     ),
 }
 
@@ -215,9 +218,10 @@ RECIPES = {
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_build_what_they_state(name: str) -> None:
     stated, expected = RECIPES[name]
-    built = chain(TypeAdapter(tuple[CorruptionSection, ...]).validate_python(stated))
-    assert built == expected
-    assert DataSection.model_validate({"corruption": stated}).degradation() == expected
+    section = DataSection.model_validate({"corruption": stated})
+    assert section.corruption == expected
+    assert section.degradation() == Chain(expected)
+    assert DataSection.model_validate_json(section.model_dump_json()) == section
 
 
 def test_one_of_several_chains_by_weight() -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from driftrec.train.data import crops as data
 from driftrec.train.data.crops import Corpus, Crops, open_corpus
-from driftrec.train.data.degrade import Clean, Jpeg
+from driftrec.train.data.degrade import Clean, RandomJpeg
 from driftrec.train.loop import Batches
 from support import scene
 
@@ -60,12 +60,12 @@ def test_the_split_keeps_originals_together_and_depends_on_names_alone(tmp_path:
 
 
 def test_crops_are_pure_functions(corpus: Corpus) -> None:
-    crops = Crops(corpus, Jpeg(), size=32, seed=5, gray=0.2)
+    crops = Crops(corpus, RandomJpeg(), size=32, seed=5, gray=0.2)
     clean, corrupted = crops.batch(range(10, 14))
     assert clean.shape == corrupted.shape == (4, 3, 32, 32)
     again, _ = crops.batch(range(12, 13))
     np.testing.assert_array_equal(again[0], clean[2])
-    other, _ = Crops(corpus, Jpeg(), size=32, seed=6, gray=0.2).batch(range(10, 14))
+    other, _ = Crops(corpus, RandomJpeg(), size=32, seed=6, gray=0.2).batch(range(10, 14))
     assert (other != clean).any()
 
 

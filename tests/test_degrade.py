@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from driftrec.train.data.degrade import Chain, Clean, Jpeg, Mixture, jpeg, jpeg_mixture
+from driftrec.train.data.degrade import Clean, OneOf, RandomJpeg, jpeg, jpeg_mixture
 from support import jpeg_file, opened, scene
 
 
@@ -26,7 +26,7 @@ def test_the_grid_lies_where_it_should(shifted: bool) -> None:
     noise = np.kron(noise, np.ones((3, 3, 3), np.uint8))[:128, :128]
     phases = set()
     for seed in range(12):
-        out = Jpeg(1, 1, subsampling=(1, 0, 0), shifted=shifted)(noise, np.random.default_rng(seed)).astype(float)
+        out = RandomJpeg(1, 1, subsampling=(1, 0, 0), shifted=shifted)(noise, np.random.default_rng(seed)).astype(float)
         assert out.shape == noise.shape
         steps = np.abs(np.diff(out[..., 1], axis=1)).mean(axis=0)
         phases.add(int(np.argmax([steps[p::8].mean() for p in range(8)])))
@@ -36,7 +36,7 @@ def test_the_grid_lies_where_it_should(shifted: bool) -> None:
 def test_a_shifted_jpeg_keeps_the_pictures_place() -> None:
     picture = scene(96, 96)
     for seed in range(5):
-        out = Jpeg(100, 100, shifted=True, subsampling=(1, 0, 0))(picture, np.random.default_rng(seed))
+        out = RandomJpeg(100, 100, shifted=True, subsampling=(1, 0, 0))(picture, np.random.default_rng(seed))
         assert np.abs(out.astype(int) - picture).mean() < 2
 
 
@@ -45,14 +45,14 @@ def test_power_puts_weight_on_low_qualities() -> None:
     picture = scene(64, 64)
     for power, errors in drawn.items():
         for seed in range(60):
-            out = Jpeg(power=power)(picture, np.random.default_rng(seed))
+            out = RandomJpeg(power=power)(picture, np.random.default_rng(seed))
             errors.append(float(((out.astype(float) - picture) ** 2).mean()))
     assert np.median(drawn[3.0]) > 1.5 * np.median(drawn[1.0])
 
 
 def test_mixtures_draw_their_shares_and_chains_run_in_order() -> None:
     picture = scene(16, 16)
-    mixture = Mixture(((3, Clean()), (1, Chain((Jpeg(1, 1), Clean())))))
+    mixture = OneOf(((Clean(),), (RandomJpeg(1, 1), Clean())), (3, 1))
     clean = sum((mixture(picture, np.random.default_rng(s)) == picture).all() for s in range(400))
     assert abs(clean / 400 - 0.75) < 4 * (0.75 * 0.25 / 400) ** 0.5
 
@@ -72,12 +72,12 @@ def test_twice_compressed_crops_are_on_the_grid_of_the_last_or_the_first_compres
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Jpeg(0), "1 ≤ lowest"),
-        (lambda: Jpeg(60, 50), "1 ≤ lowest"),
-        (lambda: Jpeg(power=0), "power"),
-        (lambda: Jpeg(subsampling=(0.5, 0.5, 0.5)), "add to 1"),
-        (lambda: Mixture(()), "weights"),
-        (lambda: Mixture(((-1, Clean()), (2, Clean()))), "weights"),
+        (lambda: RandomJpeg(0), "1 ≤ lowest"),
+        (lambda: RandomJpeg(60, 50), "1 ≤ lowest"),
+        (lambda: RandomJpeg(power=0), "power"),
+        (lambda: RandomJpeg(subsampling=(0.5, 0.5, 0.5)), "add to 1"),
+        (lambda: OneOf(()), "weights"),
+        (lambda: OneOf(((Clean(),), (Clean(),)), (-1, 2)), "weights"),
     ],
 )
 def test_wrong_settings_are_refused(make, message: str) -> None:

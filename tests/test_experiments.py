@@ -9,8 +9,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from driftrec.diffusion.process import OUVE
+from driftrec.model.runner import Runner
 from driftrec.train import checkpoint
 from driftrec.train.data.crops import open_corpus
+from driftrec.train.dump import dump
 from driftrec.train.recipe import read_recipe
 from experiment import app
 from experiments.catalogue import EXPERIMENTS, Experiment, Plot
@@ -42,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "runs" / name).mkdir(parents=True)
         torch.manual_seed(0)
         data = {"pictures": 8, "megapixels": 0, "licences": {}}
-        facts = {"config": config.model_dump(mode="json"), "data": data, "hardware": "none", "step": 0, "minutes": 0.0}
+        facts = {"config": dump(config), "data": data, "hardware": "none", "step": 0, "minutes": 0.0}
         checkpoint.write(folder / "runs" / name / "best.safetensors", dict(config.denoiser().named_parameters()), facts)
     return folder
 
@@ -54,14 +56,20 @@ def lab(folder: Path) -> Lab:
 
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name != "exact"])
 def test_every_experiment_runs_and_gets_its_page(name: str, lab: Lab, tmp_path: Path) -> None:
-    lab.used.clear()
-    measured = list(EXPERIMENTS[name].run(lab))
+    asked: set[str] = set()
+
+    class Asked(Lab):
+        def _open(self, name: str) -> Runner:
+            asked.add(name)
+            return lab.runner(name)
+
+    measured = list(EXPERIMENTS[name].run(Asked(lab.corpus, lab.runs, lab.lpips, lab.pictures, lab.size)))
+    assert asked == set(EXPERIMENTS[name].runs)
     write_records(measured, ["a condition"], tmp_path / f"{name}.jsonl")
     rows, conditions = read_records(tmp_path / f"{name}.jsonl")
     assert rows == measured
     assert {row.picture for row in rows} == {0, 1}
     assert all(np.isfinite(list(row.metrics.values())).all() for row in rows)
-    assert lab.used
     text = page(name, EXPERIMENTS[name], rows, tmp_path, conditions).read_text(encoding="utf-8")
     assert "Means over 2 pictures." in text
     assert "* a condition" in text
@@ -101,7 +109,7 @@ def test_settings_go_down_or_across_a_table() -> None:
 
 def test_a_plot_has_a_line_for_every_setting_that_is_not_drawn(tmp_path: Path) -> None:
     plots = (Plot("N", "psnr", "sampler", True), Plot("N", "bias", "sampler"))
-    experiment = Experiment("Title", "Caption.", lambda _: iter(()), plots)
+    experiment = Experiment("Title", "Caption.", lambda _: iter(()), (), plots)
     rows = [Row({"sampler": "a", "N": count, "start": 1}, 0, {"psnr": 1.0}) for count in (1, 10)]
     text = page("x", experiment, rows, tmp_path, []).read_text(encoding="utf-8")
     assert "x-psnr.png" in text

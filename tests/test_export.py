@@ -19,9 +19,11 @@ from driftrec.model.onnx import Network
 from driftrec.train import checkpoint
 from driftrec.train.export import export
 from driftrec.train.model import load
+from driftrec.train.nn.unet import UNet, UNetConfig
 from driftrec.train.recipe import TrainConfig
 
-CONFIG = TrainConfig.model_validate({"network": {"patch": 2, "channels": [8, 12], "encoder": [1, 1], "decoder": [1]}})
+NETWORK = UNetConfig(2, (8, 12), (1, 1), (1,))
+CONFIG = TrainConfig(network=NETWORK)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("run") / "best.safetensors"
     torch.manual_seed(3)
-    model = Residual(CONFIG.network.build(), CONFIG.noise.residual_std)
+    model = Residual(UNet(NETWORK), CONFIG.noise.residual_std)
     weights = {name: p + 0.1 * torch.randn_like(p) for name, p in model.named_parameters()}
     facts = {"config": CONFIG.model_dump(mode="json"), "step": 7, "minutes": 1.5, "hardware": "a test"}
     checkpoint.write(path, weights, facts | {"data": {"pictures": 3, "megapixels": 1, "licences": {"CC0": 3}}})
@@ -88,7 +90,7 @@ def test_the_card_says_what_the_run_was(exported: Path) -> None:
 
 def load_model(_: Path) -> list[torch.nn.Parameter]:
 
-    return list(CONFIG.network.build().parameters())
+    return list(UNet(NETWORK).parameters())
 
 
 def test_denoisers_follow_their_process(exported: Path, rng: np.random.Generator) -> None:

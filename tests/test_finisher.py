@@ -22,9 +22,9 @@ from driftrec.train.finisher import Finishing, repeated
 from driftrec.train.loop import BEST, Run, train
 from driftrec.train.model import load
 from driftrec.train.nn.cost import cost
+from driftrec.train.objective import Share
 from driftrec.train.recipe import TrainConfig
 from driftrec.train.runner import TorchRunner
-from driftrec.train.tasks import Share
 from support import scene
 
 NETWORK = {"patch": 2, "channels": [8, 12], "encoder": [1, 1], "decoder": [1]}
@@ -221,10 +221,10 @@ def test_a_finisher_learns_ships_with_its_denoiser_and_makes_the_last_step(
 def test_denoiser_and_lpips_calculate_in_the_precision_of_the_run(model: Path, pictures: Path, tmp_path: Path) -> None:
     data = {"folders": [str(pictures)], "crop": 48, "held_out": 0.3}
     run = Run(recipe(model, data=data, batch=4, workers=0, steps=1, precision="bf16-mixed"), tmp_path, None, tmp_path)
-    assert isinstance(run.task, Finishing)
+    assert isinstance(run.objective, Finishing)
     seen: set[tuple[str, torch.dtype]] = set()
     for name in ("denoiser", "lpips"):
-        for layer in getattr(run.task, name).modules():
+        for layer in getattr(run.objective, name).modules():
             if isinstance(layer, torch.nn.Conv2d):
                 layer.register_forward_hook(lambda _, __, out, name=name: seen.add((name, out.dtype)))
     run.step()

@@ -9,30 +9,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftrec.diffusion.grids import karras, uniform_log_snr, uniform_time
+from driftrec.diffusion.grids import uniform_log_snr, uniform_time
 from driftrec.diffusion.process import OUVE, TSDVE, CosVE, Process
 
 PROCESSES = [OUVE(), TSDVE(2), CosVE()]
 
 
 def grids_of(process: Process) -> list[Callable[..., tuple[float, ...]]]:
-    return [uniform_time, partial(uniform_log_snr, process), partial(karras, process)]
+    return [uniform_time, partial(uniform_log_snr, process)]
 
 
 @given(
     process=st.sampled_from(PROCESSES),
-    which=st.integers(0, 2),
-    steps=st.integers(1, 12),
+    which=st.integers(0, 1),
+    count=st.integers(1, 12),
     end=st.floats(1e-4, 0.4),
     start=st.floats(0.5, 1),
 )
 @settings(deadline=None)
-def test_grids_fall_from_start_to_end(process: Process, which: int, steps: int, end: float, start: float) -> None:
-    times = grids_of(process)[which](steps, start=start, end=end)
-    assert len(times) == steps
+def test_grids_fall_from_start_to_end(process: Process, which: int, count: int, end: float, start: float) -> None:
+    times = grids_of(process)[which](count, start=start, end=end)
+    assert len(times) == count
     assert all(type(t) is float for t in times)
     assert all(u < t for t, u in itertools.pairwise(times))
-    assert (times[0], times[-1]) == (start, end if steps > 1 else start)
+    assert (times[0], times[-1]) == (start, end if count > 1 else start)
 
 
 @pytest.mark.parametrize("process", PROCESSES, ids=str)
@@ -41,8 +41,6 @@ def test_each_grid_is_even_in_its_clock(process: Process) -> None:
     for times, clock in [
         (uniform_time(8, **ends), lambda t: t),
         (uniform_log_snr(process, 8, **ends), process.log_snr),
-        (karras(process, 8, rho=1, **ends), process.ratio),
-        (karras(process, 8, rho=3, **ends), lambda t: process.ratio(t) ** (1 / 3)),
     ]:
         gaps = np.diff([clock(t) for t in times])
         np.testing.assert_allclose(gaps, gaps[0], rtol=1e-9)
@@ -52,15 +50,6 @@ def test_uniform_time_by_hand() -> None:
     assert uniform_time(1) == (1.0,)
     assert uniform_time(2) == (1.0, 0.03)
     assert uniform_time(4, start=0.8, end=0.2) == pytest.approx((0.8, 0.6, 0.4, 0.2))
-
-
-def test_karras_goes_from_uniform_ratio_to_uniform_log_snr() -> None:
-    process = OUVE()
-    target = np.array(uniform_log_snr(process, 9))
-    distances = [np.abs(np.array(karras(process, 9, rho=rho)) - target).max() for rho in (1, 3, 7, 30, 1000)]
-    assert distances == sorted(distances, reverse=True)
-    assert distances[0] > 0.1
-    assert distances[-1] < 1e-3
 
 
 def test_every_option_matters() -> None:
@@ -73,11 +62,6 @@ def test_every_option_matters() -> None:
         uniform_log_snr(CosVE(), 5),
         uniform_log_snr(process, 5, start=0.5),
         uniform_log_snr(process, 5, end=0.01),
-        karras(process, 5),
-        karras(CosVE(), 5),
-        karras(process, 5, rho=3),
-        karras(process, 5, start=0.5),
-        karras(process, 5, end=0.01),
     ]
     assert len(set(grids)) == len(grids)
 
@@ -85,7 +69,7 @@ def test_every_option_matters() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"count": 0}, "a grid needs at least 1 time, got 0"),
         ({"start": 1.1}, "got start 1.1 and end 0.03"),
         ({"end": 0}, "got start 1.0 and end 0"),
         ({"start": 0.1, "end": 0.2}, "0 < end < start ≤ 1"),
@@ -95,10 +79,4 @@ def test_every_option_matters() -> None:
 @pytest.mark.parametrize("grid", grids_of(OUVE()))
 def test_wrong_grids_are_refused(grid, options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        grid(**{"steps": 3} | options)
-
-
-@pytest.mark.parametrize("rho", [0.5, float("nan"), float("inf")])
-def test_wrong_rho_is_refused(rho: float) -> None:
-    with pytest.raises(ValueError, match="rho must be at least 1 and finite"):
-        karras(OUVE(), 3, rho=rho)
+        grid(**{"count": 3} | options)

@@ -184,7 +184,7 @@ def test_gradients_reach_every_weight_once_it_has_learnt_something() -> None:
 def test_a_recipe_may_name_it(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("network: {kind: ncsnpp, features: 8, multipliers: [1, 2], attention: [1]}", encoding="utf-8")
-    model = read_recipe(recipe).network.build()
+    model = read_recipe(recipe).denoiser().network
     assert isinstance(model, NCSNpp)
     assert isinstance(Residual(model, 0.05), nn.Module)
     recipe.write_text("network: {kind: transformer}", encoding="utf-8")

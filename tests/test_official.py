@@ -164,7 +164,7 @@ def test_the_command_makes_a_model_that_restores(tmp_path: Path) -> None:
             "{kind: ncsnpp}", "{kind: ncsnpp, features: 8, multipliers: [1, 2, 2], blocks: 2, attention: [1]}"
         )
     )
-    assert read_recipe(recipe).network.build().config == NCSNppConfig(**SHAPE)
+    assert read_recipe(recipe).network == NCSNppConfig(**SHAPE)
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     assert "7 steps" in done.output

@@ -23,7 +23,7 @@ from driftrec.cli.restore import restore
         ({"steps": 0}, "steps must be between 1 and 1000, not 0"),
         ({"steps": 1001}, "steps must be between 1 and 1000, not 1001"),
         ({"mode": "faithful", "steps": 3}, "a faithful restoration takes 1, 2, 4 or 8 steps, not 3"),
-        ({"mode": "decode", "steps": 1}, "decoding takes no steps: leave steps out, or choose another mode"),
+        ({"mode": "decode", "steps": 1}, "decoding takes no steps: omit steps, or choose another mode"),
         ({"samples": 0}, "samples must be between 1 and 1000, not 0"),
         ({"mode": "faithful", "samples": 2}, "only natural restorations are sampled"),
         ({"mode": "decode", "samples": 2}, "only natural restorations are sampled"),

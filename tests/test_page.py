@@ -150,14 +150,14 @@ def test_samples_show_where_the_model_guesses(page, photo: Path) -> None:
     page.get_by_label("Steps").fill("2")
     choose(page, photo)
     done(page)
-    page.get_by_label("where it guesses").check()
+    page.get_by_label("show uncertainty").check()
     expect(page.locator("#deviation")).to_be_visible()
     keep(page, "guess")
 
 
 def test_what_the_file_says_is_shown(page, photo: Path) -> None:
     choose(page, photo)
-    page.get_by_text("What the file says of itself").click()
+    page.get_by_text("About the file").click()
     expect(page.locator("#facts")).to_contain_text("quality 10, 4:2:0")
     done(page)
 

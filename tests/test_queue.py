@@ -63,10 +63,10 @@ def test_the_queue_and_each_share_of_it_are_bounded(hands: Hands) -> None:
     wait_for(lambda: bool(hands.order))
     for _ in range(2):
         queue.submit(job("a", "x"))
-    with pytest.raises(QueueError, match="2 of your pictures wait"):
+    with pytest.raises(QueueError, match="2 of your pictures are waiting"):
         queue.submit(job("a", "x"))
     queue.submit(job("b", "y"))
-    with pytest.raises(QueueError, match="too many pictures wait"):
+    with pytest.raises(QueueError, match="too many pictures are waiting"):
         queue.submit(job("c", "z"))
     queue.close()
 
@@ -95,7 +95,7 @@ def test_cancelled_jobs_are_not_worked_on_and_their_files_go(hands: Hands) -> No
     [
         (ValueError("no picture"), "no picture"),
         (OSError("disk full"), "disk full"),
-        (MemoryError(), "this picture needs more memory than there is: take a smaller one"),
+        (MemoryError(), "this picture needs more memory than is available: use a smaller one"),
     ],
 )
 def test_one_failure_leaves_the_worker_alive(error: Exception, sentence: str) -> None:

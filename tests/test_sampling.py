@@ -1,4 +1,4 @@
-"""Plans: sampling starts where the file's loss says, and ends as every sampler does."""
+"""Plans: sampling starts where the file's loss says, and ends as every sampler does; networks as `Denoise`."""
 
 from dataclasses import replace
 
@@ -7,8 +7,11 @@ import pytest
 
 from driftrec.diffusion.oracle import GaussianPairs
 from driftrec.diffusion.plan import Plan, plan_from_card
-from driftrec.diffusion.process import CosVE
+from driftrec.diffusion.process import OUVE, VP, CosVE, Process
 from driftrec.diffusion.samplers import seeded_noise
+from driftrec.diffusion.types import Anchor
+from driftrec.model.card import Card
+from driftrec.model.runner import Runner
 
 PLAN = Plan(CosVE(), evaluations=5, start=0.5, end=0.03, eta=0.7, level=0.004)
 
@@ -75,3 +78,31 @@ def test_cards_round_trip() -> None:
 def test_wrong_settings_are_refused(options: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Plan(**options)
+
+
+class GaussianRunner(Runner):
+    """The exact network for residuals N(0.02, 0.03²) from the anchor, in a network's coordinates: r/k = r0 + s z."""
+
+    def __init__(self, anchor: Anchor, finisher: bool = False) -> None:
+        self.card = Card("exact", 1, 0.0, np.inf, replace(PLAN, anchor=anchor), finisher=finisher)
+
+    def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray, *, finish: bool = False) -> np.ndarray:
+        anchor = y if self.card.plan.anchor == "corrupted" else np.float32(0.5)
+        gain = 0.0 if np.isinf(ratio) else 0.03**2 / (0.03**2 + ratio**2)
+        return anchor + np.float32(finish) + 0.02 + gain * (residual - 0.02)
+
+
+@pytest.mark.parametrize("anchor", ["corrupted", "gray"])
+@pytest.mark.parametrize("process", [OUVE(), CosVE(), VP()], ids=str)
+def test_one_network_denoises_the_states_of_every_process(process: Process, anchor: Anchor) -> None:
+    rng, runner = np.random.default_rng(0), GaussianRunner(anchor, finisher=True)
+    xt, y = rng.random((2, 2, 3, 4, 4), dtype=np.float32)
+    before, centre = xt.copy(), y if anchor == "corrupted" else np.full_like(y, 0.5)
+    expected = GaussianPairs(process, 0.02, 0.03**2).denoise(xt, centre, 0.3)
+    np.testing.assert_allclose(runner.denoiser(process)(xt, y, 0.3), expected, atol=1e-6)
+    finish = runner.finisher(process)
+    assert finish is not None
+    np.testing.assert_allclose(finish(xt, y, 0.3), expected + 1, atol=1e-6)
+    np.testing.assert_allclose(runner.regression()(xt, y, 0.3), centre + 0.02, atol=1e-6)
+    np.testing.assert_array_equal(xt, before)
+    assert GaussianRunner(anchor).finisher(process) is None

@@ -115,7 +115,7 @@ def test_inspect_says_what_the_file_says(client: TestClient) -> None:
         ("?force=perhaps", b"x", 400, "force must be true or false, not perhaps"),
         ("?speed=3", b"x", 400, "there is no option speed"),
         ("?model=/etc/passwd", b"x", 400, "there is no option model"),
-        ("", b"x" * 20_001, 413, "files of more than 0 MB are not taken"),
+        ("", b"x" * 20_001, 413, "the file is larger than 0 MB: send a smaller one"),
     ],
 )
 def test_requests_that_cannot_be_met(
@@ -195,7 +195,7 @@ def test_no_more_wait_than_there_is_room_for(restorer: Restorer) -> None:
             time.sleep(0.005)
         answers += [client.post("/api/jobs?steps=50", content=photo(400, 400)) for _ in range(3)]
         assert [a.status_code for a in answers][:3] == [202, 202, 202]
-        assert (answers[3].status_code, "too many pictures wait" in answers[3].json()["error"]) == (429, True)
+        assert (answers[3].status_code, "too many pictures are waiting" in answers[3].json()["error"]) == (429, True)
         for answer in answers[:3]:
             client.delete(f"/api/jobs/{answer.json()['id']}")
 
@@ -203,7 +203,7 @@ def test_no_more_wait_than_there_is_room_for(restorer: Restorer) -> None:
 def test_jobs_that_take_too_long_say_so(restorer: Restorer) -> None:
     with client_of(restorer, seconds=0.2) as client:
         state = finished(client, client.post("/api/jobs?steps=50", content=photo(600, 600)).json())
-        assert "this takes longer than 0 s: take fewer steps" in state["error"]
+        assert "this takes longer than 0 s: use fewer steps" in state["error"]
 
 
 def test_a_preview_is_whole_while_the_next_takes_its_place(client: TestClient) -> None:

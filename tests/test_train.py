@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from driftrec.train import checkpoint
 from driftrec.train.loop import BEST, LAST, LOG, SHEET, rate_factor, train
 from driftrec.train.muon import Muon, orthogonalise
+from driftrec.train.objective import draw_noise
 from driftrec.train.recipe import NoiseSection, TrainConfig, bundled_recipes, parse_settings, read_recipe
-from driftrec.train.tasks import draw_noise
 from support import scene
 
 

@@ -1,20 +1,21 @@
-"""What experiments work with: held-out crops, corruptions, trained networks, and measures."""
+"""What experiments work with: held-out crops, corruptions, trained networks, and metrics."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from driftrec.diffusion.coordinates import anchor_image
 from driftrec.diffusion.process import Process
 from driftrec.diffusion.samplers import sample, seeded_noise
 from driftrec.diffusion.samplers.named import ADAPTIVE
-from driftrec.diffusion.types import GRAY, Denoise
-from driftrec.evaluate.corruptions import decode
+from driftrec.diffusion.types import Denoise
+from driftrec.evaluate.corruptions import Corruption, decode
 from driftrec.evaluate.metrics.lpips import Lpips
 from driftrec.evaluate.weights import LPIPS_ALEX, find
 from driftrec.jpeg import Cells, read_jpeg
@@ -29,16 +30,7 @@ Images: TypeAlias = np.ndarray
 Settings: TypeAlias = Mapping[str, str | int | float]
 
 MULTIPLE = 8
-"""Of which the sides of pictures are multiples: what the networks of the experiments ask for."""
-
-
-class Corruption(Protocol):
-    """Makes a file of a clean picture, and says what clean picture the file shows (`driftrec.evaluate.corruptions`)."""
-
-    @property
-    def name(self) -> str: ...
-
-    def __call__(self, clean: np.ndarray) -> tuple[bytes, np.ndarray]: ...
+"""Sides of pictures are multiples of this many pixels, as the networks of the experiments require."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +58,7 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Lab:
-    """Everything that an experiment may use.
+    """Everything that an experiment may use; its value never changes, but what was made once is kept.
 
     Attributes:
         corpus: held-out pictures; None for experiments that need none.
@@ -74,7 +66,6 @@ class Lab:
         lpips: the perceptual metric, of two batches of images in [0, 1].
         pictures, size: how many centre crops of how many pixels.
         threads: CPU threads of the networks.
-        used: names of the runs that were asked for.
     """
 
     corpus: Corpus | None
@@ -83,7 +74,6 @@ class Lab:
     pictures: int = 24
     size: int = 160
     threads: int | None = None
-    used: set[str] = field(default_factory=set)
 
     @cached_property
     def crops(self) -> list[np.ndarray]:
@@ -92,9 +82,17 @@ class Lab:
             raise ValueError("this experiment needs pictures: name the folders of the training with --data")
         return [clean for clean, _ in centre_pairs(self.corpus, self.pictures, self.size)]
 
-    @cache  # noqa: B019 (a lab lives as long as its program)
-    def batch(self, corruption: Corruption) -> Batch:
-        """The crops under a corruption, cut to sides that are multiples of `MULTIPLE`."""
+    @cached_property
+    def batch(self) -> Callable[[Corruption], Batch]:
+        """corruption -> the crops after it, cut to sides that are multiples of `MULTIPLE`."""
+        return cache(self._corrupt)
+
+    @cached_property
+    def runner(self) -> Callable[[str], Runner]:
+        """name -> the best weights of that run.  Raises ValueError that says how to train a run that is missing."""
+        return cache(self._open)
+
+    def _corrupt(self, corruption: Corruption) -> Batch:
         pairs = [corruption(crop) for crop in self.crops]
         return Batch(
             _images([clean for _, clean in pairs]),
@@ -102,13 +100,7 @@ class Lab:
             tuple(file for file, _ in pairs),
         )
 
-    def runner(self, name: str) -> Runner:
-        """The best weights of a run.  Raises ValueError that says how to train it when it is not there."""
-        self.used.add(name)
-        return self._runner(name)
-
-    @cache  # noqa: B019
-    def _runner(self, name: str) -> Runner:
+    def _open(self, name: str) -> Runner:
         path = self.runs / name / "best.safetensors"
         if not path.is_file():
             raise ValueError(
@@ -137,8 +129,8 @@ def open_lab(
 ) -> Lab:
     """A lab on the pictures that were held out of the training on `data`; other arguments as for `Lab`.
 
-    `weights`: folder with those of LPIPS, which are looked for when the metric is first asked.  Raises ValueError for
-    folders without pictures.
+    `weights`: folder with the weights of LPIPS, which are looked for when the metric is first used.  Raises ValueError
+    for folders without pictures.
     """
 
     @cache
@@ -149,7 +141,7 @@ def open_lab(
     return Lab(corpus, runs, lambda restored, clean: metric()(restored, clean), pictures, threads=threads)
 
 
-def faithful(runner: Runner, y: Images) -> Images:
+def faithful_estimate(runner: Runner, y: Images) -> Images:
     """E[x0 | y]."""
     return runner.regression()(y, y, 1.0)
 
@@ -167,7 +159,7 @@ def sampled(
     seed: int = 0,
     wrap: Callable[[Denoise], Denoise] = lambda denoise: denoise,
 ) -> Images:
-    """The last estimate of a sampler; every picture has its own noise.  `wrap` bends the denoiser."""
+    """The last estimate of a sampler; every picture has its own noise.  `wrap` changes the denoiser."""
     if sampler == ADAPTIVE and len(y) > 1:  # one picture after the other, each with its own steps
         options = {"sampler": sampler, "start": start, "end": end, "wrap": wrap}
         means = [None] * len(y) if mean is None else np.split(mean, len(y))
@@ -179,7 +171,7 @@ def sampled(
             ]
         )
     denoise = wrap(runner.denoiser(process))
-    anchor = y if runner.card.plan.anchor == "corrupted" else np.full_like(y, GRAY)
+    anchor = anchor_image(y, runner.card.plan.anchor)
     noise = seeded_noise([1000 * seed + number for number in range(len(y))])
 
     def around(xt: Images, _: Images, t: float) -> Images:

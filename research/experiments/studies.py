@@ -12,7 +12,7 @@ from driftrec.diffusion.samplers import NAMES, seeded_noise
 from driftrec.diffusion.samplers.named import ADAPTIVE
 from driftrec.evaluate.corruptions import DoubleJpeg, Jpeg
 from driftrec.train.data.degrade import DownUp, GaussianNoise
-from experiments.lab import Batch, Images, Lab, Row, faithful, projected, sampled
+from experiments.lab import Batch, Images, Lab, Row, faithful_estimate, projected, sampled
 
 QUALITIES = (5, 10, 20, 40)
 HARD = Jpeg(10)
@@ -31,10 +31,10 @@ def input_rows(lab: Lab, batch: Batch, **settings: str | int | float) -> Iterato
     yield from lab.rows({**settings, "restorer": "input"}, batch.y, batch)
 
 
-def natural(lab: Lab, name: str, y: Images, seed: int = 0, evaluations: int | None = None) -> Images:
+def natural_sample(lab: Lab, name: str, y: Images, seed: int = 0, evaluations: int | None = None) -> Images:
     """What the tool would do with a run: its plan, the starting time of each picture its own."""
     runner = lab.runner(name)
-    plan, mean = runner.card.plan, faithful(runner, y)
+    plan, mean = runner.card.plan, faithful_estimate(runner, y)
     denoise, parts = runner.denoiser(plan.process), []
     for number, (one, guess) in enumerate(zip(np.split(y, len(y)), np.split(mean, len(y)), strict=True)):
         change = float(np.sqrt(np.mean((guess - one) ** 2)))
@@ -80,10 +80,10 @@ def averaging(lab: Lab) -> Iterator[Row]:
     total, count = np.zeros_like(batch.y), 0
     for k in (1, 2, 4, 8, 16, 32):
         while count < k:
-            total += natural(lab, "driftrec", batch.y, seed=count)
+            total += natural_sample(lab, "driftrec", batch.y, seed=count)
             count += 1
         yield from lab.rows({"K": k}, total / np.float32(k), batch)
-    yield from lab.rows({"K": "faithful"}, faithful(lab.runner("driftrec"), batch.y), batch)
+    yield from lab.rows({"K": "faithful"}, faithful_estimate(lab.runner("driftrec"), batch.y), batch)
 
 
 def regression(lab: Lab) -> Iterator[Row]:
@@ -93,9 +93,9 @@ def regression(lab: Lab) -> Iterator[Row]:
         yield from input_rows(lab, batch, quality=quality)
         score = lab.runner("score")
         outputs = {
-            "L2 regression": faithful(lab.runner("regression"), batch.y),
-            "driftrec faithful": faithful(lab.runner("driftrec"), batch.y),
-            "driftrec natural, 6": natural(lab, "driftrec", batch.y),
+            "L2 regression": faithful_estimate(lab.runner("regression"), batch.y),
+            "driftrec faithful": faithful_estimate(lab.runner("driftrec"), batch.y),
+            "driftrec natural, 6": natural_sample(lab, "driftrec", batch.y),
             "paper's objective, EM 100": sampled(score, batch.y, OUVE(), 100, sampler="euler-maruyama"),
             "paper's objective, multistep 10": sampled(score, batch.y, OUVE(), 10),
         }
@@ -110,7 +110,7 @@ def ncsnpp(lab: Lab) -> Iterator[Row]:
         yield from input_rows(lab, batch, quality=quality)
         score = lab.runner("tiny-ouve")
         outputs = {
-            "L2 regression": faithful(lab.runner("tiny-regression"), batch.y),
+            "L2 regression": faithful_estimate(lab.runner("tiny-regression"), batch.y),
             "score, EM 30": sampled(score, batch.y, OUVE(), 30, sampler="euler-maruyama"),
             "score, EM 100": sampled(score, batch.y, OUVE(), 100, sampler="euler-maruyama"),
             "score, multistep 10": sampled(score, batch.y, OUVE(), 10),
@@ -126,9 +126,9 @@ def double_jpeg(lab: Lab) -> Iterator[Row]:
         pair = {"first": first, "second": second}
         yield from input_rows(lab, batch, **pair)
         outputs = {
-            "L2 regression": faithful(lab.runner("regression"), batch.y),
-            "driftrec faithful": faithful(lab.runner("driftrec"), batch.y),
-            "driftrec natural": natural(lab, "driftrec", batch.y),
+            "L2 regression": faithful_estimate(lab.runner("regression"), batch.y),
+            "driftrec faithful": faithful_estimate(lab.runner("driftrec"), batch.y),
+            "driftrec natural": natural_sample(lab, "driftrec", batch.y),
         }
         for name, x0 in outputs.items():
             yield from lab.rows({**pair, "restorer": name}, x0, batch)
@@ -137,7 +137,7 @@ def double_jpeg(lab: Lab) -> Iterator[Row]:
 def noise(lab: Lab) -> Iterator[Row]:
     """How much noise: OUVE with several σ_max, from its end, around the file and around the faithful estimate."""
     runner, batch = lab.runner("driftrec"), lab.batch(HARD)
-    guess = faithful(runner, batch.y)
+    guess = faithful_estimate(runner, batch.y)
     for sigma, (around, mean) in product(
         (0.02, 0.03, 0.05, 0.1, 0.2, 0.3), (("file", None), ("faithful estimate", guess))
     ):
@@ -149,7 +149,7 @@ def noise(lab: Lab) -> Iterator[Row]:
 def start(lab: Lab) -> Iterator[Row]:
     """The gap between the process's end and the prior, and where to start: OUVE with 8 evaluations."""
     runner, batch = lab.runner("driftrec"), lab.batch(HARD)
-    guess = faithful(runner, batch.y)
+    guess = faithful_estimate(runner, batch.y)
     for time, (around, mean) in product(
         (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8), (("file", None), ("faithful estimate", guess))
     ):
@@ -161,13 +161,15 @@ def rivals(lab: Lab) -> Iterator[Row]:
     """Other diffusion models on the same network, data and number of steps, at equal numbers of evaluations."""
     batch = lab.batch(HARD)
     yield from input_rows(lab, batch, N=0)
-    yield from lab.rows({"N": 1, "restorer": "L2 regression"}, faithful(lab.runner("regression"), batch.y), batch)
+    yield from lab.rows(
+        {"N": 1, "restorer": "L2 regression"}, faithful_estimate(lab.runner("regression"), batch.y), batch
+    )
     ours, palette, bridge = (lab.runner(name) for name in ("driftrec", "palette", "bridge"))
-    guess = faithful(ours, batch.y)
+    guess = faithful_estimate(ours, batch.y)
     vp, ve, own = VP(), OUVE(0.0, 0.005, 10.0), Bridge(0.2)
     for count in BUDGETS:
         outputs = {
-            "driftrec, as the tool samples": natural(lab, "driftrec", batch.y, evaluations=count),
+            "driftrec, as the tool samples": natural_sample(lab, "driftrec", batch.y, evaluations=count),
             "driftrec, around the faithful": sampled(ours, batch.y, OUVE(), count - 1, start=0.4, end=0.02, mean=guess),
             "driftrec, around the file": sampled(ours, batch.y, OUVE(), count, start=0.6, end=0.02),
             "bridge (I2SB)": sampled(bridge, batch.y, own, count, sampler="ancestral", start=1 - 1e-3, end=0.05),
@@ -198,7 +200,7 @@ def colour(lab: Lab) -> Iterator[Row]:
     for quality in (5, 10, 20):
         batch = lab.batch(Jpeg(quality))
         ours = lab.runner("driftrec")
-        guess = faithful(ours, batch.y)
+        guess = faithful_estimate(ours, batch.y)
         samples = {
             "driftrec": (sampled(ours, batch.y, OUVE(), 8, start=0.4, end=0.02, mean=guess), guess),
             "score": (sampled(lab.runner("score"), batch.y, OUVE(), 30), None),
@@ -228,7 +230,7 @@ def denoising(lab: Lab) -> Iterator[Row]:
         batch = _degraded(lab.crops, GaussianNoise(level, level))
         yield from input_rows(lab, batch, noise=level)
         runner = lab.runner("denoise")
-        guess = faithful(runner, batch.y)
+        guess = faithful_estimate(runner, batch.y)
         plan = Plan()
         late = sampled(runner, batch.y, plan.process, 5, start=0.5, end=plan.end, mean=guess)
         for name, x0 in {"driftrec faithful": guess, "driftrec natural": late}.items():

@@ -3,7 +3,7 @@
     >>> import driftrec
     >>> driftrec.restore("photo.jpg").save("photo.png")             # doctest: +SKIP
 
-Names are imported when they are first used, so that the command line answers at once.
+Names are imported on first use, so the command line answers at once.
 """
 
 from importlib import import_module

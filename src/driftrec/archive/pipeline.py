@@ -1,7 +1,7 @@
 """The pipeline on Ray Data: pieces → chunks of pictures → workers → outcomes, streamed.
 
-Every row is a chunk of a few pictures, and every row is a block: that is what one call of a worker handles, what is
-done again when the worker dies (of it, what was not yet written), and what lies in memory while it waits.
+Every row is a chunk of a few pictures, and every row is a block.  One call of a worker handles one row; while it waits,
+a row stays in memory; and if the worker dies, the pictures of its row that were not yet written are restored again.
 """
 
 import json
@@ -20,22 +20,23 @@ from ray.data import ActorPoolStrategy, DataContext
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from driftrec.archive.places import Place, first_line
+from driftrec.archive.places import Place
 from driftrec.archive.sources import Piece, chunks, read
 from driftrec.archive.work import ArchiveWorker
+from driftrec.errors import first_line
 from driftrec.restoration.options import Options
 
 _MOST_IN_A_CHUNK = 16
 _CHUNKS_OF_A_WORKER = 4
-_GUESS = 256  # pictures of a tar, which says so only at its end
+_GUESS = 256  # pictures assumed in a tar, which must be read to be counted
 _BLOCKS = 4096
 _STORE = 500_000_000
-"""Bytes of the object store of a machine that works alone: chunks wait there, a few for each worker."""
+"""Bytes of Ray's object store on a machine that works alone; a few chunks for each worker wait there."""
 
 
 @dataclass(frozen=True)
 class Workers:
-    """How many `workers` restore (default: as many as fit), with so many CPU `threads` and `gpus` each."""
+    """The number of workers (`count`, default: as many as fit), and the CPU `threads` and `gpus` of each."""
 
     count: int | None = None
     threads: int = 1
@@ -44,9 +45,9 @@ class Workers:
 
 @contextmanager
 def cluster(address: str | None) -> Iterator[None]:
-    """Joins the cluster at an address, or starts one of this machine alone; leaves or ends it afterwards.
+    """Joins the cluster at an address, or starts one on this machine alone; leaves or stops it afterwards.
 
-    Raises ConnectionError where nobody answers.
+    Raises ConnectionError if no cluster answers.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -66,7 +67,7 @@ def cluster(address: str | None) -> Iterator[None]:
 
 
 def _require_listener(address: str) -> None:
-    """ConnectionError where nobody listens: Ray itself asks for minutes before it says so."""
+    """Raises ConnectionError if nothing listens at the address; Ray itself would retry for minutes."""
     host, separator, port = address.rpartition(":")
     if separator and port.isdecimal() and "/" not in host:
         try:
@@ -77,7 +78,7 @@ def _require_listener(address: str) -> None:
 
 @contextmanager
 def _without_native_output() -> Iterator[None]:
-    """Without the lines that Ray's native parts write when they start, past all of Python's logging."""
+    """Suppresses what Ray's native code prints when it starts, which bypasses Python's logging."""
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (not a path but a device)
         kept = os.dup(2)
         os.dup2(nowhere.fileno(), 2)
@@ -91,9 +92,9 @@ def _without_native_output() -> Iterator[None]:
 def run(
     source: Place, target: Place, pieces: Sequence[Piece], options: Options, suffix: str, workers: Workers
 ) -> Iterator[dict[str, Any]]:
-    """Yields what became of every picture, see `ArchiveWorker.restore`, in the order in which they are done.
+    """Yields the outcome of every picture, see `ArchiveWorker.restore`, in the order in which they finish.
 
-    Needs a `cluster`.  Raises ValueError where not one of the workers fits on it, or they cannot start.
+    Needs a `cluster`.  Raises ValueError if not even one worker fits on it, or if the workers fail.
     """
     count = _fitting(workers)
     known = sum(_GUESS if piece.count is None else piece.count for piece in pieces)
@@ -116,22 +117,22 @@ def run(
         for row in data.iter_rows():
             yield from json.loads(row["outcomes"])
     except RayError as error:
-        raise ValueError(f"the workers gave up ({_last_line(error)})") from error
+        raise ValueError(f"the workers failed ({_last_line(error)})") from error
 
 
 def _fitting(asked: Workers) -> int:
-    """How many workers there shall be; ValueError where not even one fits."""
+    """The number of workers to start.  Raises ValueError if not even one fits."""
     there = ray.cluster_resources()
     cpus, gpus = there.get("CPU", 0), there.get("GPU", 0)
     fit = int(cpus // asked.threads) if not asked.gpus else int(min(cpus // asked.threads, gpus // asked.gpus))
     if fit == 0:
         needs = f"{asked.threads} CPUs" + (f" and {asked.gpus:g} GPUs" if asked.gpus else "")
-        raise ValueError(f"there are {cpus:g} CPUs and {gpus:g} GPUs, and a worker asks for {needs}: ask for fewer")
+        raise ValueError(f"there are {cpus:g} CPUs and {gpus:g} GPUs, but a worker needs {needs}: ask for fewer")
     return min(asked.count or fit, fit)
 
 
 def _reader(source: Place, size: int) -> Any:  # noqa: ANN401 (Ray's types know lists of rows, not iterators)
-    """Reads pieces in chunks; loose pictures are only named here, and read by the worker."""
+    """Reads pieces in chunks.  Loose pictures are only listed here; the worker reads them."""
 
     def read_piece(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for chunk in chunks(read(source, pickle.loads(row["piece"])), size):
@@ -141,18 +142,18 @@ def _reader(source: Place, size: int) -> Any:  # noqa: ANN401 (Ray's types know 
 
 
 class _RayWorker:
-    """An `ArchiveWorker` as Ray calls it."""
+    """Adapts an `ArchiveWorker` to Ray's calls."""
 
     def __init__(self, source: Place, target: Place, options: Options, suffix: str, counter: Any) -> None:  # noqa: ANN401
         self.worker = ArchiveWorker(source, target, options, suffix, _Attempts(counter))
 
     def __call__(self, row: dict[str, Any]) -> list[dict[str, Any]]:
         outcomes = list(self.worker.restore(pickle.loads(row["items"])))
-        return [{"outcomes": json.dumps(outcomes, ensure_ascii=False)}]  # one row: Ray has a cost for each
+        return [{"outcomes": json.dumps(outcomes, ensure_ascii=False)}]  # one row, as Ray adds a cost to each
 
 
 class _Counter:
-    """Counts how often pictures were begun and not ended; lives beside the driver, which outlives every worker."""
+    """Counts how often work on each picture began without ending; runs beside the driver, which outlives workers."""
 
     def __init__(self) -> None:
         self.begun: Counter[str] = Counter()
@@ -166,7 +167,7 @@ class _Counter:
 
 
 class _Attempts:
-    """The counter as a worker sees it."""
+    """A worker's access to the counter."""
 
     def __init__(self, counter: Any) -> None:  # noqa: ANN401 (an actor's handle has no type of its own)
         self.counter = counter
@@ -185,7 +186,7 @@ def _counter() -> Any:  # noqa: ANN401
 
 def _quiet() -> None:
     context = DataContext.get_current()
-    context.target_max_block_size = 1  # every row a block
+    context.target_max_block_size = 1  # every row becomes a block
     context.enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 

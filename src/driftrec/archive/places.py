@@ -1,4 +1,4 @@
-"""Where archives lie: a folder on disk or a prefix in an object store, with files that are whole or not there."""
+"""Folders on disk and prefixes in object stores, with files that are written completely or not at all."""
 
 import re
 import uuid
@@ -10,21 +10,22 @@ from typing import BinaryIO, cast
 import fsspec
 from pyarrow import ArrowInvalid, fs
 
+from driftrec.errors import first_line
 from driftrec.picture import atomic_write
 
 PARTS = ".driftrec-parts"
-"""The folder, in the target, of files that are being written."""
+"""The folder inside the target that holds files while they are being written."""
 
 _ARROWS_OWN = frozenset({"file", "s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss"})
 _OBJECT_STORES = re.compile(r"s3|gcs|gs|abfs|az|adl|oci|oss|cos|swift|r2|b2")
-"""File systems, by Arrow's or fsspec's name, where a file appears when it is complete."""
+"""File systems, by Arrow's or fsspec's name, in which a file appears only when it is complete."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A folder (or one file) of a file system; goes to other machines by pickle.
+    """A folder (or one file) in a file system; can be pickled for other machines.
 
-    Arguments: `filesystem`, Arrow's view of it; `root`, the path there; `text`, what people call it.
+    Arguments: `filesystem`, Arrow's interface to it; `root`, the path in it; `text`, the name that users gave.
     """
 
     filesystem: fs.FileSystem
@@ -32,16 +33,16 @@ class Place:
     text: str
 
     def path(self, name: str) -> str:
-        """The path of a name below the place; the place itself for ''."""
+        """The path of a name below the place, or of the place itself for ''."""
         return f"{self.root.rstrip('/')}/{name}" if name else self.root
 
     def label(self, name: str) -> str:
-        """What people call a name below the place; options and passwords of an address are nobody's business."""
+        """The text that shows a name below the place to users; credentials and options of an address are removed."""
         text = re.sub(r"//[^/@]*@", "//", self.text.partition("?")[0]) if "://" in self.text else self.text
         return f"{text.rstrip('/')}/{name}" if name else text
 
     def kind(self, name: str = "") -> fs.FileType:
-        """Whether there is a file, a folder or nothing."""
+        """Whether the name is a file, a folder or nothing."""
         return self.filesystem.get_file_info(self.path(name)).type
 
     def has(self, name: str) -> bool:
@@ -49,14 +50,14 @@ class Place:
         return self.kind(name) == fs.FileType.File
 
     def children(self, name: str) -> list[tuple[str, bool]]:
-        """(name below the place, whether it is a folder) of what lies in a folder, sorted; hidden ones left out."""
+        """The sorted pairs (name below the place, whether it is a folder) in a folder, without hidden ones."""
         found = self.filesystem.get_file_info(fs.FileSelector(self.path(name), recursive=False))
         prefix = f"{name}/" if name else ""
         visible = (info for info in found if not info.base_name.startswith("."))
         return sorted((prefix + info.base_name, info.type == fs.FileType.Directory) for info in visible)
 
     def walk(self, name: str = "", *, leave: str | None = None) -> Iterator[tuple[list[str], list[str]]]:
-        """Yields (names of the files, names of the folders) of every folder, that with the path `leave` left out."""
+        """Yields (names of the files, names of the folders) in every folder except that with the path `leave`."""
         children = self.children(name)
         folders = [child for child, folder in children if folder and self.path(child) != leave]
         yield [child for child, folder in children if not folder], folders
@@ -64,11 +65,11 @@ class Place:
             yield from self.walk(folder, leave=leave)
 
     def stream(self, name: str) -> BinaryIO:
-        """The bytes of a file, from its beginning to its end."""
+        """Opens a file for reading from beginning to end."""
         return cast(BinaryIO, self.filesystem.open_input_stream(self.path(name), buffer_size=1 << 20))
 
     def file(self, name: str) -> BinaryIO:
-        """The bytes of a file, in any order."""
+        """Opens a file for reading in any order."""
         return cast(BinaryIO, self.filesystem.open_input_file(self.path(name)))
 
     def read(self, name: str) -> bytes:
@@ -77,7 +78,7 @@ class Place:
             return stream.read()
 
     def write(self, name: str, data: bytes) -> None:
-        """Writes a file so that nobody ever sees a part of it, however many write it, and whenever they are killed."""
+        """Writes a file that is never visible in part, even with concurrent writers that are killed at any time."""
         path = self.path(name)
         if _is_object_store(self.filesystem):
             self._put(path, data)
@@ -102,15 +103,15 @@ class Place:
             self.filesystem.delete_file(self.path(name))
 
     def sweep(self) -> None:
-        """Deletes what killed writers left half-written."""
+        """Deletes the partial files that killed writers left."""
         if not _is_object_store(self.filesystem) and self.kind(PARTS) == fs.FileType.Directory:
             self.filesystem.delete_dir(self.path(PARTS))
 
 
 def place(text: str) -> Place:
-    """The place that a path or an address (s3://bucket/folder, gs://…, anything that Arrow or fsspec knows) names.
+    """The place for a path or an address (s3://bucket/folder, gs://…, anything that Arrow or fsspec supports).
 
-    Raises ValueError for addresses that nobody here knows.
+    Raises ValueError for addresses that neither supports.
     """
     scheme, separator, _ = text.partition("://")
     if not separator:
@@ -123,13 +124,8 @@ def place(text: str) -> Place:
     except ArrowInvalid as error:
         raise ValueError(f"{text} cannot be understood ({first_line(error)}): check the address") from error
     except (ValueError, ImportError) as error:  # unknown, or known and not installed
-        raise ValueError(f"{text} cannot be reached ({first_line(error)}): check what stands before '://'") from error
+        raise ValueError(f"{text} cannot be reached ({first_line(error)}): check the part before '://'") from error
     return Place(fs.PyFileSystem(fs.FSSpecHandler(filesystem)), root, text)
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of what an error says, or its name where it says nothing."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _is_object_store(filesystem: fs.FileSystem) -> bool:

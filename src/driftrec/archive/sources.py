@@ -1,10 +1,10 @@
-"""What an archive holds: loose pictures, tar shards and Parquet files, cut into pieces that are read apart.
+"""The contents of an archive: loose pictures, tar shards and Parquet files, cut into pieces that are read separately.
 
-The result of `trip/a.jpg` is `trip/a.png`.  A shard becomes a folder: that of `0007.jpg` in `train/000.tar` is
-`train/000/0007.png`, and that of row 7 of `train/000.parquet` is `train/000/00000007.png`.
+The result of `trip/a.jpg` is `trip/a.png`.  A shard becomes a folder: `0007.jpg` in `train/000.tar` becomes
+`train/000/0007.png`, and row 7 of `train/000.parquet` becomes `train/000/00000007.png`.
 
-Reading is deterministic: the same piece gives the same items in the same order, whatever has been restored already, for
-Ray reads a piece again when a machine with items of it is lost.
+Reading is deterministic: the same piece gives the same items in the same order, whatever has been restored already,
+because Ray reads a piece again after it loses a machine that held items of it.
 """
 
 import re
@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.fs import FileType
 
-from driftrec.archive.places import Place, first_line
+from driftrec.archive.places import Place
+from driftrec.errors import first_line
 from driftrec.picture import PICTURE_SUFFIXES
 
 Kind: TypeAlias = Literal["files", "tar", "parquet"]
@@ -37,10 +38,10 @@ _COLUMNS = ("image", "bytes", "data", "content", "picture", "jpg", "jpeg", "png"
 
 
 @dataclass(frozen=True)
-class Item:
-    """One picture on its way: where it was, where its result belongs, and its bytes unless they are still to be read.
+class ArchivedPicture:
+    """One picture to restore: its `name`, the `target` of its result, and its bytes unless they are still to be read.
 
-    `problem` says why it cannot be restored; `target` has no extension yet.
+    `target` has no extension yet; `problem` says why the picture cannot be restored.
     """
 
     name: str
@@ -53,8 +54,8 @@ class Item:
 class Piece:
     """A part of an archive that one task reads: some loose files, a whole tar, or one row group of a Parquet file.
 
-    `count` is how many pictures it holds, where that is known beforehand; `first` is the row that a row group `group`
-    starts with.
+    `count` is the number of its pictures, if that is known beforehand; `first` is the number of the first row of the
+    row group `group`.
     """
 
     kind: Kind
@@ -65,9 +66,9 @@ class Piece:
 
 
 def pieces(source: Place, *, leave: str | None = None) -> list[Piece]:
-    """The pieces of a folder with its subfolders (hidden ones and the path `leave` left out), or of one file.
+    """The pieces of one file, or of a folder with its subfolders, except hidden ones and that with the path `leave`.
 
-    Raises ValueError where there is nothing to restore, OSError where the place cannot be read.
+    Raises ValueError if there is nothing to restore, OSError if the place cannot be read.
     """
     kind = source.kind()
     if kind == FileType.NotFound:
@@ -99,7 +100,7 @@ def _of_folder(source: Place, names: Sequence[str], subfolders: Sequence[str]) -
 
 
 def _parts(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """The names in parts; those that differ in their extension only stay together, or nobody would see it."""
+    """Splits names into parts; those that differ only in their extension stay together, so that `read` sees both."""
     start = 0
     for end in range(1, len(names) + 1):
         full = end - start >= _FILES_OF_A_PIECE and _stem(names[end - 1]) != _stem(names[min(end, len(names) - 1)])
@@ -109,7 +110,7 @@ def _parts(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _shard(path: str) -> tuple[str, Kind | None]:
-    """(path without the extension of a shard, kind of shard) or (path, None)."""
+    """Returns (path without its shard extension, kind of shard), or (path, None) if it is no shard."""
     for suffix, kind in _SHARDS:
         if path.lower().endswith(suffix):
             return path[: -len(suffix)], kind
@@ -117,7 +118,7 @@ def _shard(path: str) -> tuple[str, Kind | None]:
 
 
 def _row_groups(source: Place, name: str) -> list[Piece]:
-    """One piece for each row group; a file that cannot be read is one piece, which will say so."""
+    """One piece for each row group; an unreadable file is one piece, and reading that reports the problem."""
     try:
         with source.file(name) as file:
             metadata = pq.ParquetFile(file).metadata
@@ -127,10 +128,10 @@ def _row_groups(source: Place, name: str) -> list[Piece]:
     return [Piece("parquet", (name,), count, group, sum(counts[:group])) for group, count in enumerate(counts)]
 
 
-def read(source: Place, piece: Piece) -> Iterator[Item]:
-    """Yields the pictures of a piece; what cannot be read becomes an item with a problem."""
+def read(source: Place, piece: Piece) -> Iterator[ArchivedPicture]:
+    """Yields the pictures of a piece; a picture that cannot be read becomes an item with a problem."""
     if piece.kind == "files":
-        yield from _unique(Item(name, _stem(name or source.root.rpartition("/")[2])) for name in piece.names)
+        yield from _unique(ArchivedPicture(name, _stem(name or source.root.rpartition("/")[2])) for name in piece.names)
         return
     (name,) = piece.names
     base = _shard(name)[0]
@@ -138,9 +139,9 @@ def read(source: Place, piece: Piece) -> Iterator[Item]:
         for item in _unique(_members(source, name) if piece.kind == "tar" else _rows(source, name, piece)):
             inside, target = (f"{name}/{item.name}", f"{base}/{item.target}") if name else (item.name, item.target)
             yield replace(item, name=inside, target=target)
-    except Exception as error:  # stores and formats have errors of every class; one shard must not stop the rest
+    except Exception as error:  # stores and formats raise errors of any class; one shard must not stop the rest
         problem = f"{source.label(name)} is damaged or cannot be read ({first_line(error)}): get a whole copy of it"
-        yield Item(name, base, problem=problem)
+        yield ArchivedPicture(name, base, problem=problem)
 
 
 def _stem(name: str) -> str:
@@ -148,8 +149,8 @@ def _stem(name: str) -> str:
     return str(PurePosixPath(name).with_suffix("")) if name else ""
 
 
-def _unique(items: Iterable[Item]) -> Iterator[Item]:
-    """The items, those with the target of an earlier one replaced by a problem."""
+def _unique(items: Iterable[ArchivedPicture]) -> Iterator[ArchivedPicture]:
+    """Yields the items; one that has the same target as an earlier one gets a problem instead of its bytes."""
     taken: dict[str, str] = {}
     for item in items:
         other = taken.setdefault(item.target, item.name)
@@ -164,7 +165,7 @@ _DAMAGE = (tarfile.TruncatedHeaderError, tarfile.InvalidHeaderError)  # pyright:
 
 
 class _Member(tarfile.TarInfo):
-    """A member of a tar whose damage is said, where the standard library takes it for the end."""
+    """A tar member that raises ValueError for damage, which the standard library takes for the end of the file."""
 
     @classmethod
     def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
@@ -174,8 +175,8 @@ class _Member(tarfile.TarInfo):
             raise ValueError(str(error)) from error
 
 
-def _members(source: Place, name: str) -> Iterator[Item]:
-    """The pictures of a tar; other members (captions, labels) are left out."""
+def _members(source: Place, name: str) -> Iterator[ArchivedPicture]:
+    """Yields the pictures of a tar; other members (captions, labels) are skipped."""
     with source.stream(name) as stream, tarfile.open(fileobj=stream, mode="r|*", tarinfo=_Member) as tar:
         for member in tar:
             parts = [part for part in re.split(r"[/\\]+", member.name) if part not in ("", ".")]
@@ -186,15 +187,15 @@ def _members(source: Place, name: str) -> Iterator[Item]:
                 continue
             target = str(inside.with_suffix(""))
             if ".." in parts:
-                yield Item(member.name, target, problem=f"{member.name} leads out of its shard: rename it")
+                yield ArchivedPicture(member.name, target, problem=f"{member.name} points outside its shard: rename it")
                 continue
             file = tar.extractfile(member)
             assert file is not None
-            yield Item(str(inside), target, file.read())
+            yield ArchivedPicture(str(inside), target, file.read())
 
 
-def _rows(source: Place, name: str, piece: Piece) -> Iterator[Item]:
-    """The pictures of a row group, named by the number of their row."""
+def _rows(source: Place, name: str, piece: Piece) -> Iterator[ArchivedPicture]:
+    """Yields the pictures of a row group, named by their row numbers."""
     with source.file(name) as file:
         parquet = pq.ParquetFile(file)
         column = _column(parquet.schema_arrow)
@@ -204,12 +205,12 @@ def _rows(source: Place, name: str, piece: Piece) -> Iterator[Item]:
                 data = value.as_py()
                 data = data.get("bytes") if isinstance(data, dict) else data
                 row = f"{number:08}"
-                yield Item(row, row, data, "" if data else f"row {number} holds no bytes of a picture")
+                yield ArchivedPicture(row, row, data, "" if data else f"row {number} holds no bytes of a picture")
                 number += 1
 
 
 def _column(schema: pa.Schema) -> str:
-    """The column with the bytes of pictures: binary, or a struct with a field `bytes`, as data sets on hubs have it."""
+    """The column with the bytes of pictures: binary, or a struct with a field `bytes` as in data sets on hubs."""
 
     def holds_bytes(kind: pa.DataType) -> bool:
         if pa.types.is_struct(kind):
@@ -219,12 +220,12 @@ def _column(schema: pa.Schema) -> str:
     found = [field.name for field in schema if holds_bytes(field.type)]
     named = [name for name in _COLUMNS if name in found]
     if not named and len(found) != 1:
-        raise ValueError(f"no column is known to hold pictures: call it {_COLUMNS[0]} or {_COLUMNS[1]}")
+        raise ValueError(f"no column clearly holds pictures: name it {_COLUMNS[0]} or {_COLUMNS[1]}")
     return (named or found)[0]
 
 
-def chunks(items: Iterable[Item], most: int) -> Iterator[list[Item]]:
-    """The items in lists of `most`, fewer where they are large."""
+def chunks(items: Iterable[ArchivedPicture], most: int) -> Iterator[list[ArchivedPicture]]:
+    """Groups the items into lists of `most`, or of fewer if they are large."""
     chunk, size = [], 0
     for item in items:
         chunk.append(item)

@@ -1,45 +1,46 @@
-"""The worker: bytes in, restored, encoded and written; one outcome for every picture, whatever happens to it."""
+"""The worker restores, encodes and writes pictures; every picture has one outcome, whatever happens to it."""
 
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
-from driftrec.archive.places import Place, first_line
-from driftrec.archive.sources import Item
+from driftrec.archive.places import Place
+from driftrec.archive.sources import ArchivedPicture
+from driftrec.errors import first_line
 from driftrec.picture import encode_picture, open_picture
 from driftrec.restoration.batch import STATUS, facts_of
 from driftrec.restoration.options import Options
 from driftrec.restoration.restorer import Restored, Restorer
 
 MOST_ATTEMPTS = 3
-"""A picture that was begun so often and never finished has killed its workers, and is begun no more."""
+"""A picture on which work began this often and never ended has killed its workers; it is not tried again."""
 
 
 class Attempts(Protocol):
-    """Knows, beyond the death of workers, what they have begun and not ended."""
+    """Remembers which work has begun and not ended, even if the workers died."""
 
     def begin(self, name: str) -> int:
-        """Says how often work on a picture has been begun, this time included, since it was last ended."""
+        """Returns how often work on a picture has begun, this time included, since it last ended."""
         ...
 
     def end(self, name: str) -> None:
-        """Work on a picture has ended, well or not."""
+        """Records that work on a picture has ended, successfully or not."""
         ...
 
 
 class ArchiveWorker:
-    """Keeps a model loaded and restores what it is given.
+    """Keeps a model loaded and restores the pictures that it is given.
 
-    Arguments: `source`, `target`, where pictures come from and results go; `options` of every restoration; `suffix` of
-    results; `attempts` of all workers.
+    Arguments: `source` of the pictures; `target` of the results; `options` of every restoration; `suffix` of the
+    results; `attempts`, shared by all workers.
     """
 
     def __init__(self, source: Place, target: Place, options: Options, suffix: str, attempts: Attempts) -> None:
         self.source, self.target, self.suffix, self.attempts = source, target, suffix, attempts
         self.restorer = Restorer(options=options)
 
-    def restore(self, items: Iterable[Item]) -> Iterator[dict[str, Any]]:
-        """Yields what became of each: a line of the report, see `driftrec.restoration.batch`, and `pixels`."""
+    def restore(self, items: Iterable[ArchivedPicture]) -> Iterator[dict[str, Any]]:
+        """Yields the outcome of each item: a line of the report, see `driftrec.restoration.batch`, and `pixels`."""
         for item in items:
             facts = {"input": self.source.label(item.name), "output": None}
             try:
@@ -48,7 +49,7 @@ class ArchiveWorker:
                 facts |= {"status": "failed", "error": _sentence(error, str(facts["input"]))}
             yield {"pixels": 0} | facts
 
-    def _outcome(self, item: Item) -> dict[str, Any]:
+    def _outcome(self, item: ArchivedPicture) -> dict[str, Any]:
         if item.problem:
             raise ValueError(item.problem)
         result = item.target + self.suffix
@@ -57,7 +58,7 @@ class ArchiveWorker:
             return output | {"status": "skipped"}
         label = self.source.label(item.name)
         if self.attempts.begin(label) > MOST_ATTEMPTS:
-            raise ValueError(f"{label} ended {MOST_ATTEMPTS} workers: it may need more memory than they have")
+            raise ValueError(f"{label} killed {MOST_ATTEMPTS} workers: it may need more memory than they have")
         try:
             restored = self._restored(item, label)
             self.target.write(result, encode_picture(restored.picture, result))
@@ -66,16 +67,16 @@ class ArchiveWorker:
         height, width = restored.picture.pixels.shape[:2]
         return output | {"status": STATUS[restored.verdict], "pixels": height * width} | facts_of(restored)
 
-    def _restored(self, item: Item, label: str) -> Restored:
+    def _restored(self, item: ArchivedPicture, label: str) -> Restored:
         limit = self.restorer.options.max_pixels
         return self.restorer.restore(open_picture(self._bytes(item), max_pixels=limit, name=label))
 
-    def _bytes(self, item: Item) -> bytes:
+    def _bytes(self, item: ArchivedPicture) -> bytes:
         if item.data is not None:
             return item.data
         try:
             return self.source.read(item.name)
-        except OSError:  # stores answer with an error now and then
+        except OSError:  # object stores sometimes fail and then recover
             time.sleep(1)
             return self.source.read(item.name)
 
@@ -83,6 +84,6 @@ class ArchiveWorker:
 def _sentence(error: Exception, label: str) -> str:
     """The problem in one sentence that names the picture."""
     if isinstance(error, MemoryError):
-        return f"{label} needs more memory than there is: cut it into parts first"
+        return f"{label} needs more memory than is available: cut it into parts"
     text = first_line(error)
     return text if label in text else f"{label} could not be restored ({text})"

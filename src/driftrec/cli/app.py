@@ -1,7 +1,6 @@
-"""The command line: `driftrec restore photo.jpg` and the rest.
+"""The `driftrec` program and its subcommands.
 
-What takes long to import is imported inside the commands that need it, so that `--help` answers at once and `restore`
-never needs PyTorch.
+Commands import slow packages only when they run: `--help` answers at once, and `restore` never needs PyTorch.
 """
 
 from typing import Annotated
@@ -35,7 +34,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _common(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass

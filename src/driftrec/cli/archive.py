@@ -1,4 +1,4 @@
-"""The command `driftrec restore-archive`; Ray is opened inside it."""
+"""The command `driftrec restore-archive`; it imports Ray only when it runs."""
 
 import json
 import sys
@@ -24,30 +24,30 @@ ERRORS = "errors.jsonl"
 @takes_options(*(name for name in PARAMETERS if name != "threads"))
 def restore_archive(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="Pictures, tar shards, Parquet: a folder, s3://…, gs://…")
+        str, typer.Argument(metavar="SOURCE", help="Folder, s3://… or gs://… of pictures, tar shards or Parquet files.")
     ],
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="Where results go, one for each picture.")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="Folder or address for the results.")],
     options: "Options",
     address: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT|auto", help="A Ray cluster to join.  Default: this machine."),
+        typer.Option(metavar="HOST:PORT|auto", help="Ray cluster to use.  Default: only this machine."),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option("--actors", min=1, help="Workers, each with a model of its own.  Default: as many as fit."),
+        typer.Option("--actors", min=1, help="Workers; each loads its own model.  Default: as many as fit."),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, max=1024, help="CPU threads of each worker.")] = 1,
-    gpus: Annotated[float, typer.Option(min=0, help="GPUs of each worker; 0.5 lets two share one.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="CPU threads per worker.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, help="GPUs per worker; 0.5 lets two workers share one.")] = 0,
     file_format: Annotated[
-        FormatOption, typer.Option("--format", help="Kind of results.  avif and jpeg are lossy.")
+        FormatOption, typer.Option("--format", help="Format of the results.  avif and jpeg are lossy.")
     ] = FormatOption.png,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="One line of JSON for each picture: what became of it.")
+        Path | None, typer.Option(metavar="FILE", help="Write one line of JSON per picture, with its outcome.")
     ] = None,
 ) -> None:
-    """Restore whole archives, on this machine or a Ray cluster.  Given again, it goes on where it was stopped.
+    """Restore whole archives on this machine or a Ray cluster.  Run the same command again to resume a stopped run.
 
-    A model file must be there on every machine.
+    If --model is a file, it must exist under the same path on every machine.
     """
     with sentences("ray"):
         from driftrec.archive.pipeline import Workers, cluster, run
@@ -73,25 +73,25 @@ def restore_archive(
                 outcomes = run(origin, results, parts, options, suffix, Workers(workers, threads, gpus))
                 summary.take(tracked(outcomes, "restoring", total))
             except KeyboardInterrupt:
-                complain(f"stopped after {summary.counts.total()} pictures: the same command goes on from here")
+                complain(f"stopped after {summary.counts.total()} pictures: run the same command again to resume")
                 sys.exit(130)
             finally:
                 summary.close(results)
     say(str(summary))
     if summary.errors:
         table = results.label(ERRORS)
-        stop(f"{len(summary.errors)} of {summary.counts.total()} pictures could not be restored: {table} says why")
+        stop(f"{len(summary.errors)} of {summary.counts.total()} pictures could not be restored: see {table}")
 
 
 class Summary:
-    """Counts what became of pictures, and writes it down: all in a report, the failed ones beside the results."""
+    """Counts outcomes.  Writes all of them to the report, and the failures to a table beside the results."""
 
     def __init__(self, lines: TextIO | None) -> None:
         self.lines, self.counts, self.errors = lines, Counter[str](), list[str]()
         self.pixels, self.start = 0, time.perf_counter()
 
     def take(self, outcomes: Iterable[dict[str, Any]]) -> None:
-        """Takes all outcomes, to the last."""
+        """Counts and reports every outcome."""
         for outcome in outcomes:
             self.pixels += outcome.pop("pixels")
             self.counts[outcome["status"]] += 1
@@ -102,7 +102,7 @@ class Summary:
                 self.errors.append(json.dumps(facts, ensure_ascii=False) + "\n")
 
     def close(self, results: "Place") -> None:
-        """Puts the table of errors in place; without errors there is none."""
+        """Writes the table of errors, or deletes an old one if there are no errors; deletes partial files."""
         if self.errors:
             results.write(ERRORS, "".join(self.errors).encode())
         else:
@@ -110,15 +110,15 @@ class Summary:
         results.sweep()
 
     def __str__(self) -> str:
-        """One line: how many, and how fast."""
+        """One line with counts and throughput."""
         seconds = time.perf_counter() - self.start
         restored = self.counts.total() - self.counts["skipped"] - self.counts["failed"]
         kinds = ", ".join(f"{self.counts[kind]} {word}" for kind, word in _KINDS.items() if self.counts[kind])
         return (
-            f"{restored} restored{f' (of them {kinds})' if kinds else ''}, {self.counts['skipped']} skipped, "
+            f"{restored} restored{f' (including {kinds})' if kinds else ''}, {self.counts['skipped']} skipped, "
             f"{self.counts['failed']} failed in {seconds:.1f} s: "
             f"{restored / seconds:.2f} files/s, {self.pixels / 1e6 / seconds:.3f} Mpx/s"
         )
 
 
-_KINDS = {"decoded": "only decoded", "left": "left as they are"}
+_KINDS = {"decoded": "only decoded", "left": "left unchanged"}

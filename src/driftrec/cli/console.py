@@ -1,4 +1,4 @@
-"""How the program speaks: results to standard output, problems as one sentence to standard error."""
+"""Terminal output: results go to standard output, problems to standard error, one sentence each."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -14,24 +14,24 @@ err = Console(stderr=True)
 
 
 def say(text: str) -> None:
-    """A line of output as it is, however wide the terminal."""
+    """Prints a line to standard output, never wrapped or styled."""
     out.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def complain(problem: object) -> None:
-    """A problem, in one sentence."""
+    """Prints a problem, one sentence, to standard error."""
     err.print(f"driftrec: {problem}", style="red", highlight=False, markup=False, soft_wrap=True)
 
 
 def stop(problem: object) -> NoReturn:
-    """A problem that ends the program with status 1."""
+    """Prints a problem and ends the program with status 1."""
     complain(problem)
     sys.exit(1)
 
 
 @contextmanager
 def sentences(extra: str) -> Iterator[None]:
-    """Turns wrong input (ValueError, OSError) and packages of an `extra` that are missing into one sentence."""
+    """Stops the program with one sentence on invalid input (ValueError, OSError) or a missing package of `extra`."""
     problem: object = None
     try:
         yield
@@ -45,7 +45,7 @@ def sentences(extra: str) -> Iterator[None]:
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar with the time left, on a terminal only.  Gives the function (done, total) that advances it."""
+    """Shows a progress bar with the time left, on terminals only.  Yields a function (done, total) that advances it."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
@@ -55,7 +55,7 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def tracked(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
-    """The items, under a progress bar on a terminal; `total` is None where their number is not known."""
+    """Yields the items under a progress bar, shown on terminals only; `total` is None if their number is unknown."""
     from rich.progress import track
 
     yield from track(items, label, total, console=err, transient=True, disable=not err.is_terminal)

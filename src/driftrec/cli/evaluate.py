@@ -1,4 +1,4 @@
-"""The commands `driftrec evaluate` and `driftrec benchmark`; the evaluation itself is opened inside them."""
+"""The commands `driftrec evaluate` and `driftrec benchmark`; they import the evaluation only when they run."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,25 +9,25 @@ import typer
 from driftrec.cli.console import err, say, sentences, tracked
 
 Weights = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="Weights of metrics.  Default: the cache, then a download.")
+    Path | None, typer.Option(metavar="FOLDER", help="Folder of metric weights.  Default: the cache, or a download.")
 ]
 MetricNames = Annotated[
-    list[str] | None, typer.Option("--metric", metavar="NAME", help="What to measure; may be given several times.")
+    list[str] | None, typer.Option("--metric", metavar="NAME", help="Metric to compute; repeatable.")
 ]
 
 
 def evaluate(
-    restored: Annotated[Path, typer.Argument(metavar="RESTORED", help="A picture, or a folder of pictures.")],
+    restored: Annotated[Path, typer.Argument(metavar="RESTORED", help="A picture or a folder of pictures.")],
     clean: Annotated[
-        Path | None, typer.Argument(metavar="CLEAN", help="The same pictures, clean; leave out where there are none.")
+        Path | None, typer.Argument(metavar="CLEAN", help="The same pictures, clean.  Omit it if there are none.")
     ] = None,
     metric: MetricNames = None,
     weights: Weights = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="A .jsonl file with one line a picture.")
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write one line of JSON per picture to FILE.")
     ] = None,
 ) -> None:
-    """Compare restored pictures with clean ones of the same names, in the field's metrics and conventions."""
+    """Compare restored pictures with clean ones of the same names, using the field's metrics and conventions."""
     with sentences("evaluate"):
         from driftrec.evaluate.measures import STANDARD
         from driftrec.evaluate.pairs import NO_REFERENCE, measure_pairs, pairs_of, summary
@@ -46,7 +46,7 @@ def benchmark(
         str | None, typer.Option(metavar="NAME", help="live1-color, classic5, double-jpeg, high-quality, wild, …")
     ] = None,
     quality: Annotated[
-        str | None, typer.Option(metavar="Q,Q", help="JPEG qualities, such as 5,10,20; instead of the protocol's.")
+        str | None, typer.Option(metavar="Q,Q", help="JPEG qualities, such as 5,10,20.  Default: the protocol's.")
     ] = None,
     method: Annotated[
         list[str] | None,
@@ -56,21 +56,21 @@ def benchmark(
     ] = None,
     command: Annotated[
         list[str] | None,
-        typer.Option(metavar="'TOOL {input} {output}'", help="Another program to compare; repeatable."),
+        typer.Option(metavar="'TOOL {input} {output}'", help="External program to compare; repeatable."),
     ] = None,
     metric: MetricNames = None,
     weights: Weights = None,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Records, tables, plots, sheets.")] = Path("benchmark"),
-    images: Annotated[int | None, typer.Option(min=1, help="Only so many pictures, evenly spread.")] = None,
-    sheets: Annotated[int, typer.Option(min=0, help="Before/after sheets of so many pictures.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Pictures side by side.")] = 1,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the results.")] = Path("benchmark"),
+    images: Annotated[int | None, typer.Option(min=1, help="Use only this many pictures, evenly spaced.")] = None,
+    sheets: Annotated[int, typer.Option(min=0, help="Make before/after sheets of this many pictures.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
     threads: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="CPU threads of each.  Default: all cores.")
+        int | None, typer.Option(min=1, max=1024, help="CPU threads per worker.  Default: all cores.")
     ] = None,
 ) -> None:
-    """Restore clean pictures that were compressed, by several methods, and measure all of them.
+    """Compress clean pictures, restore them by several methods, and measure the results.
 
-    A run that was stopped goes on where it was when the same command is given again.
+    Run the same command again to resume a stopped run.
     """
     with sentences("evaluate"):
         from driftrec.evaluate import benchmark as bench
@@ -84,7 +84,7 @@ def benchmark(
         if len({m.label for m in methods}) < len(methods):
             raise ValueError("two methods have the same name: leave one out")
         for one in methods:
-            one.load(threads)  # what is missing is said before anything is measured
+            one.load(threads)  # reports what is missing before anything is measured
         settings = bench.Settings(
             tuple(_metrics(metric, chosen.metrics, weights)), out, weights, chosen.features, sheets, threads, workers
         )
@@ -100,7 +100,7 @@ def benchmark(
 
 
 def _metrics(asked: list[str] | None, standard: Iterable[str], weights: Path | None) -> list[str]:
-    """Metrics that were asked for must be there; of the standard ones those that are not are only spoken of."""
+    """The metrics to compute: those asked for, all of which must be available, or the available standard ones."""
     from driftrec.evaluate.measures import available
 
     names, missing = available(asked or standard, weights)
@@ -109,7 +109,7 @@ def _metrics(asked: list[str] | None, standard: Iterable[str], weights: Path | N
     for sentence in missing:
         err.print(sentence, style="yellow", highlight=False, markup=False, soft_wrap=True)
     if not names:
-        raise ValueError("there is no metric left to compute")
+        raise ValueError("no metric is available: provide what the lines above name")
     return names
 
 

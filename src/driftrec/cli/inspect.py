@@ -9,9 +9,9 @@ from driftrec.cli.console import complain, out, stop
 
 def inspect(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Pictures, folders, or patterns like '*.jpg'.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line, with the tables.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line, with the tables.")] = False,
 ) -> None:
-    """Show what pictures are: size, quality, sampling, earlier compressions, and what 'restore' would do with them."""
+    """Show the size, quality, sampling and earlier compressions of pictures, and what 'restore' would do with them."""
     import json
 
     from rich.box import SIMPLE

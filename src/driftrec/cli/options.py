@@ -1,4 +1,4 @@
-"""What several commands take: the options of a restoration, once for all of them, and kinds of files."""
+"""Command-line options that several commands share: those of a restoration, and file formats."""
 
 import inspect
 from collections.abc import Callable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ModeOption(StrEnum):
-    """What kind of restoration: as sharp as clean pictures are, the safest guess, or no network at all."""
+    """Kinds of restoration: as sharp as clean pictures, the safest estimate, or without the network."""
 
     natural = "natural"
     faithful = "faithful"
@@ -23,7 +23,7 @@ class ModeOption(StrEnum):
 
 
 class ConsistencyOption(StrEnum):
-    """Whether the result must be a picture that the file could have come from."""
+    """Whether the result must be a picture that could have been compressed to the file."""
 
     auto = "auto"
     on = "on"
@@ -41,7 +41,7 @@ class FormatOption(StrEnum):
 
 
 class DeviceOption(StrEnum):
-    """The names of `driftrec.model.device`, and auto."""
+    """The device names of `driftrec.model.providers`, and auto."""
 
     auto = "auto"
     cpu = "cpu"
@@ -52,23 +52,23 @@ class DeviceOption(StrEnum):
     mps = "mps"
 
 
-# What is not given stays None, and becomes the default of `Options`; help texts name that default.
+# An option that is not given is None and takes the default of `Options`, which the help text repeats.
 PARAMETERS: dict[str, Any] = {
     "mode": Annotated[
         ModeOption | None,
         typer.Option(
             show_default="natural",
             help="natural: sharp, a plausible original.  faithful: softer, closest on average.  "
-            "decode: no network, a JPEG decoded better than usual.",
+            "decode: no network; decodes a JPEG better than usual.",
         ),
     ],
     "steps": Annotated[
         int | None,
-        typer.Option(min=1, max=1000, help="Network evaluations.  Default: the model's; 1 for faithful, or 2, 4, 8."),
+        typer.Option(min=1, max=1000, help="Network evaluations.  Default: the model's.  faithful: 1, 2, 4 or 8."),
     ],
     "seed": Annotated[
         int | None,
-        typer.Option(min=0, show_default="0", help="Same seed, same picture; another seed, another plausible one."),
+        typer.Option(min=0, show_default="0", help="The same seed gives the same picture, another seed another one."),
     ],
     "samples": Annotated[
         int | None,
@@ -78,27 +78,27 @@ PARAMETERS: dict[str, Any] = {
         ConsistencyOption | None,
         typer.Option(
             show_default="auto",
-            help="Keep to pictures that the file could have come from.  auto: unless it was saved twice.",
+            help="Allow only results that compress to this file.  auto: unless it was compressed twice.",
         ),
     ],
     "strength": Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, show_default="1.0", help="0: the input.  1: the restoration.  Values between blend them."
+            min=0, max=1, show_default="1.0", help="0: the input.  1: the restoration.  Values in between blend them."
         ),
     ],
-    "force": Annotated[bool, typer.Option("--force", help="Restore what looks clean or nearly lossless, too.")],
+    "force": Annotated[bool, typer.Option("--force", help="Also restore pictures that look clean or nearly lossless.")],
     "model": Annotated[
         str | None,
         typer.Option(
             metavar="NAME|FILE|ID",
             show_default="small",
-            help="One of 'driftrec models', an .onnx file, a checkpoint of 'train', or owner/model of a hub.",
+            help="A name from 'driftrec models', an .onnx file, a checkpoint of 'train', or owner/model on a hub.",
         ),
     ],
     "device": Annotated[
         DeviceOption | None,
-        typer.Option(show_default="auto", help="Where the network runs.  auto: the fastest that is installed."),
+        typer.Option(show_default="auto", help="Where the network runs.  auto: the fastest device installed."),
     ],
     "threads": Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.  Default: all cores.")],
     "tile": Annotated[
@@ -106,13 +106,13 @@ PARAMETERS: dict[str, Any] = {
         typer.Option(
             metavar="PIXELS",
             show_default="640",
-            help="Side of the tiles of large pictures, a multiple of 16.  Smaller tiles take less memory.",
+            help="Side of the tiles of a large picture, a multiple of 16.  Smaller tiles need less memory.",
         ),
     ],
     "bits": Annotated[int | None, typer.Option(help="Bits per sample, 8 or 16.  Default: the input's.")],
-    "strip": Annotated[bool, typer.Option("--strip", help="Leave EXIF, XMP and IPTC out; colour profiles stay.")],
+    "strip": Annotated[bool, typer.Option("--strip", help="Omit EXIF, XMP and IPTC; colour profiles stay.")],
     "max_megapixels": Annotated[
-        float | None, typer.Option(min=0.001, show_default="178", help="Larger pictures are refused.")
+        float | None, typer.Option(min=0.001, show_default="178", help="Refuse larger pictures.")
     ],
 }
 
@@ -120,9 +120,9 @@ FLAGS = ("force", "strip")
 
 
 def takes_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command these of `PARAMETERS` (default: all) in place of its argument `options`, an `Options`.
+    """Replaces a command's argument `options`, an `Options`, by the named `PARAMETERS` (default: all of them).
 
-    What `Options` refuses ends the program with its sentence.
+    A value that `Options` rejects ends the program with the error's message.
     """
     chosen = {name: PARAMETERS[name] for name in names or PARAMETERS}
 
@@ -154,7 +154,7 @@ def takes_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., 
 
 
 def _options(given: dict[str, Any]) -> "Options":
-    """The options that were given on the command line; ValueError as `Options` raises it."""
+    """The `Options` given on the command line.  Raises ValueError as `Options` does."""
     from driftrec.restoration.options import Options
     from driftrec.restoration.tiling import Tiling
 

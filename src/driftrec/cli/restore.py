@@ -1,4 +1,4 @@
-"""The command `driftrec restore`: options, and what is printed of every picture."""
+"""The command `driftrec restore`: its options, and the line that it prints for every picture."""
 
 import sys
 from collections import Counter
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DEVIATIONS = "-deviation.png", "-uncertainty.png"
 PAGE = ".html"
-"""Endings of what is written beside a restored picture when it is asked for."""
+"""Endings of the files that --uncertainty and --compare write beside a restored picture."""
 
 
 @takes_options()
@@ -41,26 +41,26 @@ def restore(
     ] = None,
     file_format: Annotated[
         FormatOption | None,
-        typer.Option("--format", help="Kind of results.  Default: png, or what -o names.  avif and jpeg are lossy."),
+        typer.Option("--format", help="Format of the results.  Default: as -o says, or png.  avif and jpeg are lossy."),
     ] = None,
     uncertainty: Annotated[
         bool,
         typer.Option(
-            "--uncertainty", help="Also show where the model is guessing: how far 4 samples (or --samples) differ."
+            "--uncertainty", help="Also write maps of the uncertainty: how far 4 samples (or --samples) differ."
         ),
     ] = False,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Also write a page that shows before and after under a slider.")
+        bool, typer.Option("--compare", help="Also write an HTML page with a before/after slider.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist already.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave results that exist; so a stopped run goes on.")
+        bool, typer.Option("--skip-existing", help="Keep existing results; resumes a stopped run.")
     ] = False,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="One line of JSON for each picture: what became of it.")
+        Path | None, typer.Option(metavar="FILE", help="Write one line of JSON per picture, with its outcome.")
     ] = None,
 ) -> None:
-    """Restore pictures.  Results are PNG files unless -o names another kind; inputs are never changed."""
+    """Restore pictures.  Results are PNG files unless -o or --format says otherwise; inputs are never changed."""
     from driftrec.restoration.batch import attempt
     from driftrec.restoration.files import file_jobs
     from driftrec.restoration.restorer import Restorer
@@ -72,7 +72,7 @@ def restore(
         if uncertainty:
             options = _with_samples(options, context)
         if overwrite and skip_existing:
-            raise ValueError("--overwrite and --skip-existing exclude each other: say one of them")
+            raise ValueError("--overwrite and --skip-existing exclude each other: give only one of them")
         jobs = file_jobs(inputs, output, existing=existing, besides=besides, suffix=suffix)
         _check_formats(jobs, file_format, options.bits)
         restorer = Restorer(options=options)
@@ -93,30 +93,30 @@ def restore(
             elif outcome.error:
                 complain(outcome.error)
     except KeyboardInterrupt:
-        complain(f"stopped after {counts.total()} of {len(jobs)} pictures: --skip-existing goes on from here")
+        complain(f"stopped after {counts.total()} of {len(jobs)} pictures: add --skip-existing to resume")
         sys.exit(130)
     finally:
         if lines:
             lines.close()
     if counts["skipped"]:
-        say(f"{counts['skipped']} of {len(jobs)} results were there already")
+        say(f"{counts['skipped']} of {len(jobs)} results already existed")
     if counts["failed"]:
         stop(f"{counts['failed']} of {len(jobs)} pictures could not be restored")
 
 
 def _with_samples(options: "Options", context: typer.Context) -> "Options":
-    """Options that draw several samples, 4 unless another number was given; ValueError for modes that draw none."""
+    """The options with samples=4 unless a number was given.  Raises ValueError if fewer than two would be drawn."""
     if options.mode != "natural":
-        raise ValueError("only natural restorations are sampled: leave --uncertainty out")
+        raise ValueError("only natural restorations are sampled: omit --uncertainty, or choose --mode natural")
     if context.params["samples"] is None:
         return options.changed(samples=4)
     if options.samples < 2:
-        raise ValueError("--uncertainty compares samples: take --samples 2 or more")
+        raise ValueError("--uncertainty compares samples: give --samples 2 or more")
     return options
 
 
 def _restore_one(restorer: "Restorer", label: str, uncertainty: bool, compare: bool, job: "FileJob") -> "Restored":
-    """Restores the picture of one job and saves all its results, under a progress bar."""
+    """Restores the picture of one job and saves all its results, while a progress bar shows."""
     from driftrec.picture import open_picture
 
     job.target.parent.mkdir(parents=True, exist_ok=True)
@@ -132,18 +132,18 @@ def _restore_one(restorer: "Restorer", label: str, uncertainty: bool, compare: b
 
 
 def _check_formats(jobs: "Sequence[FileJob]", file_format: FormatOption | None, bits: int | None) -> None:
-    """Refuses, before any work, names that contradict --format, and 16 bits where the format has 8."""
+    """Raises ValueError, before any work, for names that contradict --format and for 16 bits in an 8-bit format."""
     extensions = {"tiff": (".tif", ".tiff"), "jpeg": (".jpg", ".jpeg")}
     for job in jobs:
         suffix = job.target.suffix.lower()
         if file_format and suffix not in extensions.get(file_format.value, (f".{file_format.value}",)):
-            raise ValueError(f"{job.target} is not a name for {file_format.value}: leave --format out, or change it")
+            raise ValueError(f"{job.target} is not a {file_format.value} file name: omit --format, or change it")
         if bits == 16 and suffix not in (".png", ".tif", ".tiff"):
             raise ValueError(f"{job.target} cannot hold 16 bits: use .png or .tif")
 
 
 def _save_deviation(job: "FileJob", restored: "Restored") -> None:
-    """The deviation of the samples as data and as a map; zero where nothing was sampled."""
+    """Saves the deviation of the samples as data and as a map; it is zero if nothing was sampled."""
     from numpy import float32, zeros
 
     from driftrec.picture import save_picture
@@ -157,7 +157,7 @@ def _save_deviation(job: "FileJob", restored: "Restored") -> None:
 
 
 def _save_page(job: "FileJob", before: "Picture", restored: "Restored") -> None:
-    """The picture before and after under a slider."""
+    """Saves the page with a before/after slider."""
     from driftrec.web.compare import write_comparison
 
     title = f"{job.source.name}, before and after"

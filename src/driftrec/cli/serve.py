@@ -16,25 +16,25 @@ def serve(
     options: "Options",
     host: Annotated[
         str,
-        typer.Option(help="Address to listen on.  To let other machines connect, name another of this machine."),
+        typer.Option(help="Address to listen on.  To let other machines connect, give one they can reach."),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8000,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
-    max_megapixels: Annotated[float, typer.Option(min=0.001, help="Larger pictures are refused.")] = 50,
-    max_megabytes: Annotated[float, typer.Option(min=0.001, help="Larger files are refused.")] = 64,
-    time_limit: Annotated[float, typer.Option(metavar="SECONDS", min=1, help="Longest work on one picture.")] = 600,
-    queue: Annotated[int, typer.Option(min=1, help="Most pictures that wait.")] = 64,
+    max_megapixels: Annotated[float, typer.Option(min=0.001, help="Refuse larger pictures.")] = 50,
+    max_megabytes: Annotated[float, typer.Option(min=0.001, help="Refuse larger files.")] = 64,
+    time_limit: Annotated[float, typer.Option(metavar="SECONDS", min=1, help="Time limit for one picture.")] = 600,
+    queue: Annotated[int, typer.Option(min=1, help="Most pictures that may wait.")] = 64,
     allow_host: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A name besides localhost under which it may be asked.")
+        list[str] | None, typer.Option(metavar="NAME", help="Also answer to this host name; repeatable.")
     ] = None,
 ) -> None:
-    """Open a page on which pictures are dropped and restored, step by step."""
+    """Serve a web page that restores the pictures dropped on it, and shows every step."""
     import webbrowser
 
     from driftrec.restoration.restorer import Restorer
 
     def ready(address: str) -> None:
-        say(f"driftrec listens on {address}  (Ctrl-C ends it)")
+        say(f"driftrec listens on {address}  (press Ctrl-C to stop it)")
         if browser:
             webbrowser.open(address)
 

@@ -1,4 +1,4 @@
-"""The commands that train, export and import models, and build data sets; PyTorch is imported inside them."""
+"""The commands that train, export and import models and build data sets; they import PyTorch only when they run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,32 +8,32 @@ import typer
 
 from driftrec.cli.console import say, sentences
 
-dataset = typer.Typer(help="Build the paper's data sets: train, valid and test.", no_args_is_help=True)
+dataset = typer.Typer(help="Build the paper's data sets, split into train, valid and test.", no_args_is_help=True)
 
-OutFolder = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where train, valid and test are made.")]
+OutFolder = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder for train, valid and test.")]
 
 
 def train(
     recipe: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A bundled recipe such as small, or a YAML file.")],
     out_folder: Annotated[
-        Path, typer.Option("--out", metavar="FOLDER", help="Where the run lives; the same folder goes on with it.")
+        Path, typer.Option("--out", metavar="FOLDER", help="Folder of the run; an existing one is resumed.")
     ],
     data: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FOLDER", help="Clean pictures, or tar files of them; may be given several times."),
+        typer.Option(metavar="FOLDER", help="Folder of clean pictures or tar files; repeatable."),
     ] = None,
     time_limit: Annotated[
         float | None, typer.Option(metavar="MINUTES", min=0.01, help="Stop and save after this long.")
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Weights of LPIPS, which finishers are trained with.")
+        Path | None, typer.Option(metavar="FOLDER", help="Folder of the LPIPS weights that training a finisher needs.")
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, like batch=8 or data.crop=64."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as data.crop=64; repeatable."),
     ] = None,
 ) -> None:
-    """Train a model on clean pictures, or go on with a run that was stopped."""
+    """Train a model on clean pictures, or resume a stopped run."""
     with sentences("train"):
         from driftrec.train.loop import train as run
         from driftrec.train.recipe import parse_settings, read_recipe
@@ -48,12 +48,12 @@ def train(
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="best.safetensors of a run.")],
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The best.safetensors of a run.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The .onnx file to write.")],
-    name: Annotated[str, typer.Option(help="Name on the model's card.")],
-    licence: Annotated[str, typer.Option(help="Licence of the weights, on the model's card.")],
+    name: Annotated[str, typer.Option(help="Name for the model card.")],
+    licence: Annotated[str, typer.Option(help="Licence of the weights, for the model card.")],
 ) -> None:
-    """Turn a checkpoint into the one ONNX file that 'restore --model' takes."""
+    """Convert a checkpoint to a single ONNX file that 'restore --model' takes."""
     with sentences("train"):
         from driftrec.train.export import export as write
 
@@ -66,7 +66,7 @@ def celebahq(
     pictures: Annotated[Path, typer.Option(metavar="FOLDER", help="The 30000 pictures of CelebA-HQ.")],
     out_folder: OutFolder,
 ) -> None:
-    """CelebA-HQ of 256×256 pixels, split as in the paper; other sizes are shrunk."""
+    """Build CelebA-HQ at 256×256 pixels, split as in the paper; pictures of other sizes are resized."""
     with sentences("train"):
         from driftrec.train import splits
 
@@ -75,11 +75,11 @@ def celebahq(
 
 @dataset.command()
 def d2kf2k(
-    div2k: Annotated[Path, typer.Option(metavar="FOLDER", help="Holds DIV2K_train_HR and DIV2K_valid_HR.")],
-    flickr2k: Annotated[Path, typer.Option(metavar="FOLDER", help="Holds Flickr2K_HR, or its 2650 pictures.")],
+    div2k: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder with DIV2K_train_HR and DIV2K_valid_HR.")],
+    flickr2k: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder with Flickr2K_HR, or its 2650 pictures.")],
     out_folder: OutFolder,
 ) -> None:
-    """DIV2K and Flickr2K, split as in the paper, in one."""
+    """Build one data set of DIV2K and Flickr2K, split as in the paper."""
     with sentences("train"):
         from driftrec.train import splits
 
@@ -87,13 +87,13 @@ def d2kf2k(
 
 
 def import_official(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Of the paper's program; its .ckpt file.")],
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A .ckpt file of the paper's program.")],
     recipe: Annotated[
-        str, typer.Argument(metavar="NAME|FILE", help="The recipe that it was trained with, such as paper-ouve-d2kf2k.")
+        str, typer.Argument(metavar="NAME|FILE", help="The recipe it was trained with, such as paper-ouve-d2kf2k.")
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The .safetensors file to write.")],
 ) -> None:
-    """Turn a checkpoint of the paper's program into one that 'restore --model' and 'export' take."""
+    """Convert a checkpoint of the paper's program to one that 'restore --model' and 'export' take."""
     with sentences("train"):
         from driftrec.train.official import import_official as convert
         from driftrec.train.recipe import read_recipe

@@ -1,4 +1,5 @@
-"""How a natural restoration is made of a faithful one: where sampling starts, in how many steps, and how it ends.
+"""How a natural restoration is made of a faithful one: where sampling starts, how many evaluations it takes, and how it
+ends.
 
 The faithful estimate E[x0 | y] is the first evaluation.  Sampling starts around it, (E8), not at the end of the
 process: noise need only drown what the file lost.  How much that was shows in how far the faithful estimate moved away
@@ -13,8 +14,8 @@ At the end the sample gets the low band of the faithful estimate (`driftrec.diff
 finisher, which makes the last evaluation in place of the denoiser (`driftrec.train.finisher`) and has learnt the low
 band too, all but the means.
 
-Networks that were not trained at s = ∞, as the paper's, have no faithful estimate: they are sampled from y on, over the
-whole grid, and the low band is that of y.
+Networks that were not trained at s = ∞, such as the paper's, have no faithful estimate.  For them sampling starts
+around y and uses the whole grid, and the low band is that of y.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,10 +24,11 @@ from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
 from driftrec.diffusion.colour import with_low_band, with_mean
+from driftrec.diffusion.coordinates import anchor_image
 from driftrec.diffusion.grids import uniform_log_snr
 from driftrec.diffusion.process import OUVE, Process, process_from_card
 from driftrec.diffusion.samplers import multistep
-from driftrec.diffusion.types import GRAY, Anchor, Array, Denoise, Noise
+from driftrec.diffusion.types import Anchor, Array, Denoise, Noise
 
 Colour: TypeAlias = Literal["low-band", "mean", "none"]
 Around: TypeAlias = Literal["faithful", "file"]
@@ -81,14 +83,14 @@ class Plan:
         One time for each evaluation but the first; none where there is nothing to sample.  Without a faithful estimate,
         one time for each evaluation, whatever the change.
         """
-        steps = self.evaluations if evaluations is None else evaluations
+        count = self.evaluations if evaluations is None else evaluations
         if self.around == "file":
-            return uniform_log_snr(self.process, steps, start=self.start, end=self.end)
+            return uniform_log_snr(self.process, count, start=self.start, end=self.end)
         ratio = min(change**2 / self.level, self.process.ratio(self.start))
-        if steps < 2 or ratio <= self.process.ratio(self.end):
+        if count < 2 or ratio <= self.process.ratio(self.end):
             return ()
         grid = partial(uniform_log_snr, self.process, start=self.process.time_of_ratio(ratio), end=self.end)
-        return grid(3)[1:2] if steps == 2 else grid(steps - 1)
+        return grid(3)[1:2] if count == 2 else grid(count - 1)
 
     def sample(
         self,
@@ -109,13 +111,13 @@ class Plan:
         """
         if faithful is not None:
             yield faithful
-        anchor = y if self.anchor == "corrupted" else y * 0 + GRAY
         if times := self.times(change, evaluations):
+            start = anchor_image(y, self.anchor)
 
             def around(xt: Array, _: Array, t: float) -> Array:
                 return (finish if finish and t == times[-1] else denoise)(xt, y, t)
 
-            estimates = multistep(around, anchor, self.process, times, noise=noise, mean=faithful, eta=self.eta)
+            estimates = multistep(around, start, self.process, times, noise=noise, mean=faithful, eta=self.eta)
             for number, x0 in enumerate(estimates, start=1):
                 yield self._coloured(x0, y if faithful is None else faithful) if number == len(times) else x0
 

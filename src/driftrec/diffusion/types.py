@@ -1,4 +1,4 @@
-"""The few types that all modules share.
+"""The types that all modules of the mathematics share.
 
 Images are arrays of shape (batch, channel, height, width), float32, RGB in [0, 1].  Samplers and processes
 use only + − × ÷ on them, so NumPy arrays and PyTorch tensors pass through the same code; ``Array`` therefore

@@ -1,13 +1,20 @@
-"""What the field's protocols do to clean pictures: one JPEG compression, or two on grids that do not agree."""
+"""What the field's protocols do to clean pictures: one JPEG compression, or two on grids that do not agree.
+
+    file, clean = corruption(clean)
+
+A corruption makes a file, and says which clean picture that file shows.  Training needs no files: its degradations
+(`driftrec.train.data.degrade`) are decoded at once, and draw their parameters at random.
+"""
 
 import io
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from driftrec.evaluate.metrics.fidelity import Pixels, luma
+Pixels: TypeAlias = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -53,15 +60,15 @@ class DoubleJpeg:
 Corruption: TypeAlias = Jpeg | DoubleJpeg
 
 
-def encode(pixels: Pixels, quality: int) -> bytes:
-    """A JPEG file of uint8 (height, width, 3) or (height, width)."""
+def encode(pixels: Pixels, quality: int, subsampling: str = "4:2:0") -> bytes:
+    """A JPEG file of uint8 (height, width, 3) or (height, width), by libjpeg at `quality` (Pillow's 1–100)."""
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=subsampling)
     return file.getvalue()
 
 
 def decode(file: bytes) -> Pixels:
-    """uint8 (height, width, 3), or (height, width) for gray pictures.  Raises ValueError for what is no picture."""
+    """uint8 (height, width, 3), or (height, width) for gray pictures.  ValueError for bytes that are no picture."""
     try:
         with Image.open(io.BytesIO(file)) as image:
             return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
@@ -71,4 +78,6 @@ def decode(file: bytes) -> Pixels:
 
 def to_gray(pixels: Pixels) -> Pixels:
     """The luma that gray benchmarks are made of: BT.601 in studio range, rounded (MATLAB's rgb2ycbcr)."""
+    from driftrec.evaluate.metrics.fidelity import luma  # needs scikit-image, which training does without
+
     return np.rint(luma(pixels)).astype(np.uint8)

@@ -1,7 +1,7 @@
-"""What a model file says about itself."""
+"""What a model file says about itself, and the errors of model files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from driftrec.diffusion.plan import Plan, plan_from_card
@@ -13,12 +13,12 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True)
 class Card:
-    """What a model file says of itself.
+    """What a model file says about its network.
 
     `multiple`: sides of its input must be multiples of this many pixels.  `ratio_min`, `ratio_max`: the finite
-    ratios s it was trained for.  `plan`: how to sample with it.  `faithful`: it knows s = ∞; `natural`: it knows finite
-    ratios; `blind`: it does not look at y; `finisher`: it has one for the last step of a plan.  `facts`: everything
-    else (training data, licences, cost, …), for people.
+    ratios s it was trained for.  `plan`: how to sample with it.  `faithful`: it was trained at s = ∞; `natural`: it was
+    trained at finite ratios; `blind`: it does not look at y; `finisher`: it has a second network for the last step of a
+    plan.  `facts`: everything else (training data, licences, cost, …), for people.
     """
 
     name: str
@@ -26,28 +26,20 @@ class Card:
     ratio_min: float
     ratio_max: float
     plan: Plan
-    faithful: bool
-    natural: bool
-    blind: bool
-    finisher: bool
-    facts: dict[str, Any]
+    faithful: bool = True
+    natural: bool = True
+    blind: bool = False
+    finisher: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @staticmethod
     def parse(content: Mapping[str, Any], label: str) -> "Card":
         """The card that a model carries; ModelError if it lacks what the tool needs."""
         values = dict(content)
         try:
-            return Card(
-                name=values.pop("name"),
-                multiple=values.pop("multiple"),
-                ratio_min=values.pop("ratio_min"),
-                ratio_max=values.pop("ratio_max"),
-                plan=plan_from_card(values.pop("sampling")),
-                faithful=values.pop("faithful", True),
-                natural=values.pop("natural", True),
-                blind=values.pop("blind", False),
-                finisher=values.pop("finisher", False),
-                facts=values,
-            )
+            required = {key: values.pop(key) for key in ("name", "multiple", "ratio_min", "ratio_max")}
+            plan = plan_from_card(values.pop("sampling"))
+            stated = {key: values.pop(key) for key in ("faithful", "natural", "blind", "finisher") if key in values}
+            return Card(**required, plan=plan, **stated, facts=values)
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{label} has no valid driftrec card ({error}): export it again") from error

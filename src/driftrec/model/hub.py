@@ -3,6 +3,8 @@
 import os
 import re
 
+from driftrec.errors import first_line
+
 FILE = "model.onnx"
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -27,8 +29,6 @@ def fetch(name: str) -> str:
     try:
         return hf_hub_download(name, FILE, endpoint=os.environ.get("HF_ENDPOINT"))
     except Exception as error:  # its errors share no base class: of the hub, of HTTP, of the file system
-        reason = str(error).strip().splitlines()
         raise ValueError(
-            f"the hub did not give {FILE} of '{name}' ({reason[0] if reason else type(error).__name__}): "
-            "check the name and the connection"
+            f"the hub did not give {FILE} of '{name}' ({first_line(error)}): check the name and the connection"
         ) from error

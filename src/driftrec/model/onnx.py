@@ -8,9 +8,10 @@ import numpy as np
 import onnxruntime as ort
 
 from driftrec.diffusion.types import REGRESSION_RATIO
-from driftrec.model import device as devices
+from driftrec.errors import first_line
 from driftrec.model.card import Card, ModelError
 from driftrec.model.find import DEFAULT_MODEL, find_model
+from driftrec.model.providers import providers
 from driftrec.model.runner import Runner
 
 
@@ -18,7 +19,7 @@ class Network(Runner):
     """A network in ONNX Runtime.
 
     Arguments: `model`, as for `find_model`; `threads`, how many CPU threads one evaluation uses (default: all
-    cores); `device`, where it runs, see `driftrec.model.device.providers`.  Raises ModelError for files that are not
+    cores); `device`, where it runs, see `driftrec.model.providers`.  Raises ModelError for files that are not
     driftrec models, ValueError for a device that is not there.
     """
 
@@ -26,16 +27,16 @@ class Network(Runner):
         self, model: str | os.PathLike[str] = DEFAULT_MODEL, *, threads: int | None = None, device: str = "auto"
     ) -> None:
         path = find_model(model)
-        providers = devices.providers(device, threads)
+        chosen = providers(device, threads)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3
         # Waiting threads sleep: as fast on an idle machine, and faster where other programs want the cores too.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = ort.InferenceSession(str(path), options, providers=providers)
+            self._session = ort.InferenceSession(str(path), options, providers=chosen)
         except Exception as error:  # ONNX Runtime's own exceptions have no public base class
-            raise ModelError(f"{path} is not a model that ONNX Runtime can run: {_first_line(error)}") from error
+            raise ModelError(f"{path} is not a model that ONNX Runtime can run: {first_line(error)}") from error
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.card = Card.parse(_content(metadata.get("driftrec", "{}")), str(path))
 
@@ -56,7 +57,3 @@ def _content(text: str) -> dict[str, Any]:
         return dict(json.loads(text))
     except ValueError:
         return {}  # of which the card says what is missing
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -14,7 +14,7 @@ CHECKPOINT = ".safetensors"
 def open_model(
     model: str | os.PathLike[str] | Runner = DEFAULT_MODEL, *, threads: int | None = None, device: str = "auto"
 ) -> Runner:
-    """A model ready to run: a checkpoint of `train` in PyTorch, any other file in ONNX Runtime; a `Runner` as it is.
+    """A model ready to run: a checkpoint in PyTorch, any other file in ONNX Runtime, a `Runner` as it is.
 
     Arguments and errors as for `Network`; a checkpoint runs on "cpu", "cuda" or "mps".
     """
@@ -25,7 +25,7 @@ def open_model(
     if not Path(model).is_file():
         raise ModelError(f"there is no checkpoint {model}: give the path of a .safetensors file that 'train' wrote")
     try:
-        from driftrec.train.runner import TorchRunner
+        from driftrec.train.runner import TorchRunner  # here, as only checkpoints need PyTorch
     except ModuleNotFoundError as error:
         raise ModelError(f"{model} needs {error.name}: pip install 'driftrec[train]'") from error
     try:

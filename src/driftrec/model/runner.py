@@ -1,23 +1,21 @@
-"""A trained network as `Denoise` functions, whichever library computes it.
-
-The network's own coordinates are those of the theory: residual r/k, ratio s = σ/k, and y.  They belong to no
-process, so one file serves all of them.
-"""
+"""A trained network as `Denoise` functions, whichever library computes it."""
 
 import math
 from abc import ABC, abstractmethod
+from functools import partial
 
 import numpy as np
 
+from driftrec.diffusion.coordinates import denoise_states
 from driftrec.diffusion.process import Process
-from driftrec.diffusion.types import GRAY, Array, Denoise
+from driftrec.diffusion.types import Array, Denoise
 from driftrec.model.card import Card
 
 
 class Runner(ABC):
-    """A trained network, whoever computes it.
+    """Abstract: a trained network in the coordinates of `driftrec.diffusion.coordinates`.
 
-    `card` says what it is.
+    Subclasses set `card`, which says what the network is, and define `__call__`; everything else follows from these.
     """
 
     card: Card
@@ -40,18 +38,9 @@ class Runner(ABC):
 
     def denoiser(self, process: Process) -> Denoise:
         """E[x0 | xt, y] for a state of `process`, which drifts to the card's anchor."""
-        return self._of_states(process)
+        return denoise_states(self, process, self.card.plan.anchor)
 
     def finisher(self, process: Process) -> Denoise | None:
-        """What makes the last evaluation of a plan, if the model has a finisher."""
-        return self._of_states(process, finish=True) if self.card.finisher else None
-
-    def _of_states(self, process: Process, finish: bool = False) -> Denoise:
-        anchored = self.card.plan.anchor == "corrupted"
-
-        def denoise(xt: Array, y: Array, t: float) -> Array:
-            residual = xt - (y if anchored else np.float32(GRAY))
-            residual /= process.scale(t)
-            return self(residual, process.ratio(t), y, finish=finish)
-
-        return denoise
+        """What makes the last evaluation of a plan; None for a model without a finisher."""
+        finish = partial(self, finish=True)
+        return denoise_states(finish, process, self.card.plan.anchor) if self.card.finisher else None

@@ -1,13 +1,13 @@
-"""Opens and saves pictures: one frozen value between the files of the world and the arrays of the restorer.
+"""Opens and saves pictures: one frozen value between picture files and the arrays of the restorer.
 
 Two rules shape this package.
 
-* **The 8×8 grid of a JPEG is sacred.**  The restorer must see the pixels where the encoder saw them, so a picture
-  is opened *in file order*, whatever its EXIF orientation says; ``Picture.orientation`` carries the tag, and the
-  pixels are turned upright, and the tag set to 1, only on the way out (``Picture.to_pil``, ``save_picture``).
-* **Nothing is lost by accident.**  Alpha, EXIF, XMP, IPTC, ICC profile and all 16 bits travel with the pixels; what
-  cannot travel is named in ``Picture.left_out``, or the picture is refused; the output is lossless unless its name
-  asks for a lossy format; a file is complete or it is not there.
+* **The 8×8 grid of a JPEG never moves.**  The restorer must see the pixels where the encoder saw them, so a picture
+  is opened *in file order*, whatever its EXIF orientation says, and ``Picture.orientation`` keeps the tag.  Only
+  ``Picture.to_pil`` and ``save_picture`` turn the pixels upright and set the tag to 1.
+* **Nothing is lost by accident.**  Alpha, EXIF, XMP, IPTC, ICC profile and all 16 bits are kept with the pixels; what
+  cannot be kept is named in ``Picture.left_out``, or the picture is refused.  The output is lossless unless its
+  extension asks for a lossy format.  A file is written completely or not at all.
 """
 
 from driftrec.picture.atomic import atomic_write

@@ -1,11 +1,11 @@
-"""16 bits per sample where Pillow knows only 8: colour, and anything with alpha, in PNG and TIFF.
+"""Reads and writes 16 bits per sample where Pillow supports only 8: PNG and TIFF files with colour or alpha.
 
-Reading: Pillow's decoders undo the compression of such files and then drop the lower byte of every sample.  Which
-byte is dropped depends on the byte order they are told, so a file is decoded twice, in its own byte order and in the
-other one, and the two bytes are put together.
+Reading: Pillow's decoders decompress such files and then drop the lower byte of every sample.  Which byte is dropped
+depends on the byte order that they are given, so a file is decoded twice, in its own byte order and in the other one,
+and the two bytes are combined.
 
-Writing: Pillow writes the file of a 1×1 stand-in, with all metadata; here the size, the depth and the pixels are
-put in place.
+Writing: Pillow writes a 1×1 PNG or the directory of a TIFF, with all metadata; this module adds the size, the depth and
+the pixels.
 """
 
 import struct
@@ -25,9 +25,9 @@ _OTHER_ORDER = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "li
 
 
 def read_deep(image: Image.Image) -> np.ndarray | None:
-    """Return the samples of an image not yet loaded, uint16 (H, W, 2 to 4), or None where Pillow drops no bits.
+    """Returns the samples of an image not yet loaded, uint16 (H, W, 2 to 4), or None if Pillow drops no bits.
 
-    Two channels are gray and alpha, four are RGB and alpha.  Raises what Pillow does for damaged files.
+    Two channels are gray and alpha, four are RGB and alpha.  Raises the same errors as Pillow for damaged files.
     """
     kind = _raw_kind(image)
     channels, _, order = kind.partition(";")
@@ -48,7 +48,7 @@ def read_deep(image: Image.Image) -> np.ndarray | None:
 
 
 def _raw_kind(image: Image.Image) -> str:
-    """Return Pillow's name of the file's samples, like "RGB;16B"; empty where it is not known."""
+    """Returns Pillow's name for the layout of the file's samples, such as "RGB;16B"; empty if it is not known."""
     if not isinstance(image, ImageFile) or not image.tile or image.mode.startswith("I"):
         return ""
     args = image.tile[0].args
@@ -57,7 +57,7 @@ def _raw_kind(image: Image.Image) -> str:
 
 
 def _decoded(file: bytes, kind: str) -> np.ndarray:
-    """Return what Pillow makes of the file, uint8 (H, W, channel), told that its samples are of that kind."""
+    """Returns what Pillow decodes from the file, uint8 (H, W, channel), if its samples are declared to be of `kind`."""
     with Image.open(BytesIO(file)) as image:
         assert isinstance(image, ImageFile)
         image.tile = [
@@ -74,7 +74,7 @@ _BAND = 64  # rows filtered and compressed at a time
 
 
 def write_png(samples: np.ndarray, stream: IO[bytes], options: dict[str, Any]) -> None:
-    """Write samples, uint16 (H, W, 2 to 4), as a PNG; `options` are those of Pillow's encoder."""
+    """Writes samples, uint16 (H, W, 2 to 4), as a PNG; `options` are those of Pillow's encoder."""
     height, width, channels = samples.shape
     stand_in = BytesIO()
     Image.new({2: "LA", 3: "RGB", 4: "RGBA"}[channels], (1, 1)).save(stand_in, "PNG", **options)
@@ -90,7 +90,7 @@ def write_png(samples: np.ndarray, stream: IO[bytes], options: dict[str, Any]) -
 
 
 def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield kind and body of the chunks of a PNG file."""
+    """Yields kind and body of the chunks of a PNG file."""
     place = 8
     while place < len(png):
         length, kind = struct.unpack_from(">I4s", png, place)
@@ -103,7 +103,7 @@ def _write_chunk(stream: IO[bytes], kind: bytes, body: bytes) -> None:
 
 
 def _compressed(samples: np.ndarray) -> Iterator[bytes]:
-    """Yield the parts of the compressed samples, a band of rows at a time."""
+    """Yields the parts of the compressed samples, a band of rows at a time."""
     deflate = zlib.compressobj()
     above = np.zeros((1, *samples.shape[1:]), ">u2").view(np.uint8)
     for top in range(0, len(samples), _BAND):
@@ -114,7 +114,7 @@ def _compressed(samples: np.ndarray) -> Iterator[bytes]:
 
 
 def _filtered(band: np.ndarray, above: np.ndarray) -> bytes:
-    """Return rows of bytes (row, pixel, byte) after PNG's Paeth filter, given the row above them (1, pixel, byte)."""
+    """Returns rows of bytes (row, pixel, byte) after PNG's Paeth filter, given the row above them (1, pixel, byte)."""
     up = np.concatenate([above, band[:-1]]).astype(np.int16)
     left, corner = np.zeros_like(up), np.zeros_like(up)
     left[:, 1:], corner[:, 1:] = band[:, :-1], up[:, :-1]
@@ -126,7 +126,7 @@ def _filtered(band: np.ndarray, above: np.ndarray) -> bytes:
 
 
 def write_tiff(samples: np.ndarray, stream: IO[bytes], options: dict[str, Any]) -> None:
-    """Write samples, uint16 (H, W, 3 or 4), as an uncompressed TIFF; `options` are those of Pillow's encoder."""
+    """Writes samples, uint16 (H, W, 3 or 4), as an uncompressed TIFF; `options` are those of Pillow's encoder."""
     height, width, channels = samples.shape
     tag, directory = TiffImagePlugin, TiffImagePlugin.ImageFileDirectory_v2()
     described = Image.Exif()
@@ -140,7 +140,7 @@ def write_tiff(samples: np.ndarray, stream: IO[bytes], options: dict[str, Any]) 
     directory[tag.SAMPLESPERPIXEL] = channels
     directory[tag.ROWSPERSTRIP] = height
     if channels == 4:
-        directory[tag.EXTRASAMPLES] = 2  # alpha that the colours are not multiplied with
+        directory[tag.EXTRASAMPLES] = 2  # unassociated alpha: the colours are not premultiplied
     if profile := options.get("icc_profile"):
         directory.tagtype[tag.ICCPROFILE] = 7
         directory[tag.ICCPROFILE] = profile

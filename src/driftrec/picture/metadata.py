@@ -1,4 +1,4 @@
-"""EXIF, XMP and IPTC: read from any file, made true of the restored picture, and written into any other."""
+"""Reads EXIF, XMP and IPTC from any file, adapts them to the restored picture, and writes them to any format."""
 
 import contextlib
 import re
@@ -33,8 +33,8 @@ _DESCRIPTIVE = (
 
 
 def read_orientation(image: Image.Image) -> int:
-    """Return the orientation, 1 to 8, that EXIF or XMP ask for; 1 where they are absent or broken."""
-    with contextlib.suppress(Exception):  # broken metadata must not cost the picture
+    """Returns the orientation, 1 to 8, that EXIF or XMP specify; 1 if they are absent or broken."""
+    with contextlib.suppress(Exception):  # broken metadata must not make the picture unreadable
         orientation = image.getexif().get(_ORIENTATION, 1)
         if orientation in range(1, 9):
             return int(orientation)
@@ -42,7 +42,7 @@ def read_orientation(image: Image.Image) -> int:
 
 
 def read_exif(image: Image.Image) -> bytes | None:
-    """Return the EXIF block as the file has it, or one made from the descriptive tags of a TIFF."""
+    """Returns the file's EXIF block, or one made from the descriptive tags of a TIFF."""
     if isinstance(block := image.info.get("exif"), bytes):
         return block.removeprefix(b"Exif\x00\x00")
     with contextlib.suppress(Exception):  # as above
@@ -52,7 +52,7 @@ def read_exif(image: Image.Image) -> bytes | None:
 
 
 def _descriptive(tags: Image.Exif) -> Image.Exif:
-    """Return the tags that describe the picture, with those of the camera and of the place."""
+    """Returns the tags that describe the picture, including those of the camera and the GPS position."""
     kept = Image.Exif()
     kept.update({int(tag): tags[tag] for tag in _DESCRIPTIVE if tag in tags})
     for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
@@ -62,8 +62,8 @@ def _descriptive(tags: Image.Exif) -> Image.Exif:
 
 
 def read_iptc(image: Image.Image) -> bytes | None:
-    """Return the IPTC records (IIM) of a JPEG, PNG or TIFF."""
-    with contextlib.suppress(Exception):  # broken metadata must not cost the picture
+    """Returns the IPTC records (IIM) of a JPEG, PNG or TIFF."""
+    with contextlib.suppress(Exception):  # broken metadata must not make the picture unreadable
         if isinstance(resources := image.info.get("photoshop"), dict):
             return resources.get(_IPTC_RESOURCE)
         if isinstance(text := image.info.get(_PNG_IPTC), str):
@@ -75,9 +75,9 @@ def read_iptc(image: Image.Image) -> bytes | None:
 
 
 def upright_exif(block: bytes | None) -> bytes | None:
-    """Return the EXIF block with orientation 1, every other byte as it was; None if it cannot be parsed.
+    """Returns the EXIF block with orientation 1 and every other byte unchanged; None if it cannot be parsed.
 
-    The tag is overwritten where it stands: writing the block anew would move what makers' notes point at.
+    The tag is overwritten in place: rewriting the whole block would move the data that maker notes point to.
     """
     if block is None or block[:2] not in (b"II", b"MM"):
         return None
@@ -94,14 +94,14 @@ def upright_exif(block: bytes | None) -> bytes | None:
 
 
 def upright_xmp(packet: bytes) -> bytes:
-    """Return the XMP packet with orientation 1."""
+    """Returns the XMP packet with orientation 1."""
     return re.sub(rb'(tiff:Orientation(?:="|>))[2-8]', rb"\g<1>1", packet)
 
 
 def metadata_options(picture: Picture, file_format: str) -> dict[str, Any]:
-    """Return the metadata of the picture as the options of Pillow's encoder of that format."""
+    """Returns the picture's metadata as options of Pillow's encoder for that format."""
     options: dict[str, Any] = {}
-    if picture.icc_profile and not (picture.gray and file_format == "WEBP"):  # WebP has no gray for it to describe
+    if picture.icc_profile and not (picture.gray and file_format == "WEBP"):  # WebP cannot store gray
         options["icc_profile"] = picture.icc_profile
     if file_format == "TIFF":
         return options | {"exif": _tiff_tags(picture)}
@@ -118,7 +118,7 @@ def metadata_options(picture: Picture, file_format: str) -> dict[str, Any]:
 
 
 def _png_texts(picture: Picture) -> PngInfo:
-    """Return XMP and IPTC as PNG's text chunks, where exiftool and ImageMagick look for them."""
+    """Returns XMP and IPTC as PNG text chunks, where exiftool and ImageMagick look for them."""
     texts = PngInfo()
     if picture.xmp:
         texts.add_itxt("XML:com.adobe.xmp", picture.xmp.decode("utf-8", "replace"))
@@ -130,14 +130,14 @@ def _png_texts(picture: Picture) -> PngInfo:
 
 
 def _photoshop_segment(iptc: bytes) -> bytes:
-    """Return the APP13 segment of a JPEG that holds IPTC records, or nothing where they do not fit into one."""
+    """Returns the APP13 segment of a JPEG that holds IPTC records, or nothing if they do not fit into one."""
     padded = iptc + bytes(len(iptc) % 2)
     body = b"Photoshop 3.0\x008BIM" + struct.pack(">HHI", _IPTC_RESOURCE, 0, len(iptc)) + padded
     return b"\xff\xed" + struct.pack(">H", len(body) + 2) + body if len(body) <= 65_533 else b""
 
 
 def _tiff_tags(picture: Picture) -> bytes:
-    """Return EXIF, XMP and IPTC as one block, for they share the directory of a TIFF."""
+    """Returns EXIF, XMP and IPTC as one block, because they share the directory of a TIFF."""
     tags = Image.Exif()
     with quiet():
         tags.load(picture.exif or b"")

@@ -1,4 +1,4 @@
-"""Opening: any file of the world becomes a picture, or one sentence."""
+"""Opens any file as a picture, or raises an error that explains in one sentence why not."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image
 """What ``open_picture`` takes: a path, the bytes of a file, a binary file object, or a Pillow image."""
 
 MAX_PIXELS = 178_000_000
-"""The largest picture that is opened unless more is asked for; restoring it takes some 15 GB of memory."""
+"""The most pixels of a picture that is opened by default; restoring one of that size takes about 15 GB of memory."""
 
 _DEEP_GRAY = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 _GRAY = frozenset({"1", "L", "LA", "La"}) | _DEEP_GRAY
@@ -26,18 +26,18 @@ _COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", 
 
 
 def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> Picture:
-    """Open a picture of any format and mode that Pillow reads, its pixels in file order.
+    """Opens a picture of any format and mode that Pillow reads, with its pixels in file order.
 
-    Palettes become RGB, CMYK becomes sRGB through its profile, transparent colours become alpha; 16 bits per sample
-    stay.  Of a camera's multi-picture JPEG (MPO) the first picture is taken, and the others (gain maps, depths, second
-    views) are named in ``Picture.left_out``.  TIFF is turned upright by Pillow's own decoder.
+    Palettes become RGB, CMYK becomes sRGB through its profile, and transparent colours become alpha; 16 bits per sample
+    are kept.  A camera's multi-picture JPEG (MPO) gives its first picture; ``Picture.left_out`` names the others (gain
+    maps, depth maps, second views).  Pillow's decoder itself turns TIFF upright.
 
     Arguments:
         source: a path, the bytes of a file, a binary file object or a Pillow image (neither is closed).
         max_pixels: larger pictures are refused before they are decoded.
-        name: what messages call the picture (default: the name of the source, where it has one).
+        name: the picture's name in messages (default: the name of the source, if it has one).
 
-    Files are read once, whole; ``Picture.file`` keeps their bytes.
+    A file is read once, completely; ``Picture.file`` keeps its bytes.
 
     Raises:
         PictureError: the file is missing, a folder, unreadable, not a picture, damaged, cut short, empty, of a
@@ -58,12 +58,12 @@ def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | No
             raise PictureError(f"{label} may not be read: ask its owner for permission") from error
         except UnidentifiedImageError as error:
             raise PictureError(f"{label} is not a picture: give a JPEG, PNG, WebP, TIFF or AVIF file") from error
-        except Exception as error:  # decoders answer damaged files with errors of every class
+        except Exception as error:  # decoders raise errors of any class for damaged files
             raise PictureError(f"{label} is damaged or cut short ({error}): get a whole copy of it") from error
 
 
 def _label(source: Source) -> str:
-    """Return what error messages call the source."""
+    """Returns the name of the source in error messages."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
     if not isinstance(source, bytes | Image.Image) and not hasattr(source, "read"):
@@ -72,7 +72,7 @@ def _label(source: Source) -> str:
 
 
 def _bytes(source: str | os.PathLike[str] | bytes | IO[bytes], label: str) -> bytes:
-    """Return the whole file."""
+    """Returns the whole file."""
     if isinstance(source, bytes):
         return source
     if not isinstance(source, str | os.PathLike):
@@ -90,10 +90,10 @@ def _bytes(source: str | os.PathLike[str] | bytes | IO[bytes], label: str) -> by
 
 
 def _decode(image: Image.Image, file: bytes | None, label: str, max_pixels: int) -> Picture:
-    """Decode an opened Pillow image."""
+    """Decodes an opened Pillow image."""
     _refuse(image, label, max_pixels)
-    deep = read_deep(image)  # before Pillow halves the samples
-    image.load()  # before the metadata: some formats keep theirs behind the pixels
+    deep = read_deep(image)  # before Pillow drops the lower bytes
+    image.load()  # before reading metadata, which some formats store after the pixels
     pixels, alpha = _samples(image, label) if deep is None else _split(deep)
     xmp = image.info.get("xmp")
     return Picture(
@@ -114,7 +114,7 @@ def _decode(image: Image.Image, file: bytes | None, label: str, max_pixels: int)
 
 
 def _left_out(image: Image.Image) -> tuple[str, ...]:
-    """What the file holds beside the picture, in words."""
+    """Returns descriptions of what the file holds besides the picture."""
     if image.format == "MPO" and (frames := getattr(image, "n_frames", 1)) > 1:
         others = "other picture" if frames == 2 else f"{frames - 1} other pictures"
         return (f"the {others} of this multi-picture file (gain map, depth or second view)",)
@@ -122,7 +122,7 @@ def _left_out(image: Image.Image) -> tuple[str, ...]:
 
 
 def _refuse(image: Image.Image, label: str, max_pixels: int) -> None:
-    """Raise PictureError for what the header already shows to be out of reach."""
+    """Raises PictureError if the header already shows that the picture cannot be opened."""
     width, height = image.size
     if 0 in image.size:
         raise PictureError(f"{label} is {width} × {height} pixels: give a picture that is not empty")
@@ -137,7 +137,7 @@ def _refuse(image: Image.Image, label: str, max_pixels: int) -> None:
 
 
 def _samples(image: Image.Image, label: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return pixels (H, W, 3), uint8 or uint16, and alpha (H, W) uint8 or None."""
+    """Returns pixels (H, W, 3), uint8 or uint16, and alpha (H, W) uint8 or None."""
     if image.mode in _DEEP_GRAY:
         return _three_channels(_deep_gray(image, label)), None
     if image.mode == "CMYK":
@@ -151,7 +151,7 @@ def _samples(image: Image.Image, label: str) -> tuple[np.ndarray, np.ndarray | N
 
 
 def _split(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return (pixels (H, W, 3), alpha (H, W) or None) of samples (H, W, 2 to 4)."""
+    """Splits samples (H, W, 2 to 4) into pixels (H, W, 3) and alpha (H, W) or None."""
     if samples.shape[2] == 3:
         return samples, None
     pixels, alpha = samples[..., :-1], samples[..., -1]
@@ -159,12 +159,12 @@ def _split(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _three_channels(gray: np.ndarray) -> np.ndarray:
-    """Return (H, W) as (H, W, 3) without a copy."""
+    """Returns gray (H, W) as (H, W, 3) without copying."""
     return np.broadcast_to(gray[..., None], (*gray.shape, 3))
 
 
 def _deep_gray(image: Image.Image, label: str) -> np.ndarray:
-    """Return the samples (H, W) of a 16-bit or integer image as uint16."""
+    """Returns the samples (H, W) of a 16-bit or integer image as uint16."""
     samples = np.asarray(image)
     if samples.min() < 0 or samples.max() > 65535:
         raise PictureError(f"{label} has samples outside 0 to 65535: convert it to 8 or 16 bits first")
@@ -172,7 +172,7 @@ def _deep_gray(image: Image.Image, label: str) -> np.ndarray:
 
 
 def _cmyk_to_srgb(image: Image.Image) -> Image.Image:
-    """Return a CMYK image as RGB, through its ICC profile where it has one that works."""
+    """Converts a CMYK image to RGB, through its ICC profile if it has one that works."""
     if profile := image.info.get("icc_profile"):
         with contextlib.suppress(ImageCms.PyCMSError, OSError):
             converted = ImageCms.profileToProfile(

@@ -1,4 +1,4 @@
-"""Pillow without its warnings and its own limit of size: what matters here becomes an error of ours."""
+"""Turns off Pillow's warnings and size limit; this package checks what matters and raises its own errors."""
 
 import threading
 import warnings
@@ -12,9 +12,9 @@ _lock = threading.Lock()
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warnings (large pictures, odd metadata), no `DecompressionBombError`.
+    """Suppresses warnings (large pictures, odd metadata) and `DecompressionBombError`.
 
-    Both belong to the whole process, hence the lock.
+    Both settings apply to the whole process, hence the lock.
     """
     with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")

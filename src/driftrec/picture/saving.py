@@ -1,4 +1,4 @@
-"""Saving: which format holds what."""
+"""Saves pictures: what each format can hold."""
 
 import os
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ _ENCODERS = {
 }
 
 SAVE_EXTENSIONS = tuple(_ENCODERS)
-"""The extensions that ``save_picture`` knows; all are lossless except .avif, .jpg and .jpeg."""
+"""The extensions that ``save_picture`` supports; all are lossless except .avif, .jpg and .jpeg."""
 
 PICTURE_SUFFIXES = frozenset({*SAVE_EXTENSIONS, ".bmp", ".jfif", ".jpe", ".ppm"})
 """Files with these suffixes count as pictures in folders, archives and training data; a file given by name may have any
@@ -48,16 +48,16 @@ suffix."""
 
 
 def save_picture(picture: Picture, path: str | os.PathLike[str]) -> None:
-    """Save a picture upright, in the format that the extension names, with all its metadata.
+    """Saves a picture upright, in the format that the extension names, with all its metadata.
 
     .png, .webp, .tif and .tiff are lossless; .avif, .jpg and .jpeg are written at quality 95 without chroma
-    subsampling.  A gray picture stays gray (WebP and AVIF hold it as three equal channels).  IPTC records, of which
-    WebP and AVIF know nothing, are left out there.  The file is written
-    under a temporary name in the same folder and then renamed: whatever fails, an older file stays as it was.
+    subsampling.  A gray picture stays gray (WebP and AVIF store it as three equal channels).  WebP and AVIF cannot
+    store IPTC records and lose them.  The file is written under a temporary name in the same folder and then renamed,
+    so if anything fails, an existing file stays unchanged.
 
     Raises:
-        PictureError: the extension is unknown, the folder missing, the path a folder, the file not writable, or
-            the format cannot hold the picture (alpha in JPEG, 16 bits in JPEG, WebP or AVIF, too many pixels).
+        PictureError: the extension is unknown, the folder is missing, the path is a folder, the file is not writable,
+            or the format cannot hold the picture (alpha in JPEG, 16 bits in JPEG, WebP or AVIF, too many pixels).
     """
     target = Path(path)
     encoder = _encoder(picture, target)
@@ -73,7 +73,7 @@ def save_picture(picture: Picture, path: str | os.PathLike[str]) -> None:
 
 
 def encode_picture(picture: Picture, name: str) -> bytes:
-    """Return the bytes of the file that ``save_picture`` writes under such a name.
+    """Returns the bytes of the file that ``save_picture`` writes under this name.
 
     Raises:
         PictureError: the extension is unknown, or the format cannot hold the picture.
@@ -87,7 +87,7 @@ def encode_picture(picture: Picture, name: str) -> bytes:
 
 
 def _write(picture: Picture, encoder: _Encoder, stream: IO[bytes]) -> None:
-    """Write the file of a picture, with all its metadata."""
+    """Writes a picture, with all its metadata, to a stream."""
     options = encoder.options | metadata_options(picture, encoder.file_format)
     if picture.bit_depth == 16 and not (picture.gray and picture.alpha is None):
         write = write_tiff if encoder is _TIFF else write_png
@@ -97,7 +97,7 @@ def _write(picture: Picture, encoder: _Encoder, stream: IO[bytes]) -> None:
 
 
 def _encoder(picture: Picture, target: Path) -> _Encoder:
-    """Return the encoder that the extension names, once it is sure that it can hold the picture."""
+    """Returns the encoder that the extension names, after checking that it can hold the picture."""
     encoder = _ENCODERS.get(target.suffix.lower())
     if encoder is None:
         known = ", ".join(SAVE_EXTENSIONS)

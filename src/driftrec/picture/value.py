@@ -1,4 +1,4 @@
-"""The value: pixels, and all that must survive their restoration."""
+"""The picture as a value: pixels, and everything that must survive their restoration."""
 
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -8,18 +8,18 @@ from PIL import Image
 
 
 class PictureError(ValueError):
-    """A picture cannot be opened or saved; the message says what, which file, and what to do."""
+    """A picture cannot be opened or saved; the message names the file, the problem, and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture and all that must survive its restoration.  Pixels are in file order, *not* turned upright.
+    """A picture and everything that must survive its restoration.  Pixels are in file order, *not* turned upright.
 
     Arguments:
         pixels: RGB, (H, W, 3): uint8 in [0, 255], uint16 in [0, 65535] or float32 in [0, 1], all read-only by
             convention.  The three channels of a gray picture are equal (and one array in memory when opened).
         alpha: opacity, (H, W), uint8 in [0, 255] or uint16 in [0, 65535], or None.
-        gray: the file held one channel, and the saved one will.
+        gray: whether the file had one channel; the saved file then has one too.
         bit_depth: bits per sample when saved, 8 or 16.
         orientation: EXIF orientation, 1 to 8, that ``to_pil`` and ``save_picture`` apply.
         exif: EXIF block (a TIFF header and its directories), its orientation set to 1, or None.
@@ -27,13 +27,13 @@ class Picture:
         xmp: XMP packet, its orientation set to 1, or None.
         iptc: IPTC records (IIM), or None.
         source_format: Pillow's name of the file's format ("JPEG", "MPO", "PNG", …), None if made in memory.
-        left_out: what the file holds and this value does not, in words for people.
-        file: the bytes of the file that the pixels were decoded from; None where there is none, or the pixels are
-            no longer what it holds.
-        name: what messages call the picture.
+        left_out: descriptions, for people to read, of what the file holds and this value does not.
+        file: the bytes of the file that the pixels were decoded from; None if there is no file, or if the pixels have
+            been replaced.
+        name: the picture's name in messages.
 
     Raises:
-        ValueError: arrays of other shapes or types, or options outside the ranges above.
+        ValueError: an array has another shape or type, or a value is outside the ranges above.
     """
 
     pixels: np.ndarray
@@ -53,7 +53,7 @@ class Picture:
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
         if len(shape) != 3 or shape[2] != 3 or 0 in shape:
-            raise ValueError(f"pixels must have the shape (H, W, 3), none of them 0, not {shape}")
+            raise ValueError(f"pixels must have a shape (H, W, 3) without zeros, not {shape}")
         if self.bit_depth not in _SAMPLE_TYPE:
             raise ValueError(f"bit_depth must be 8 or 16, not {self.bit_depth}")
         if dtype not in (_SAMPLE_TYPE[self.bit_depth], np.float32):
@@ -66,14 +66,14 @@ class Picture:
             raise ValueError(f"orientation must be 1 to 8, not {self.orientation}")
 
     def as_float(self) -> np.ndarray:
-        """Return the pixels as a float32 array (H, W, 3) in [0, 1], in file order."""
+        """Returns the pixels as a float32 array (H, W, 3) in [0, 1], in file order."""
         return _as_float(self.pixels)
 
     def replace_pixels(self, restored: np.ndarray) -> Self:
-        """Return the same picture with other pixels: alpha, orientation and metadata stay, ``file`` does not.
+        """Returns the same picture with other pixels: alpha, orientation and metadata stay, ``file`` does not.
 
         Arguments:
-            restored: float32, (H, W, 3) in [0, 1], in file order; what lies outside is clipped at saving.
+            restored: float32, (H, W, 3) in [0, 1], in file order; values outside are clipped when saved.
 
         Raises:
             ValueError: the shape differs from that of ``pixels``, or the values are not finite float32.
@@ -83,18 +83,18 @@ class Picture:
         return replace(self, pixels=restored, file=None)
 
     def with_bits(self, bit_depth: int) -> Self:
-        """Return the same picture, to be saved at 8 or 16 bits per sample."""
+        """Returns the same picture, to be saved at 8 or 16 bits per sample."""
         return self if bit_depth == self.bit_depth else replace(self, pixels=self.as_float(), bit_depth=bit_depth)
 
     def stripped(self) -> Self:
-        """Return the same picture without EXIF, XMP and IPTC.  The ICC profile stays: it says what the colours are."""
+        """Returns the same picture without EXIF, XMP and IPTC.  The ICC profile stays, as it defines the colours."""
         return replace(self, exif=None, xmp=None, iptc=None)
 
     def samples(self) -> np.ndarray:
-        """Return the upright samples as they are saved: (H, W), or (H, W, 2 to 4) with colour or alpha.
+        """Returns the upright samples as they are saved: (H, W), or (H, W, 2 to 4) with colour or alpha.
 
-        They are uint8 or uint16, by ``bit_depth``; floats are rounded to the nearest level.  Gray is the mean of the
-        channels: they are three estimates of the same number, and the mean is the best of them.
+        They are uint8 or uint16, depending on ``bit_depth``; floats are rounded to the nearest level.  Gray is the mean
+        of the channels: these are three estimates of the same value, and their mean is the best estimate.
         """
         samples = self.pixels
         if self.gray:
@@ -105,9 +105,9 @@ class Picture:
         return _upright(samples, self.orientation)
 
     def to_pil(self) -> Image.Image:
-        """Return the picture upright, in mode L, LA, RGB, RGBA or I;16, without metadata.
+        """Returns the picture upright, in mode L, LA, RGB, RGBA or I;16, without metadata.
 
-        16 bits stay only in gray without alpha: Pillow has no other image of them, so the rest becomes 8-bit.
+        Only gray without alpha keeps 16 bits: Pillow has no other 16-bit mode, so all other pictures become 8-bit.
         """
         if self.bit_depth == 16 and (self.alpha is not None or not self.gray):
             return self.with_bits(8).to_pil()
@@ -118,14 +118,14 @@ _SAMPLE_TYPE = {8: np.uint8, 16: np.uint16}
 
 
 def _as_float(samples: np.ndarray) -> np.ndarray:
-    """Return samples as float32 in [0, 1]."""
+    """Returns samples as float32 in [0, 1]."""
     if samples.dtype == np.float32:
         return samples
     return np.divide(samples, np.iinfo(samples.dtype).max, dtype=np.float32, order="C")
 
 
 def _round_to(bit_depth: int, samples: np.ndarray) -> np.ndarray:
-    """Return the samples as integers of that depth, floats and other depths rounded to the nearest level."""
+    """Returns the samples as integers of that depth, floats and other depths rounded to the nearest level."""
     if samples.dtype == _SAMPLE_TYPE[bit_depth]:
         return samples
     top = 2**bit_depth - 1
@@ -136,10 +136,10 @@ def _round_to(bit_depth: int, samples: np.ndarray) -> np.ndarray:
 
 
 def _upright(samples: np.ndarray, orientation: int) -> np.ndarray:
-    """Return a view of the array (H, W, …) as the EXIF orientation wants it seen.
+    """Returns a view of the array (H, W, …), turned upright as the EXIF orientation says.
 
     The eight orientations are the symmetries of the square: 5 to 8 exchange rows and columns, and then the rows,
-    the columns, both or none of them are reversed.
+    the columns, both or neither are reversed.
     """
     if orientation >= 5:
         samples = samples.swapaxes(0, 1)

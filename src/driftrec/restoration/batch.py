@@ -1,4 +1,4 @@
-"""What becomes of one picture of many: an outcome, so that a bad one does not stop the rest."""
+"""Restores one picture of many and records the outcome, so a bad picture does not stop the rest."""
 
 import json
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from driftrec.restoration.restorer import Restored
 
 Status: TypeAlias = Literal["restored", "decoded", "left", "skipped", "failed"]
 STATUS: dict[str, Status] = {"restore": "restored", "decode": "decoded", "leave": "left"}
-"""The status that follows from a verdict on the picture."""
+"""The status of a picture for each verdict on it."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one picture: a result, or the sentence that says why there is none."""
+    """What became of one picture: a result, or a sentence that says why there is none."""
 
     job: FileJob
     status: Status
@@ -37,7 +37,7 @@ class Outcome:
 
 
 def facts_of(restored: Restored) -> dict[str, object]:
-    """What a report says of a restored picture, as JSON has it."""
+    """The facts about a restored picture that go into a report, as JSON values."""
     height, width = restored.picture.pixels.shape[:2]
     return {
         "width": width,
@@ -52,9 +52,9 @@ def facts_of(restored: Restored) -> dict[str, object]:
 
 
 def attempt(job: FileJob, work: Callable[[FileJob], Restored]) -> Outcome:
-    """The outcome of one job; `work` restores and saves its picture.
+    """Runs one job and returns its outcome; `work` restores and saves the picture.
 
-    What `work` raises of ValueError, OSError and MemoryError becomes a failed outcome.
+    A ValueError, OSError or MemoryError that `work` raises becomes a failed outcome.
     """
     if job.done:
         return Outcome(job, "skipped")
@@ -63,5 +63,5 @@ def attempt(job: FileJob, work: Callable[[FileJob], Restored]) -> Outcome:
     except (ValueError, OSError) as error:
         return Outcome(job, "failed", error=str(error))
     except MemoryError:
-        return Outcome(job, "failed", error=f"{job.source} needs more memory than there is: cut it into parts first")
+        return Outcome(job, "failed", error=f"{job.source} needs more memory than is available: cut it into parts")
     return Outcome(job, STATUS[restored.verdict], restored)

@@ -1,4 +1,4 @@
-"""What should be done with a picture, given what is known of it."""
+"""Decides what to do with a picture from what is known about it."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
@@ -9,19 +9,19 @@ from driftrec.picture import Picture, Source, open_picture
 Verdict: TypeAlias = Literal["restore", "decode", "leave"]
 
 FULL_TRUST, NO_TRUST = 92, 98
-"""JPEG qualities: up to the first, the network's estimate is taken whole; from the second, not at all.  Between them it
-is blended with the decoded file: the less a file lost, the less there is to gain and the more to spoil."""
+"""JPEG qualities.  Up to the first, the network's estimate is used in full; from the second, not at all.  In between it
+is blended with the decoded file: the less a file has lost, the less there is to gain and the more to spoil."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What restoring a picture should do.
+    """What to do with a picture.
 
     Attributes:
         verdict: "restore" it with the network, only "decode" the file well, or "leave" it as it is.
         trust: weight of the network's estimate, in [0, 1]; the rest is the decoded file.
-        consistent: the result should lie in the file's quantisation cells.
-        why: one clause for people.
+        consistent: whether the result should lie in the file's quantisation cells.
+        why: the reason, as a clause for people to read.
     """
 
     verdict: Verdict
@@ -32,30 +32,30 @@ class Decision:
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
-    """A picture's report, the decision that follows from it, and what the picture's file holds beside it."""
+    """A picture's report, the decision that follows from it, and what else the picture's file holds."""
 
     report: Report
     decision: Decision
     left_out: tuple[str, ...]
 
     def row(self) -> tuple[str, ...]:
-        """The report's row for a table, and the decision."""
+        """The report's table row, with the decision as the last cell."""
         return (*self.report.row(), f"{self.decision.verdict}: {self.decision.why}")
 
     def facts(self) -> dict[str, Any]:
-        """Everything as values for JSON."""
+        """All facts as JSON values."""
         return self.report.facts() | asdict(self.decision) | {"left_out": list(self.left_out)}
 
 
 def inspect(source: Source | Picture) -> Inspection:
-    """What a picture is, what has happened to it, and what `restore` would do.  Raises PictureError as it does."""
+    """Examines a picture and decides what `restore` would do with it.  Raises PictureError as `open_picture` does."""
     picture = source if isinstance(source, Picture) else open_picture(source)
     report = examine(picture.pixels, picture.file)
     return Inspection(report, decide(report), picture.left_out)
 
 
 def decide(report: Report) -> Decision:
-    """The decision that a report leads to."""
+    """The decision that follows from a report."""
     file, earlier, unread = report.file, report.earlier, report.unread
     if file is None:
         if earlier is not None:
@@ -67,7 +67,7 @@ def decide(report: Report) -> Decision:
         return Decision("restore", 1.0, False, "it is too small to tell whether it was ever a JPEG")
     quality, _ = file.quality
     if earlier is not None:
-        why = f"it is a JPEG of quality {quality} that had been one of quality {earlier.quality} before"
+        why = f"it is a JPEG of quality {quality}, recompressed from quality {earlier.quality}"
         return _by_quality(min(quality, earlier.quality), why, consistent=False)
     if unread is not None:
         return _by_quality(quality, f"it is a JPEG of quality {quality}, and {unread}", consistent=False)

@@ -1,4 +1,4 @@
-"""What the network says of pixels: views, sampler and tiles, without regard to any file."""
+"""The network's estimate from pixels alone, by averaged views, sampling and tiling; files play no part here."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from driftrec.restoration.symmetry import averaged
 from driftrec.restoration.tiling import Tiling, margins, tiled
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""(tiles done, tiles in all), called after every tile of every evaluation."""
+"""Called with (tiles done, tiles in total) after every tile of every evaluation."""
 
 Preview: TypeAlias = Callable[[np.ndarray], None]
 """Called with every estimate of the network, float32 (height, width, 3) in [0, 1], in file order."""
@@ -28,7 +28,7 @@ class Estimate:
 
     Attributes:
         pixels: float32 (height, width, 3) in [0, 1].
-        evaluations: how often the network saw the whole picture.
+        evaluations: number of network evaluations of the whole picture.
         deviation: standard deviation of several samples, root mean square over channels, float32 (height, width) in
             image units; None for fewer than two.
     """
@@ -39,7 +39,7 @@ class Estimate:
 
 
 def evaluations_for(options: Options, card: Card) -> int:
-    """The most network evaluations of one restoration.  Raises ValueError for what the model cannot do."""
+    """The maximum of network evaluations for one restoration.  Raises ValueError for what the model cannot do."""
     if options.mode == "decode":
         return 0
     if options.mode == "faithful":
@@ -52,10 +52,10 @@ def evaluations_for(options: Options, card: Card) -> int:
 
 
 class Estimator:
-    """One restoration of one picture by the network; `estimate` makes it.
+    """Restores one picture with the network; `estimate` does the work.
 
-    Arguments: `runner`, the network; `tiling`, how large pictures are cut; `options`, of which mode, steps, seed and
-    samples count; `progress` and `preview`, called as the work goes on.
+    Arguments: `runner`, the network; `tiling`, how large pictures are cut; `options`, whose mode, steps, seed and
+    samples are used; `progress` and `preview`, called during the work.
     """
 
     def __init__(
@@ -68,19 +68,19 @@ class Estimator:
     ) -> None:
         self.runner, self.tiling, self.progress, self.preview = runner, tiling, progress, preview
         self.evaluations = evaluations_for(options, runner.card)
-        # Models that know no faithful estimate are sampled without one.
+        # Models without a faithful estimate are sampled without one.
         self.views = self.evaluations if options.mode == "faithful" else int(runner.card.faithful)
         self.seeds = range(options.seed, options.seed + options.samples)
 
     def estimate(self, pixels: np.ndarray, grid: tuple[int, int] = (0, 0)) -> Estimate:
         """The restoration of pixels, float32 (height, width, 3) in [0, 1].
 
-        `grid` is (row, column) of the first whole block of the compression to undo.
+        `grid` is the (row, column) of the first whole 8×8 block of the compression to undo.
         """
         height, width = pixels.shape[:2]
         around = margins(height, width, self.runner.card.multiple, grid)
         y = around.added(pixels.transpose(2, 0, 1)[None])
-        del pixels  # the caller keeps no name for them either, so the memory of a large picture is free from here on
+        del pixels  # the caller holds no reference either, so this frees the memory of a large picture
 
         def cut(x0: np.ndarray) -> np.ndarray:
             return np.ascontiguousarray(around.removed(x0)[0].clip(0, 1).transpose(1, 2, 0))
@@ -112,7 +112,7 @@ class Estimator:
         on_tile: Callable[[], None] | None,
         show: Callable[[np.ndarray], None] | None,
     ) -> Iterator[tuple[np.ndarray, int]]:
-        """Yields (natural restoration, evaluations it took beside the faithful one) for every seed."""
+        """Yields (natural restoration, evaluations in addition to the faithful one) for every seed."""
         plan = self.runner.card.plan
         denoise = tiled(self.runner.denoiser(plan.process), self.tiling, on_tile)
         last = self.runner.finisher(plan.process)
@@ -140,5 +140,5 @@ def _counter(progress: Progress, total: int) -> Callable[[], None]:
 
 
 def _rms_difference(a: np.ndarray, b: np.ndarray) -> float:
-    """Root mean square difference of two images (1, channel, height, width), a channel at a time to save memory."""
+    """Root mean square difference of two images (1, channel, height, width), one channel at a time to save memory."""
     return float(np.sqrt(np.mean([np.square(p - q).mean(dtype=np.float64) for p, q in zip(a[0], b[0], strict=True)])))

@@ -1,5 +1,4 @@
-"""Which file becomes which: inputs as typed on a command line become pairs of source and target, checked before any
-work is done."""
+"""Turns inputs as typed on a command line into pairs of source and target, checked before any work is done."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -13,23 +12,23 @@ from driftrec.picture import PICTURE_SUFFIXES, SAVE_EXTENSIONS
 TAG = "-restored"
 
 Existing: TypeAlias = Literal["refuse", "replace", "skip"]
-"""What to do where results exist already."""
+"""What to do with results that already exist."""
 
 
 class JobError(ValueError):
-    """The inputs and outputs asked for do not fit together; nothing has been done yet."""
+    """The given inputs and outputs do not fit together; nothing has been done yet."""
 
 
 @dataclass(frozen=True)
 class FileJob:
-    """One picture to restore, and where the result goes; `done` where it is there already and stays."""
+    """One picture to restore and the path of its result; `done` if the result already exists and is kept."""
 
     source: Path
     target: Path
     done: bool = False
 
     def beside(self, ending: str) -> Path:
-        """A further result: photo-restored.html beside photo-restored.png for ".html"."""
+        """The path of a further result: photo-restored.html beside photo-restored.png for ".html"."""
         return self.target.with_name(self.target.stem + ending)
 
 
@@ -44,10 +43,10 @@ def file_jobs(
     """The jobs for files, folders and glob patterns.
 
     Without `output`, photo.jpg becomes photo-restored.png beside it, and a folder's pictures go to a new folder
-    beside it, in the same subfolders.  `output` is a file for one picture, a folder (made when needed) for several or
-    when it exists or has no suffix.  `besides` are the endings of further results, see `FileJob.beside`; `suffix` is
-    that of results whose names are made here.  Raises JobError for inputs that do not exist, for two inputs with one
-    output, for outputs that are also inputs, and for existing outputs unless `existing` says what to do with them.
+    beside it, in the same subfolders.  `output` is a folder, made if needed, for several pictures, or if it is an
+    existing folder or has no suffix; otherwise it is a file.  `besides` are the endings of further results, see
+    `FileJob.beside`; `suffix` is that of the results that are named here.  Raises JobError for inputs that do not
+    exist, two inputs with the same output, outputs that are also inputs, and, with "refuse", existing outputs.
     """
     found = {path: root for text in inputs for path, root in expand(text)}
     sources = {path: root for path, root in found.items() if not _made_here(path, root, output)}
@@ -58,9 +57,9 @@ def file_jobs(
 
 
 def expand(text: str) -> Iterable[tuple[Path, Path | None]]:
-    """(picture, folder it was found in when a folder was given) for one argument.
+    """The pairs (picture, folder that was given, or None) for one argument.
 
-    Folders are searched with all their subfolders, but for hidden ones and links to folders.
+    Folders are searched with all their subfolders, except hidden ones and links to folders.
     """
     path = Path(text)
     if path.is_dir():
@@ -87,7 +86,7 @@ def _pictures_below(folder: Path) -> Iterable[Path]:
 
 
 def _made_here(source: Path, root: Path | None, output: Path | None) -> bool:
-    """A picture in an output folder inside the folder that is searched: the result of an earlier run."""
+    """Whether a picture is the result of an earlier run: in an output folder inside the searched folder."""
     if root is None or output is None or output.resolve() in (root.resolve(), *root.resolve().parents):
         return False
     return source.resolve().is_relative_to(output.resolve())
@@ -121,9 +120,9 @@ def _check(jobs: list[FileJob]) -> None:
 
 
 def _with_results(job: FileJob, existing: Existing, besides: Sequence[str]) -> FileJob:
-    """The job, done where it may be skipped."""
+    """The job, marked as done if its results exist and are to be skipped."""
     results = [job.target, *map(job.beside, besides)]
     there = [result for result in results if result.exists()]
     if there and existing == "refuse":
-        raise JobError(f"{there[0]} exists: choose another output, or say --overwrite or --skip-existing")
+        raise JobError(f"{there[0]} exists: choose another output, or add --overwrite or --skip-existing")
     return replace(job, done=existing == "skip" and len(there) == len(results))

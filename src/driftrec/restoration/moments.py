@@ -1,4 +1,4 @@
-"""Mean and spread of samples that come one after the other, without keeping them."""
+"""Mean and standard deviation of samples that arrive one by one, without storing them."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ import numpy as np
 class Moments:
     """Running mean and standard deviation of arrays of one shape (Welford 1962).
 
-    `mean` is float32, of the samples' shape; the first sample becomes part of it, so do not change it afterwards.
+    `mean` is float32 and has the samples' shape.  It may share memory with the first sample: do not change that one.
     """
 
     mean: np.ndarray
@@ -15,7 +15,7 @@ class Moments:
         self.count = 0
 
     def add(self, sample: np.ndarray) -> None:
-        """Takes one more sample into account."""
+        """Adds one sample."""
         self.count += 1
         if self.count == 1:
             self.mean, self._squares = sample, None
@@ -27,7 +27,7 @@ class Moments:
         self._squares += (before * (sample - self.mean)).mean(axis=-1)
 
     def deviation(self) -> np.ndarray:
-        """The standard deviation, root mean square over the last axis; of one sample more is asked: ValueError."""
+        """The standard deviation, root mean square over the last axis.  Raises ValueError for a single sample."""
         if self._squares is None:
-            raise ValueError("the deviation of samples needs two of them")
+            raise ValueError("a standard deviation needs at least two samples")
         return np.sqrt(self._squares / np.float32(self.count - 1))

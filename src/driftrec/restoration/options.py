@@ -1,5 +1,5 @@
-"""What is asked of a restoration: one frozen value, which the command line, Python, HTTP, archives and the benchmark
-all pass on whole."""
+"""The options of a restoration, as one frozen value that the command line, Python, HTTP, archives and the benchmark
+share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -16,40 +16,40 @@ Mode: TypeAlias = Literal["natural", "faithful", "decode"]
 Consistency: TypeAlias = Literal["auto", "on", "off"]
 
 MOST = 1000
-"""The most evaluations of the network for one sample, and the most samples."""
+"""The maximum of network evaluations for one sample, and of samples."""
 
 ENGINE = ("model", "device", "threads")
-"""Options that take effect when a `Restorer` is made; the others may differ from picture to picture."""
+"""Options that are fixed when a `Restorer` is created; the others may differ from picture to picture."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked of a restoration.
+    """The options of a restoration.
 
     Attributes:
-        mode: "natural" samples a picture as sharp as clean ones are; "faithful" estimates the mean of all clean
-            pictures that fit, closest to the truth in PSNR and softer; "decode" only decodes a JPEG better than
-            usual, without the network.
-        steps: natural: the most network evaluations, 1 to 1000 (default: the model card's).  The first is the
-            faithful estimate, around which sampling starts; it stays alone where the file has lost so little that
-            there is nothing to sample.  faithful: how many views are averaged, 1 (default), 2, 4 or 8.
-        seed: same seed, same picture; at least 0.
-        samples: how many natural restorations to average, 1 to 1000, of seeds `seed`, `seed` + 1, …  One is as sharp
-            as clean pictures are; the more there are, the closer to the faithful estimate, and the better known is
-            where the model is guessing.
+        mode: "natural" samples a picture that is as sharp as clean ones; "faithful" estimates the mean of all clean
+            pictures that fit, which is softer but closest to the truth in PSNR; "decode" only decodes a JPEG better
+            than usual, without the network.
+        steps: for natural, the maximum of network evaluations, 1 to 1000 (default: the model card's).  The first
+            gives the faithful estimate, around which sampling starts; there are no others if the file has lost too
+            little to need sampling.  For faithful, the number of averaged views, 1 (default), 2, 4 or 8.
+        seed: the same seed gives the same picture; at least 0.
+        samples: number of natural restorations to average, 1 to 1000, with the seeds `seed`, `seed` + 1, …  One is as
+            sharp as clean pictures; with more, the mean approaches the faithful estimate, and their deviation shows
+            more precisely where the model is guessing.
         consistent: "on" keeps every coefficient within the file's quantisation cell; "auto" does so unless the file
-            had been a JPEG before; "off" leaves the estimate free.
-        strength: 0 gives the input, 1 the restoration, values between blend them.
-        force: restore also what looks clean or nearly lossless, with the network's full weight.
+            is a recompressed JPEG; "off" does not constrain the estimate.
+        strength: 0 gives the input, 1 the restoration; values in between blend them.
+        force: also restores what looks clean or nearly lossless, and gives the network its full weight.
         bits: bits per sample of the result, 8 or 16 (default: the input's).
-        strip: leave EXIF, XMP and IPTC out of the result; colour profiles stay.
+        strip: omits EXIF, XMP and IPTC from the result; colour profiles stay.
         max_pixels: larger pictures are refused before they are decoded.
-        model: a bundled name, an .onnx file, a checkpoint of `train`, a hub's 'owner/model', or an open `Runner`.
-        device: where the network runs, see `driftrec.model.device`, or "auto".
+        model: a bundled name, an .onnx file, a checkpoint of `train`, 'owner/model' on a hub, or an open `Runner`.
+        device: where the network runs: a name from `driftrec.model.providers`, or "auto".
         threads: CPU threads of the network (default: all cores).
         tiling: how large pictures are cut.
 
-    Raises ValueError, in one sentence, for values outside these ranges.
+    Raises ValueError, with a one-sentence message, for values outside these ranges.
     """
 
     mode: Mode = "natural"
@@ -71,14 +71,14 @@ class Options:
         _one_of("mode", self.mode, get_args(Mode))
         _one_of("consistent", self.consistent, get_args(Consistency))
         if self.mode == "decode" and self.steps is not None:
-            raise ValueError("decoding takes no steps: leave steps out, or choose another mode")
+            raise ValueError("decoding takes no steps: omit steps, or choose another mode")
         if self.mode == "faithful" and self.steps not in (None, *VIEWS):
             raise ValueError(f"a faithful restoration takes 1, 2, 4 or 8 steps, not {self.steps}")
         if self.mode == "natural" and self.steps is not None:
             _between("steps", self.steps, 1, MOST)
         _between("samples", self.samples, 1, MOST)
         if self.samples > 1 and self.mode != "natural":
-            raise ValueError("only natural restorations are sampled: leave samples out, or choose the mode natural")
+            raise ValueError("only natural restorations are sampled: omit samples, or choose the mode natural")
         _between("seed", self.seed, 0, 2**63 - 1)
         _between("strength", self.strength, 0, 1)
         if self.bits not in (None, 8, 16):
@@ -88,14 +88,14 @@ class Options:
             _between("threads", self.threads, 1, 1024)
 
     def changed(self, **changes: Any) -> Self:  # noqa: ANN401 (of the attributes' types, which are checked)
-        """The same with other values.  Raises ValueError as above, TypeError for names that are no attribute."""
+        """A copy with other values.  Raises ValueError as above, TypeError for names that are not attributes."""
         return replace(self, **changes)
 
     def read(self, texts: Mapping[str, str], known: tuple[str, ...] | None = None) -> Self:
-        """The same with values written as text, as in the query of an address: {"steps": "4", "force": "true"}.
+        """A copy with values given as text, as in the query of a URL: {"steps": "4", "force": "true"}.
 
-        `known` are the names that may be given (default: all but `tiling`).  Raises ValueError for other names and
-        for values that cannot be read.
+        `known` are the names that may be given (default: all except `tiling`).  Raises ValueError for other names and
+        for values that cannot be parsed.
         """
         known = tuple(f.name for f in fields(self) if f.name != "tiling") if known is None else known
         if unknown := sorted(set(texts) - set(known)):

@@ -1,4 +1,4 @@
-"""From a picture to the restored picture: what the file says decides, what the network says fills in."""
+"""Restores pictures: facts from the file decide what is done, and the network estimates what the file has lost."""
 
 import time
 from dataclasses import dataclass, replace
@@ -20,20 +20,20 @@ from driftrec.restoration.options import ENGINE, Consistency, Mode, Options
 
 @dataclass(frozen=True, eq=False)
 class Restored:
-    """A restored picture, with what it took.
+    """A restored picture, with facts about its restoration.
 
     Attributes:
         picture: pixels as float32 in [0, 1], with alpha, colour profile and metadata of the input.
         mode: the mode that was asked for.
-        seconds: time of all work but opening and saving.
-        evaluations: how often the network saw the whole picture.
+        seconds: time of all work except opening and saving.
+        evaluations: number of network evaluations of the whole picture.
         verdict: whether it was restored by the network, only decoded, or left as it is.
-        consistent: the share of the file's coefficients that the saved picture has in their quantisation cells, one
-            level of rounding allowed; None where that was not asked for or the file does not tell.
+        consistent: fraction of the file's coefficients that lie in their quantisation cells in the saved picture, one
+            level of rounding allowed; None if this was not required or the file's cells are not known.
         note: a clause that says why the picture was treated as it was.
-        deviation: of a mean of several samples, how far they differ: their standard deviation, root mean square over
-            channels, float32 (height, width) in image units and file order.
-        samples: how many samples it is the mean of.
+        deviation: if several samples were averaged, their standard deviation, root mean square over channels, float32
+            (height, width) in image units and file order; otherwise None.
+        samples: number of samples that were averaged.
     """
 
     picture: Picture
@@ -61,15 +61,15 @@ class Restored:
         return f"{width}×{height}  {work}, {self.seconds:.1f} s{consistent}  ({notes})"
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Writes the picture, losslessly unless the name ends in .jpg; see `driftrec.picture.save_picture`."""
+        """Saves the picture in the format that the extension names; see `driftrec.picture.save_picture`."""
         save_picture(self.picture, Path(path))
 
 
 class Restorer:
-    """A loaded model, ready for any number of pictures.
+    """A loaded model that restores any number of pictures.
 
-    Arguments: `model`, short for the option of that name; `options`, what `restore` does unless it is told otherwise;
-    `changes`, single options by name: `Restorer("base", threads=2, mode="faithful")`.
+    Arguments: `model`, short for the option of that name; `options`, the defaults of `restore`; `changes`, single
+    options by name: `Restorer("base", threads=2, mode="faithful")`.
     Raises ModelError (a ValueError) for a model that cannot be found or read, ValueError for a missing device and for
     options out of range.
     """
@@ -101,17 +101,17 @@ class Restorer:
         """Restores one picture.
 
         Arguments:
-            source: a path, file, bytes, PIL image, or an opened `Picture`.  Where it holds a JPEG's bytes, its tables
-                and coefficients guide the restoration.
-            options: what is asked for (default: the restorer's options); those in `driftrec.restoration.options.ENGINE`
-                must be the restorer's.
+            source: a path, file, bytes, PIL image, or an opened `Picture`.  If it is a JPEG file, its quantisation
+                tables and coefficients guide the restoration.
+            options: default: the restorer's options; those in `driftrec.restoration.options.ENGINE` must equal the
+                restorer's.
             changes: single options by name: `restore("photo.jpg", mode="faithful")`.
-            progress: called with (done, total) as the work goes on.
+            progress: called with (done, total) during the work.
             preview: called with the pixels of every estimate, the faithful one first, before the file's cells are
                 enforced.
 
-        Raises PictureError (a ValueError) for what is not a picture, ValueError for options out of range or that the
-        model cannot do, JpegError (a ValueError) for consistent="on" where the file's coefficients cannot be read or
+        Raises PictureError (a ValueError) for what is not a picture, ValueError for options that are out of range or
+        beyond the model, JpegError (a ValueError) for consistent="on" if the file's coefficients cannot be read or
         compared.
         """
         options = self._checked((options or self.options).changed(**changes))
@@ -145,9 +145,9 @@ class Restorer:
         )
 
     def restore_pixels(self, pixels: np.ndarray, **changes: Any) -> np.ndarray:  # noqa: ANN401 (options by name)
-        """`restore` for bare arrays: uint8 (height, width, 3) in, float32 in [0, 1] of that shape out.
+        """Restores a bare array: uint8 (height, width, 3) in, float32 in [0, 1] of that shape out.
 
-        What the network says of them: there is no file to ask, and no look at whether they need it.
+        This is the network's estimate alone: no file guides it, and it is made whether the pixels need it or not.
         """
         options = self._checked(self.options.changed(**changes))
         return Estimator(self.runner, options.tiling, options).estimate(Picture(pixels).as_float()).pixels
@@ -160,7 +160,7 @@ class Restorer:
 
     @staticmethod
     def _estimate(picture: Picture, report: Report, trust: float, estimator: Estimator) -> tuple[Estimate, Verdict]:
-        """The network's estimate, as far as it is trusted, on what there is without it; and what that makes of it."""
+        """The network's estimate, blended by trust with the picture as it is without it; and the resulting verdict."""
         trust = trust if estimator.evaluations else 0.0
         base, verdict = None, "restore"
         if trust < 1:
@@ -170,7 +170,7 @@ class Restorer:
                 base, verdict = picture.as_float(), "leave"
             if trust == 0:
                 return Estimate(base, 0), verdict
-        # The pixels have no name here, so that the estimator can let them go.
+        # No variable refers to the pixels here, so the estimator can free them.
         estimate = estimator.estimate(_to_restore(picture, report), report.grid)
         if base is None:
             return estimate, "restore"
@@ -181,22 +181,22 @@ class Restorer:
 def restore(source: Source | Picture, **options: Any) -> Restored:  # noqa: ANN401 (options by name)
     """Restores one picture; `options` are those of `Options`, by name.
 
-    `Restorer` does the same and keeps the model loaded for the next one.
+    `Restorer` does the same and keeps the model loaded for further pictures.
     """
     return Restorer(**options).restore(source)
 
 
 def _cells(picture: Picture, report: Report, decision: Decision, consistent: Consistency) -> Cells | None:
-    """The cells to keep to, if any; JpegError where they are asked for and there are none."""
+    """The quantisation cells to stay in, or None.  Raises JpegError if they are required but cannot be known."""
     if consistent == "on" and report.unread is not None:
-        raise JpegError(f"{picture.name} cannot be restored consistently ({report.unread}): leave consistent at 'auto'")
+        raise JpegError(f"{picture.name} cannot be restored consistently ({report.unread}): set consistent to 'auto'")
     if consistent == "off" or (consistent == "auto" and not decision.consistent) or report.file is None:
         return None
     return Cells(report.file)
 
 
 def _to_restore(picture: Picture, report: Report) -> np.ndarray:
-    """The picture as its coarsest compression left it; where later ones had the same grid, they took little away."""
+    """The picture as its coarsest compression left it; later ones on the same grid took little away and are ignored."""
     pixels = picture.as_float()
     if report.file is None or report.coarser is None or report.coarser.shift == (0, 0):
         return pixels
@@ -204,13 +204,13 @@ def _to_restore(picture: Picture, report: Report) -> np.ndarray:
 
 
 def _as_asked(picture: Picture, options: Options) -> Picture:
-    """The picture with the bits and metadata that the result shall have."""
+    """The picture with the bit depth and metadata that the options ask for."""
     picture = picture if options.bits is None else picture.with_bits(options.bits)
     return picture.stripped() if options.strip else picture
 
 
 def _blend(start: np.ndarray, end: np.ndarray, weight: float) -> np.ndarray:
-    """start + weight · (end − start), with one array more than there are."""
+    """start + weight · (end − start); allocates only the result."""
     if weight == 1 or end is start:
         return end
     blend = end - start

@@ -1,7 +1,7 @@
-"""The symmetries of the square: a JPEG that is turned or mirrored is a JPEG, so its restorations can be averaged.
+"""Averages restorations over the symmetries of the square: a rotated or mirrored JPEG is still a JPEG.
 
-Blocks are square and decoders treat left and right alike, so the estimate of a turned picture, turned back, is another
-estimate of the same thing, with errors of its own; the mean of them is closer to the truth (the "geometric
+Blocks are square and decoders treat left and right alike, so the estimate of a rotated picture, rotated back, is
+another estimate of the same picture with different errors.  Their mean is closer to the truth (the "geometric
 self-ensemble" of Timofte et al. 2016, arXiv 1511.02228).
 """
 
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 Image = NDArray[np.float32]
 
 VIEWS = (1, 2, 4, 8)
-"""How many views can be averaged: subgroups of the symmetries, so that none is preferred."""
+"""Numbers of views that can be averaged: the orders of subgroups of the symmetries, so no view is preferred."""
 
 
 def averaged(estimate: Callable[[Image], Image], image: Image, views: int) -> Image:
-    """The mean of `estimate` over so many views of an image (…, height, width), each turned back.
+    """The mean of `estimate` over a number of `views` of an image (…, height, width), each transformed back.
 
-    `estimate` keeps shapes.  Two views are the image and its half turn, four have the mirrored ones too, eight the
-    transposed ones.  Raises ValueError for other numbers.
+    `estimate` must keep shapes.  Two views are the image and the image rotated by 180°; four add the mirror images of
+    these, eight also the transposes of all four.  Raises ValueError for other numbers.
     """
     if views not in VIEWS:
         raise ValueError(f"views must be 1, 2, 4 or 8, got {views}")
@@ -31,7 +31,7 @@ def averaged(estimate: Callable[[Image], Image], image: Image, views: int) -> Im
 
 
 def _turned(image: Image, view: int, *, back: bool = False) -> Image:
-    """View 0 to 7: bit 0 turns by half a turn, bit 1 mirrors left and right, bit 2 transposes first."""
+    """View 0 to 7: bit 0 rotates by 180°, bit 1 mirrors left and right, bit 2 transposes first."""
     if view & 4 and not back:
         image = image.swapaxes(-1, -2)
     if view & 1:

@@ -1,8 +1,8 @@
-"""Pictures larger than memory allows in one piece: overlapping tiles, joined at every evaluation.
+"""Cuts pictures that are too large for memory into overlapping tiles, which are joined after every evaluation.
 
-A tiled `Denoise` is a `Denoise`: samplers call it once a step for the whole picture, so neighbouring tiles never
-drift apart, and noise belongs to the picture, not to a tile.  Tiles start at multiples of the JPEG grid, so that the
-network meets the grid in the phase it was trained with.
+A tiled `Denoise` is a `Denoise`: samplers call it once per step for the whole picture, so neighbouring tiles never
+drift apart, and noise belongs to the picture, not to a tile.  Tiles start at multiples of the JPEG grid, so the network
+sees the grid in the phase it was trained with.
 """
 
 import math
@@ -17,8 +17,8 @@ from driftrec.jpeg.tables import BLOCK, MCU
 
 @dataclass(frozen=True)
 class Tiling:
-    """How a picture is cut: square tiles of `tile` pixels, of which the outer `blind` pixels are thrown away
-    (they lack context) and the next `feather` pixels fade into the neighbour.  All are multiples of `MCU`.
+    """How a picture is cut: into square tiles of side `tile` pixels.  Their outer `blind` pixels lack context and are
+    discarded; the next `feather` pixels fade into the neighbour.  `tile` and `blind` must be multiples of `MCU`.
     """
 
     tile: int = 640
@@ -37,18 +37,18 @@ class Tiling:
         return 2 * self.blind + self.feather
 
     def starts(self, length: int) -> tuple[int, ...]:
-        """First pixels of the tiles along a side of `length` pixels, a multiple of `MCU`; the last is flush."""
+        """First pixels of the tiles along a side of `length` pixels, a multiple of `MCU`; the last tile ends there."""
         if length <= self.tile:
             return (0,)
         stride = self.tile - self.overlap
         return (*range(0, length - self.tile, stride - stride % MCU), length - self.tile)
 
     def count(self, height: int, width: int) -> int:
-        """Tiles in a picture of height × width pixels."""
+        """Number of tiles in a picture of height × width pixels."""
         return len(self.starts(height)) * len(self.starts(width))
 
     def windows(self, length: int) -> list[np.ndarray]:
-        """Weights of the tiles along one side, float32; those over one pixel add up to 1."""
+        """Weights of the tiles along one side, float32; at every pixel they add up to 1."""
         starts, size = self.starts(length), min(self.tile, length)
         position = np.arange(size) + 0.5
         raw, total = [], np.zeros(length)
@@ -63,9 +63,9 @@ class Tiling:
 
 
 def tiled(denoise: Denoise, tiling: Tiling, on_tile: Callable[[], None] | None = None) -> Denoise:
-    """The same denoiser, working on one tile at a time; `on_tile` is called after each.
+    """The same denoiser, applied to one tile at a time; `on_tile` is called after each.
 
-    Height and width of its images must be multiples of `MCU`.
+    The height and width of its images must be multiples of `MCU`.
     """
 
     def denoise_tiles(xt: Array, y: Array, t: float) -> Array:
@@ -86,8 +86,8 @@ def tiled(denoise: Denoise, tiling: Tiling, on_tile: Callable[[], None] | None =
 
 @dataclass(frozen=True)
 class Margins:
-    """Rows and columns around a picture, in pixels: they put the grid of a compression where the network expects it,
-    with whole blocks from the first row and column on, and make sides multiples of `MCU`.
+    """Numbers of rows and columns to add around a picture.  They align a compression's grid with the first row and
+    column, where the network expects whole blocks to start, and make the sides multiples of `MCU`.
     """
 
     top: int
@@ -101,14 +101,14 @@ class Margins:
         return np.pad(image, [(0, 0)] * (image.ndim - 2) + list(sides), mode="edge")
 
     def removed(self, image: Array) -> Array:
-        """What was between the margins; a view."""
+        """The image without its margins, as a view."""
         height, width = image.shape[-2:]
         return image[..., self.top : height - self.bottom, self.left : width - self.right]
 
 
 def margins(height: int, width: int, multiple: int = 1, grid: tuple[int, int] = (0, 0)) -> Margins:
-    """Margins of a picture whose first whole 8×8 block starts at (row, column) `grid`, 0 … 7 each, so that sides become
-    multiples of `MCU` and `multiple`."""
+    """Margins of a picture whose first whole 8×8 block starts at (row, column) `grid`, each 0 to 7.  They make its
+    sides multiples of `MCU` and of `multiple`."""
     step = math.lcm(MCU, multiple)
     top, left = ((BLOCK - start) % BLOCK for start in grid)
     return Margins(top, -(top + height) % step, left, -(left + width) % step)

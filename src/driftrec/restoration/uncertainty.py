@@ -5,17 +5,17 @@ import numpy as np
 from driftrec.picture import Picture
 
 FULL_SCALE = 0.06
-"""The deviation that the map shows brightest, in image units (15 of 255 levels); the same for all pictures, so that
+"""The deviation that the map shows brightest, in image units (15 of 255 levels).  It is the same for all pictures, so
 maps can be compared."""
 
 COLOURS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]]) / 255
-"""Colours of the map from no deviation to FULL_SCALE, at equal distances: dark to bright, readable without colour."""
+"""Colours of the map from no deviation to FULL_SCALE, equally spaced; dark to bright, so readable without colour."""
 
 
 def deviation_data(deviation: np.ndarray, like: Picture) -> Picture:
-    """The deviation as 16-bit gray: a value of 65535 stands for 1, the distance of black and white.
+    """The deviation as 16-bit gray: a value of 65535 stands for 1, the difference between black and white.
 
-    Arguments: `deviation`, float32 (height, width); `like`, the picture whose orientation it shares.
+    Arguments: `deviation`, float32 (height, width); `like`, the picture whose orientation it takes.
     """
     levels = np.rint(deviation.clip(0, 1) * 65535).astype(np.uint16)
     return Picture(np.repeat(levels[..., None], 3, axis=2), gray=True, bit_depth=16, orientation=like.orientation)

@@ -23,6 +23,7 @@ Palette and SR3.  A `blind` denoiser does not see y at all: a prior of clean ima
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -30,10 +31,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from driftrec.diffusion.coordinates import anchor_image, denoise_states
 from driftrec.diffusion.process import Process
-from driftrec.diffusion.types import GRAY, REGRESSION_RATIO, Anchor
+from driftrec.diffusion.types import GRAY, REGRESSION_RATIO, Anchor, Denoise
 
 Weight: TypeAlias = Literal["relative", "edm", "score", "none"]
+Estimator: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(residual r/k, ratio s, y) -> x0: a `Denoiser`, or a function that wraps one."""
 
 
 class Denoiser(nn.Module):
@@ -52,7 +56,7 @@ class Denoiser(nn.Module):
     def forward(self, residual: Tensor, ratio: Tensor, y: Tensor) -> Tensor:
         if self.blind:
             y = torch.full_like(y, GRAY)
-        return self.estimate(residual, ratio, y, anchor_of(y, self.anchor))
+        return self.estimate(residual, ratio, y, anchor_image(y, self.anchor))
 
     def estimate(self, residual: Tensor, ratio: Tensor, y: Tensor, anchor: Tensor) -> Tensor:
         """x0, given what the network may see of y and the image that the residual is measured from."""
@@ -134,9 +138,14 @@ def process_end(process: Process) -> float:
     return 1.0 if np.isfinite(process.log_snr(1.0)) else 1 - 1e-3
 
 
-def anchor_of(y: Tensor, anchor: Anchor) -> Tensor:
-    """The image that residuals are measured from."""
-    return y if anchor == "corrupted" else torch.full_like(y, GRAY)
+def of_states(estimate: Estimator, process: Process, anchor: Anchor) -> Denoise:
+    """The network as a `Denoise` of the states of `process`, which drifts to `anchor`."""
+    return denoise_states(lambda r, s, y: estimate(r, y.new_full((len(y),), s), y), process, anchor)
+
+
+def faithful_estimate(estimate: Estimator, y: Tensor) -> Tensor:
+    """E[x0 | y], the minimum mean square error estimate: one evaluation at infinite ratio."""
+    return estimate(torch.zeros_like(y), y.new_full((len(y),), torch.inf), y)
 
 
 def _scaled(residual: Tensor, ratio: Tensor, residual_std: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:

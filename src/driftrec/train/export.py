@@ -9,8 +9,7 @@ input, `finish`.
 import json
 import logging
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +59,8 @@ def _exported(network: nn.Module, multiple: int) -> onnx.ModelProto:
     height, width = (multiple * torch.export.Dim(name, min=1, max=4096) for name in ("rows", "columns"))
     batch = torch.export.Dim("batch", min=1, max=256)
     image = {0: batch, 2: height, 3: width}
-    with _quiet():
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it reports shared axis names and torchvision's absence
+    with warnings.catch_warnings(action="ignore"):  # of its own deprecations
         program = torch.onnx.export(
             network,
             _example(2, 4 * multiple, 6 * multiple),
@@ -76,7 +76,7 @@ def _exported(network: nn.Module, multiple: int) -> onnx.ModelProto:
 
 
 def _bare(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without the exporter's notes: they name folders of this machine, and nobody else reads them."""
+    """Without the exporter's notes, which name folders of this machine."""
     graph = model.graph
     for part in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         part.ClearField("metadata_props")
@@ -118,20 +118,6 @@ def _branch(graph: onnx.GraphProto, prefix: str) -> onnx.GraphProto:
     return helper.make_graph(nodes, prefix, [], [value], weights)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences the exporter's remarks on itself: shared axis names, torchvision's absence, its own deprecations."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
-
-
 def _halve(model: onnx.ModelProto) -> onnx.ModelProto:
     """Stores every large weight as float16, with a Cast that ONNX Runtime folds away when it loads the file."""
     graph, casts = model.graph, []
@@ -154,13 +140,13 @@ def _difference(model: Model, path: Path, multiple: int) -> float:
     worst = 0.0
     for batch, rows, columns in ((1, 3, 5), (3, 2, 2)):
         residual, ratios, y = _example(batch, rows * multiple, columns * multiple)
-        for finish, part in ((False, model.denoiser), (True, model.finisher)):
-            if part is None:
+        for finish, trained in ((False, model.denoiser), (True, model.finisher)):
+            if trained is None:
                 continue
-            # A finisher is asked at the end of plans only.
+            # A finisher is evaluated at the end of plans only.
             ratio = torch.full_like(ratios, model.plan.process.ratio(model.plan.end)) if finish else ratios
             with torch.no_grad():
-                expected = part.network(residual, ratio, y).numpy()
+                expected = trained.network(residual, ratio, y).numpy()
             feed = {"residual": residual.numpy(), "ratio": ratio.numpy(), "y": y.numpy()}
             (got,) = session.run(["x0"], feed | ({"finish": np.asarray(finish)} if model.finisher else {}))
             worst = max(worst, float(np.abs(np.asarray(got) - expected).max()))

@@ -1,4 +1,4 @@
-"""The last step of a plan, made for the eye.
+"""Finishers: a second network for the last step of a plan, trained to look sharp.
 
 A plan of few evaluations ends in E[x0 | x_t, y] at a noise level that is not small, an average that is softer than any
 clean picture.  A finisher G makes the last evaluation in the denoiser's place.  It is a network of the same kind in the
@@ -22,31 +22,33 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from driftrec.diffusion.types import Array
+from driftrec.diffusion.coordinates import anchor_image, denoise_states
 from driftrec.evaluate.metrics.lpips import Lpips
 from driftrec.evaluate.weights import LPIPS_ALEX, LPIPS_SQUEEZE, find
 from driftrec.jpeg.tables import BLOCK
-from driftrec.train.model import Model, Part, load
+from driftrec.train.denoiser import faithful_estimate, of_states
+from driftrec.train.dump import dump
+from driftrec.train.model import Model, TrainedNetwork, load
+from driftrec.train.objective import Share, noise_seed
 from driftrec.train.recipe import FinishSection, TrainConfig
-from driftrec.train.tasks import Share
 
 Module = TypeVar("Module", bound=nn.Module)
 
 PERIOD = 16
-"""Of the coarsest grid that the networks of LPIPS see pictures on, in pixels."""
+"""The largest stride of the networks of LPIPS, in pixels: from corner to corner their grids repeat after as many."""
 
 LPIPS_WEIGHTS = {"alex": LPIPS_ALEX, "squeeze": LPIPS_SQUEEZE}
 
 
 class Ends(NamedTuple):
-    """What a finisher finishes: residuals r/k and ratios s before the last evaluation."""
+    """The states that a finisher starts from: residuals r/k and ratios s before the last evaluation."""
 
     residual: Tensor
     ratio: Tensor
 
 
 class Finishing:
-    """The task of a finisher: states that the plans of a model end in, and (E26).
+    """The objective of a finisher: states that the plans of a model end in, and (E26).
 
     Arguments: `config` with a `finish` section; `device`, where the model and LPIPS run.  Raises ValueError for a model
     that cannot be found, has no faithful estimate or was trained otherwise than the recipe says, and where the weights
@@ -58,14 +60,14 @@ class Finishing:
             raise ValueError("the recipe has no 'finish' section")
         self.seed, self.floor, self.settings = config.seed, config.noise.floor, config.finish
         self.of = _finishable(load(self.settings.model), config, self.settings)
-        self.plan = config.plan()
+        self.plan = config.sampling_plan()
         self.denoiser = _fixed(self.of.network, device)
         folder = self.settings.weights_folder
         networks = (Lpips(name, find(LPIPS_WEIGHTS[name], folder)) for name in self.settings.networks)
         self.lpips = _fixed(nn.ModuleList(networks), device)
 
     def states(self, x0: Tensor, y: Tensor, share: Share) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG002
-        ends = self.ends(y, self.seed * 1_000_003 + share.number * share.batch + share.first)
+        ends = self.ends(y, noise_seed(self.seed, share.number * share.batch + share.first))
         return ends.residual, ends.ratio, ends.ratio
 
     def loss(self, x0: Tensor, y: Tensor, estimate: Tensor, ratio: Tensor, std: Tensor, step: int) -> Tensor:  # noqa: ARG002
@@ -89,7 +91,7 @@ class Finishing:
 
         Image i of the batch draws its noise, and the length of its plan, from `first` + i alone.
         """
-        faithful = self.denoiser(torch.zeros_like(y), y.new_full((len(y),), torch.inf), y)
+        faithful = faithful_estimate(self.denoiser, y)
         pairs = zip(y.split(1), faithful.split(1), strict=True)
         residuals, ratios = zip(*(self._end(*pair, first + i) for i, pair in enumerate(pairs)), strict=True)
         return Ends(torch.cat(residuals), y.new_tensor(ratios))
@@ -100,33 +102,32 @@ class Finishing:
 
     def facts(self, name: str) -> dict[str, Any]:
         """What is known of the denoiser's run, under that name."""
-        return {name: {**self.of.facts, "config": self.of.config.model_dump(mode="json")}}
+        return {name: {**self.of.facts, "config": dump(self.of.config)}}
 
     def _end(self, y: Tensor, faithful: Tensor, seed: int) -> tuple[Tensor, float]:
         """The state of one image before its last evaluation; where nothing is sampled, the faithful estimate."""
-        process, generator = self.plan.process, torch.Generator(y.device).manual_seed(seed)
-        end = faithful - y, process.ratio(self.plan.end)
+        plan, generator = self.plan, torch.Generator(y.device).manual_seed(seed)
+        process, anchor = plan.process, plan.anchor
+        end = faithful - anchor_image(y, anchor), process.ratio(plan.end)
 
         def noise(shape: tuple[int, ...]) -> Tensor:
             return torch.randn(shape, generator=generator, device=y.device)
 
-        def denoise(xt: Array, _: Array, t: float) -> Array:
-            return self.denoiser((xt - y) / process.scale(t), y.new_full((1,), process.ratio(t)), y)
-
-        def finish(xt: Array, _: Array, t: float) -> Array:
+        def keep(residual: Tensor, ratio: float, y: Tensor) -> Tensor:
             nonlocal end
-            end = (xt - y) / process.scale(t), process.ratio(t)
-            return xt
+            end = residual, ratio
+            return y.clone()
 
         change = (faithful - y).square().mean().sqrt().item()
         evaluations = self.settings.evaluations[seed % len(self.settings.evaluations)]
-        for _ in self.plan.sample(denoise, y, faithful, change, noise=noise, evaluations=evaluations, finish=finish):
+        denoise, finish = of_states(self.denoiser, process, anchor), denoise_states(keep, process, anchor)
+        for _ in plan.sample(denoise, y, faithful, change, noise=noise, evaluations=evaluations, finish=finish):
             pass
         return end
 
 
 def _fixed(network: Module, device: torch.device) -> Module:
-    """A network that is asked and not trained, in the layout that is fastest."""
+    """A network that is evaluated and not trained, in the memory layout that is fastest."""
     return network.requires_grad_(False).to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
@@ -140,7 +141,7 @@ def repeated(error: Tensor) -> Tensor:
     return height * width * pattern.square().mean(dim=(1, 2, 3))
 
 
-def _finishable(model: Model, config: TrainConfig, settings: FinishSection) -> Part:
+def _finishable(model: Model, config: TrainConfig, settings: FinishSection) -> TrainedNetwork:
     """The model's denoiser, if a run of that configuration can finish its plans."""
     theirs = model.denoiser.config
     if theirs.noise.regression == 0 or theirs.objective.blind:

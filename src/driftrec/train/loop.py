@@ -25,13 +25,14 @@ from torch.utils.data import DataLoader, Dataset
 from driftrec.train import checkpoint
 from driftrec.train.data.crops import Corpus, Crops, open_corpus
 from driftrec.train.denoiser import Denoiser
-from driftrec.train.devices import Devices, launch
+from driftrec.train.distributed import Processes, launch
+from driftrec.train.dump import dump, from_dump
 from driftrec.train.finisher import Finishing
-from driftrec.train.model import FINISHED, Part, load
+from driftrec.train.model import FINISHED, TrainedNetwork, load
 from driftrec.train.muon import Muon
 from driftrec.train.nn.recompute import set_recompute
+from driftrec.train.objective import Denoising, Share
 from driftrec.train.recipe import TrainConfig
-from driftrec.train.tasks import Denoising, Share
 from driftrec.train.validate import SHEET_QUALITY, Validation
 
 LOG, LAST, BEST, SHEET = "log.jsonl", "last.safetensors", "best.safetensors", "sheet.png"
@@ -76,7 +77,7 @@ class Ema:
 def train(
     config: TrainConfig, out: Path, time_limit: float | None = None, cache: Path | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Trains, or goes on with, the run in folder `out`; yields a record at every validation, on the first device only.
+    """Trains, or continues, the run in folder `out`; yields a record at every validation, in the first process only.
 
     `time_limit` (minutes) ends this sitting.  The run itself is `config.steps` or `config.minutes` long; where it
     states neither, `time_limit` is its length.  The learning rate falls to zero at the end of the run.  Records
@@ -90,7 +91,7 @@ def train(
         finished = run.finished
         if finished or run.due("validate", config.validate_every):
             record = run.validate()
-            if run.devices.is_first:
+            if run.processes.is_first:
                 yield record
         if finished or run.due("save", config.save_every):
             run.save()
@@ -100,47 +101,57 @@ class Run:
     """A run in progress: what `train` steps, validates and saves.  Arguments as for `train`."""
 
     def __init__(self, config: TrainConfig, out: Path, time_limit: float | None, cache: Path | None) -> None:
-        self.minutes = config.minutes if config.minutes or config.steps else time_limit
-        if not (self.minutes or config.steps):
-            raise ValueError("how long? give the recipe steps or minutes, or a time limit")
         self.config, self.out, self.time_limit = config, out, time_limit
-        data = config.data
-        # Before the other devices are waited for, as decoding may take longer than they would wait.
-        corpus, held_out = open_corpus(list(data.folders), cache, data.corrupted).split(data.held_out)
-        self.fabric = fabric = launch(config.precision, config.devices, config.nodes)
-        self.devices = Devices(fabric)
-        fabric.seed_everything(config.seed, verbose=False)
-        finishing = Finishing(config, fabric.device) if config.finish else None
-        self.task = finishing or Denoising(config)
+        self.minutes = _length(config, time_limit)
+        # Before the other processes are waited for, as decoding may take longer than they would wait.
+        corpus, held_out = _pictures(config, cache)
+        self.fabric = launch(config.precision, config.devices, config.nodes)
+        self.processes = Processes(self.fabric)
+        self.fabric.seed_everything(config.seed, verbose=False)  # from here on: the order of draws is that of the lines
+        finishing = Finishing(config, self.fabric.device) if config.finish else None
+        self.objective = finishing or Denoising(config)
         self.validation = Validation(config, held_out, finishing)
-        self.facts = {
-            "config": config.model_dump(mode="json"),
-            "data": corpus.summary(),
-            "hardware": hardware(self.devices.count),
-        }
-        # A finisher is nothing without its denoiser, which goes where it goes.
+        self.model, origin = _started(config)
+        self.facts = self._facts(corpus, origin, finishing)
+        # A finisher is useless without its denoiser, so both are written to every file.
         self.beside = finishing.tensors(f"{FINISHED}.") if finishing else {}
-        self.facts |= finishing.facts(FINISHED) if finishing else {}
-        model, origin = _started(config)
-        if origin:
-            self.facts |= {"earlier": origin.spent()}
-        set_recompute(model, config.recompute)
-        model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.network, self.optimizer = fabric.setup(model, _optimizer(config, model))
-        self.model, self.ema, self.names = model, Ema(model, config.ema), [n for n, _ in model.named_parameters()]
+        self._prepare()
         self.steps, self.before, self.best = 0, 0.0, float("-inf")
         self._resume()
         self._agree(corpus)
-        compiled = fabric.device.type == "cuda" if config.compile is None else config.compile
-        self.denoise = torch.compile(self.network) if compiled else self.network
-        self.batches = iter(_loader(fabric, config, corpus, self.steps))
+        self.denoise = torch.compile(self.network) if self._compiled() else self.network
+        self.batches = iter(_loader(self.fabric, config, corpus, self.steps))
+        self._start_clock()
+
+    def _facts(self, corpus: Corpus, origin: TrainedNetwork | None, finishing: Finishing | None) -> dict[str, Any]:
+        """What checkpoints say about the run beside how far it is."""
+        return {
+            "config": dump(self.config),
+            "data": corpus.summary(),
+            "hardware": hardware(self.processes.count),
+            **(finishing.facts(FINISHED) if finishing else {}),
+            **({"earlier": origin.spent()} if origin else {}),
+        }
+
+    def _prepare(self) -> None:
+        """Gives the model to its device with an optimiser, and starts the average of its weights."""
+        set_recompute(self.model, self.config.recompute)
+        self.model = self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.network, self.optimizer = self.fabric.setup(self.model, _optimizer(self.config, self.model))
+        self.ema = Ema(self.model, self.config.ema)
+        self.names = [name for name, _ in self.model.named_parameters()]
+
+    def _compiled(self) -> bool:
+        return self.fabric.device.type == "cuda" if self.config.compile is None else self.config.compile
+
+    def _start_clock(self) -> None:
         self.started, self.sitting, self.validated = time.monotonic(), 0.0, 0.0
         self.last = {"validate": 0.0, "save": 0.0}
         self.losses: list[Tensor] = []
 
     def tick(self) -> None:
-        """Reads the clock, `sitting`: minutes since this sitting's start.  All devices go by that of the first."""
-        self.sitting = self.devices.of_first((time.monotonic() - self.started) / 60)
+        """Reads the clock, `sitting`: minutes since this sitting's start, as the first process measures them."""
+        self.sitting = self.processes.of_first((time.monotonic() - self.started) / 60)
 
     @property
     def progress(self) -> float:
@@ -166,16 +177,16 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = config.learning_rate * rate_factor(config, self.steps, self.progress)
         x0, y = (image.float().div_(255).contiguous(memory_format=torch.channels_last) for image in next(self.batches))
-        share = Share(self.steps, self.devices.rank * len(x0), config.batch)
+        share = Share(self.steps, self.processes.rank * len(x0), config.batch)
         with fabric.autocast():
-            residual, ratio, std = self.task.states(x0, y, share)
+            residual, ratio, std = self.objective.states(x0, y, share)
         value = x0.new_zeros(())
         parts = zip(*(v.tensor_split(config.accumulate) for v in (x0, y, residual, ratio, std)), strict=True)
         for n, (clean, corrupted, noisy, s, sigma) in enumerate(parts, start=1):
             with fabric.no_backward_sync(self.network, enabled=n < config.accumulate):
                 estimate = self.denoise(noisy, s, corrupted)
                 with fabric.autocast():
-                    losses = self.task.loss(clean, corrupted, estimate, s, sigma, self.steps)
+                    losses = self.objective.loss(clean, corrupted, estimate, s, sigma, self.steps)
                 one = len(clean) / len(x0) * losses.mean()
                 fabric.backward(one)
             value += one.detach()
@@ -192,7 +203,7 @@ class Run:
         Of training itself the record says the mean loss and the crops per second, of all devices together, since the
         validation before.
         """
-        losses = self.devices.of_all(torch.stack(self.losses).mean().item())
+        losses = self.processes.of_all(torch.stack(self.losses).mean().item())
         self.tick()
         crops, minutes = len(self.losses) * self.config.batch, self.sitting - self.validated
         with self.ema.swapped_into(self.model):
@@ -210,13 +221,13 @@ class Run:
         if (decision := self.validation.decision(scores)) > self.best:
             self.best = decision
             self._write(BEST, self.ema.weights)
-        if self.devices.is_first:
+        if self.processes.is_first:
             with (self.out / LOG).open("a") as log:
                 log.write(json.dumps(record) + "\n")
         return record
 
     def _scores(self) -> dict[str, float]:
-        """The validation's, the corruptions shared by the devices; the first has the one that is sampled and shown."""
+        """Scores of the validation, whose corruptions the processes share; the first has the one that is sampled."""
 
         def network(*inputs: Tensor) -> Tensor:
             with self.fabric.autocast():
@@ -225,11 +236,11 @@ class Run:
         corrupted = self.validation.data.corrupted
         mine: dict[str, dict[str, float]] = {}
         for number, name in enumerate(sorted(corrupted, key=lambda name: name != f"jpeg_{SHEET_QUALITY}")):
-            if owner(number, self.devices.count) == self.devices.rank:
-                part = copy(self.validation)
-                part.data = replace(part.data, corrupted={name: corrupted[name]})
-                mine[name] = part(network, self.fabric.device, self.out / SHEET)
-        found = {name: scores for theirs in self.devices.of_all(mine) for name, scores in theirs.items()}
+            if owner(number, self.processes.count) == self.processes.rank:
+                validation = copy(self.validation)
+                validation.data = replace(validation.data, corrupted={name: corrupted[name]})
+                mine[name] = validation(network, self.fabric.device, self.out / SHEET)
+        found = {name: scores for theirs in self.processes.of_all(mine) for name, scores in theirs.items()}
         return {key: score for name in corrupted for key, score in found[name].items()}
 
     def save(self) -> None:
@@ -240,17 +251,17 @@ class Run:
         self._write(LAST, state | checkpoint.optimizer_tensors(self.optimizer, self.names))
 
     def _write(self, name: str, tensors: dict[str, Tensor]) -> None:
-        if self.devices.is_first:
+        if self.processes.is_first:
             state = {"step": self.steps, "minutes": self.before + self.sitting, "best": self.best}
             checkpoint.write(self.out / name, tensors | self.beside, self.facts | state)
 
     def _resume(self) -> None:
-        """Takes up the run in the folder, if there is one."""
+        """Continues the run in the folder, if there is one."""
         self.out.mkdir(parents=True, exist_ok=True)
         if not (self.out / LAST).exists():
             return
         tensors, facts = checkpoint.read(self.out / LAST)
-        before = TrainConfig.model_validate(facts["config"])
+        before = from_dump(facts["config"], str(self.out / LAST))
         if (before.network, before.objective) != (self.config.network, self.config.objective):
             raise ValueError(
                 f"{self.out} holds a run of another network or objective: choose another folder, or its own recipe"
@@ -265,9 +276,9 @@ class Run:
             self.best = facts["best"]
 
     def _agree(self, corpus: Corpus) -> None:
-        """Raises ValueError where the devices do not see the same run and the same pictures."""
+        """Raises ValueError unless all processes see the same run and the same pictures."""
         pictures = zlib.crc32(repr(corpus.entries).encode())
-        for steps, theirs in self.devices.of_all((self.steps, pictures)):
+        for steps, theirs in self.processes.of_all((self.steps, pictures)):
             if steps != self.steps:
                 raise ValueError(
                     f"the run in {self.out} is at step {self.steps} on one device and at {steps} on another: "
@@ -277,8 +288,22 @@ class Run:
                 raise ValueError("the devices do not find the same training pictures: give all machines the same")
 
 
+def _length(config: TrainConfig, time_limit: float | None) -> float | None:
+    """How many minutes the run lasts; None for one that is measured in steps alone."""
+    minutes = config.minutes if config.minutes or config.steps else time_limit
+    if not (minutes or config.steps):
+        raise ValueError("how long? give the recipe steps or minutes, or a time limit")
+    return minutes
+
+
+def _pictures(config: TrainConfig, cache: Path | None) -> tuple[Corpus, Corpus]:
+    """(training, held-out) pictures."""
+    data = config.data
+    return open_corpus(list(data.folders), cache, data.corrupted).split(data.held_out)
+
+
 def owner(number: int, devices: int) -> int:
-    """The device that has piece `number` of a work whose piece 0 is by far the largest."""
+    """The device for piece `number` of the work, of which piece 0 is by far the largest."""
     return 0 if number == 0 or devices == 1 else 1 + (number - 1) % (devices - 1)
 
 
@@ -295,7 +320,7 @@ def rate_factor(config: TrainConfig, step: int, progress: float) -> float:
     return min(1.0, (step + 1) / max(config.warm_up, 1), max(1 - progress, 0.0) / config.anneal)
 
 
-def _started(config: TrainConfig) -> tuple[Denoiser, Part | None]:
+def _started(config: TrainConfig) -> tuple[Denoiser, TrainedNetwork | None]:
     """A new denoiser, or one with the weights of the model that the run starts from; a finisher starts as what it
     replaces.  Blocks that the model lacks change nothing at first.  The second value is what the weights come from.
 

@@ -1,6 +1,7 @@
-"""Models as what they are for: denoiser, finisher, and the card that tells the tool how to use them.
+"""Models for training: denoiser, finisher, and the card that tells the tool how to use them.
 
-They come out of a run's checkpoint or of the ONNX file that was made of it, so that what ships can be trained further.
+They are read from a run's checkpoint or from the ONNX file that was exported from it, so that a model that ships can be
+trained further.
 """
 
 import json
@@ -17,6 +18,7 @@ from driftrec.diffusion.plan import Plan
 from driftrec.model.find import find_model
 from driftrec.train import checkpoint
 from driftrec.train.denoiser import Denoiser
+from driftrec.train.dump import dump, from_dump
 from driftrec.train.nn.cost import cost
 from driftrec.train.recipe import TrainConfig
 
@@ -28,7 +30,7 @@ HALF = ".half"
 
 
 @dataclass(frozen=True)
-class Part:
+class TrainedNetwork:
     """A network in evaluation mode with the averaged weights of a run, the run's configuration, and facts about it."""
 
     network: Denoiser
@@ -48,13 +50,13 @@ class Part:
 class Model:
     """A denoiser and, where there is one, the finisher of its plans (`driftrec.train.finisher`)."""
 
-    denoiser: Part
-    finisher: Part | None = None
+    denoiser: TrainedNetwork
+    finisher: TrainedNetwork | None = None
 
     @property
     def plan(self) -> Plan:
         """How to sample with it, in as many evaluations as the last part was trained for."""
-        return (self.finisher or self.denoiser).config.plan()
+        return (self.finisher or self.denoiser).config.sampling_plan()
 
 
 def load(source: str | Path) -> Model:
@@ -67,24 +69,23 @@ def load(source: str | Path) -> Model:
         return _of_export(path)
     tensors, facts = checkpoint.read(path)
     averaged = checkpoint.select(tensors, "ema.") or tensors
-    own = _part(facts["config"], averaged, facts)
+    trained = _trained(averaged, facts, path)
     if FINISHED not in facts:
-        return Model(own)
-    theirs = facts[FINISHED]
-    return Model(_part(theirs["config"], checkpoint.select(tensors, f"{FINISHED}."), theirs), own)
+        return Model(trained)
+    return Model(_trained(checkpoint.select(tensors, f"{FINISHED}."), facts[FINISHED], path), finisher=trained)
 
 
-def _part(config: Mapping[str, Any], tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Part:
-    settings = TrainConfig.model_validate(config)
-    network = settings.denoiser()
+def _trained(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], path: Path) -> TrainedNetwork:
+    config = from_dump(facts["config"], str(path))
+    network = config.denoiser()
     network.load_state_dict(tensors, strict=False)
-    return Part(network.eval(), settings, facts)
+    return TrainedNetwork(network.eval(), config, facts)
 
 
 def card(model: Model, name: str, licence: str) -> dict[str, Any]:
     """The card of a model, ready for JSON; see `driftrec.model.card.Card`."""
     config: TrainConfig = model.denoiser.config
-    networks: list[Any] = [part.network.network for part in (model.denoiser, model.finisher) if part]
+    networks: list[Any] = [trained.network.network for trained in (model.denoiser, model.finisher) if trained]
     sizes = [cost(network) for network in networks]
     each, last = sizes[0].multiply_adds, sizes[-1].multiply_adds
     lowest, highest = config.noise.range
@@ -110,12 +111,11 @@ def card(model: Model, name: str, licence: str) -> dict[str, Any]:
     return content | {"finisher": True, "finishing": _training(model.finisher)}
 
 
-def _training(part: Part) -> dict[str, Any]:
-    """What a card says of a run: enough to go on with it elsewhere, but not where its pictures were."""
-    facts = part.facts
-    config = part.config.model_dump(
-        mode="json", exclude={"data": {"folders", "corrupted"}, "finish": {"weights_folder"}}
-    )
+def _training(trained: TrainedNetwork) -> dict[str, Any]:
+    """What a card says of a run: enough to continue it elsewhere, but not where its pictures were."""
+    facts, config = trained.facts, dump(trained.config)
+    for section, key in (("data", "folders"), ("data", "corrupted"), ("finish", "weights_folder")):
+        (config[section] or {}).pop(key, None)
     for section in (config, config["finish"] or {}):
         for key in ("start", "model"):
             if section.get(key):
@@ -145,13 +145,13 @@ def _of_export(path: Path) -> Model:
             raise ValueError(f"{path} does not say how it was trained: start from its checkpoint")
         tensors = checkpoint.select(stored, f"{name}.") or stored
         data = {key: facts[key] for key in ("pictures", "megapixels", "licences")}
-        parts[name] = part = _part(facts["config"], tensors, {**facts, "step": facts["steps"], "data": data})
-        if missing := [n for n, _ in part.network.named_parameters() if n not in tensors]:
+        parts[name] = trained = _trained(tensors, {**facts, "step": facts["steps"], "data": data}, path)
+        if missing := [n for n, _ in trained.network.named_parameters() if n not in tensors]:
             raise ValueError(f"{path} does not hold {missing[0]} by its name: start from its checkpoint")
     return Model(**parts)
 
 
-def _initializers(graph: Any) -> Iterator[tuple[str, Tensor]]:  # noqa: ANN401 (onnx.GraphProto, whose package is not at hand yet)
+def _initializers(graph: Any) -> Iterator[tuple[str, Tensor]]:  # noqa: ANN401 (onnx.GraphProto, whose package is imported inside)
     """(name, value in single precision) of the floating-point initialisers of a graph and of its branches."""
     from onnx import TensorProto, numpy_helper
 

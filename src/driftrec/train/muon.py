@@ -1,8 +1,11 @@
-"""Muon: momentum whose matrices are orthogonalised before they are applied; AdamW for everything that is no matrix.
+"""Muon: momentum whose matrices are orthogonalised before they are applied; AdamW for everything else.
 
 A gradient of a convolution is dominated by a few directions; its nearest orthogonal matrix moves all of them by the
 same amount (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks").  Scaled by 0.2 √max(rows,
 columns) the update has the size of AdamW's, so both share one learning rate (Liu et al. 2025, arXiv 2502.16982).
+
+PyTorch's own `torch.optim.Muon` (since 2.9) takes two-dimensional parameters only, and nearly all parameters here are
+four-dimensional kernels.  This one flattens them, orthogonalises all of one shape in one batch, and serves vectors too.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""Checkpoints of the paper's own program, whose NCSN++ is that of the score_sde code (Song et al. 2021), made ours.
+"""Imports checkpoints of the paper's own program, whose NCSN++ is that of the score_sde code (Song et al. 2021).
 
 There the network is one flat list, `all_modules`, in the order of the forward pass, and `output_layer`.  A block's
 layers are GroupNorm_0, Conv_0, Dense_0, GroupNorm_1, Conv_1, Conv_2; attention's 1×1 convolutions are matrices NIN_0 to
@@ -16,7 +16,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from driftrec.errors import first_line
 from driftrec.train import checkpoint
+from driftrec.train.dump import dump
 from driftrec.train.nn.ncsnpp import Attention, Down, NCSNpp, Up
 from driftrec.train.recipe import TrainConfig
 
@@ -54,7 +56,7 @@ def import_official(path: Path, config: TrainConfig, target: Path) -> int:
     if config.objective.predicts == "change":  # there, the clean image is y − F
         weights |= {name: -weights[name] for name in ("head.weight", "head.bias")}
     unknown = {"pictures": "not stated", "megapixels": "not stated", "licences": {}}
-    facts = {"config": config.model_dump(mode="json"), "data": unknown, "hardware": "not stated"}
+    facts = {"config": dump(config), "data": unknown, "hardware": "not stated"}
     named = {f"network.{name}": weight for name, weight in weights.items()}
     checkpoint.write(target, named, facts | {"step": steps, "minutes": 0.0, "best": 0.0})
     return steps
@@ -163,7 +165,7 @@ def _content(path: Path) -> dict[str, Any]:
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         raise ValueError(
             f"{path} holds more than tensors and plain values, or is no PyTorch file: where you trust it, save its "
-            f"state_dict and ema alone ({str(error).splitlines()[0]})"
+            f"state_dict and ema alone ({first_line(error)})"
         ) from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, not a checkpoint")

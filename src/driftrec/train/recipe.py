@@ -8,58 +8,30 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from driftrec.diffusion.plan import Plan
 from driftrec.diffusion.process import Process, process_from_card
 from driftrec.diffusion.types import Anchor
-from driftrec.train.data.corruption import CorruptionSection, chain
-from driftrec.train.data.degrade import Degradation, jpeg_mixture
+from driftrec.train.data.degrade import Chain, Degradation, RandomJpeg, Step, jpeg_mixture
 from driftrec.train.denoiser import Denoiser, Direct, Loss, Residual, Score, Weight, process_end
 from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
 from driftrec.train.nn.unet import UNet, UNetConfig
-from driftrec.train.section import Section
 
 
-class UNetSection(Section):
-    """Shape of the efficient U-Net; see `driftrec.train.nn.unet.UNetConfig`."""
+class Section(BaseModel):
+    """A group of settings in a recipe: frozen; unknown keys are errors."""
 
-    kind: Literal["unet"] = "unet"
-    patch: int = Field(default=2, ge=1)
-    channels: tuple[int, ...] = (48, 96, 160)
-    encoder: tuple[int, ...] = (1, 1, 2)
-    decoder: tuple[int, ...] = (1, 1)
-
-    def build(self) -> UNet:
-        """A new network of that shape."""
-        return UNet(UNetConfig(self.patch, self.channels, self.encoder, self.decoder))
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class NCSNppSection(Section):
-    """Shape of the paper's network; see `driftrec.train.nn.ncsnpp.NCSNppConfig`."""
-
-    kind: Literal["ncsnpp"]
-    features: int = 128
-    multipliers: tuple[int, ...] = (1, 1, 2, 2, 2, 2, 2)
-    blocks: int = 2
-    attention: tuple[int, ...] = (4,)
-    conditional: bool = True
-    fourier_scale: float = 16.0
-    rescale: bool = False
-    window: int | None = None
-
-    def build(self) -> NCSNpp:
-        """A new network of that shape."""
-        return NCSNpp(NCSNppConfig(**self.model_dump(exclude={"kind"})))
+def _kind(network: object) -> str:
+    """Which network a recipe describes: the U-Net unless it says otherwise."""
+    return network.get("kind", "unet") if isinstance(network, dict) else getattr(network, "kind", "")
 
 
-def _kind(section: object) -> str:
-    """Which network a section describes; the U-Net where it does not say."""
-    return section.get("kind", "unet") if isinstance(section, dict) else getattr(section, "kind", "unet")
-
-
-NetworkSection = Annotated[
-    Annotated[UNetSection, Tag("unet")] | Annotated[NCSNppSection, Tag("ncsnpp")], Discriminator(_kind)
+NetworkConfig = Annotated[
+    Annotated[UNetConfig, Tag("unet")] | Annotated[NCSNppConfig, Tag("ncsnpp")], Discriminator(_kind)
 ]
 
 
@@ -73,13 +45,13 @@ class DataSection(Section):
 
     folders: tuple[Path, ...] = ()  # or other sources of pictures, see driftrec.train.data.sources
     corrupted: tuple[Path, ...] = ()  # as many, with pictures of the same names and sizes
-    corruption: tuple[CorruptionSection, ...] = ()
+    corruption: tuple[Step, ...] = ()  # by kind, see driftrec.train.data.degrade
     held_out: float = Field(default=0.06, gt=0, lt=1)  # share of the originals kept for validation
     crop: int = Field(default=96, ge=16)  # pixels
     resize: tuple[float, float] | None = None  # shares of the picture's area, resized to `crop`
     post_crop: int | None = Field(default=None, ge=16)  # pixels, cut from the crop after its corruption
     gray: float = Field(default=0.04, ge=0, le=1)  # share of crops without colour
-    power: float = Field(default=2.0, gt=0)  # weight on low qualities, see degrade.Jpeg
+    power: float = Field(default=2.0, gt=0)  # weight on low qualities, see degrade.RandomJpeg
     shifted: float = Field(default=0.15, ge=0, le=1)  # shares of the batch, see degrade.jpeg_mixture
     double: float = Field(default=0.15, ge=0, le=1)
     double_first: float = Field(default=0.0, ge=0, le=1)
@@ -95,18 +67,18 @@ class DataSection(Section):
             raise ValueError(f"resize must be two shares 0 < low ≤ high ≤ 1, not {self.resize}")
         if self.post_crop is not None and self.post_crop > self.crop:
             raise ValueError(f"post_crop {self.post_crop} is larger than crop {self.crop}")
-        self.degradation()
+        self.degradation()  # raises ValueError for shares that do not fit
         return self
 
     @property
     def is_jpeg(self) -> bool:
         """Validation is on JPEGs of several qualities, not on the very corruption that is trained."""
-        return not self.corrupted and all(link.kind == "jpeg" for link in self.corruption)
+        return not self.corrupted and all(isinstance(step, RandomJpeg) for step in self.corruption)
 
     def degradation(self) -> Degradation:
         """The corruption that training crops go through."""
         if self.corruption:
-            return chain(self.corruption)
+            return Chain(self.corruption)
         return jpeg_mixture(self.shifted, self.double, self.clean, self.power, self.double_first)
 
 
@@ -170,7 +142,7 @@ class TrainConfig(Section):
     """A whole run."""
 
     data: DataSection = DataSection()
-    network: NetworkSection = UNetSection()
+    network: NetworkConfig = UNetConfig()
     noise: NoiseSection = NoiseSection()
     objective: ObjectiveSection = ObjectiveSection()
     start: str | None = None  # a model, as for finish.model, whose weights the network starts with
@@ -202,21 +174,21 @@ class TrainConfig(Section):
             raise ValueError("a score needs noise.law: time and noise.regression: 0, as it has no value at s = ∞")
         if self.objective.weight == "score" and self.noise.regression:
             raise ValueError("the score weight is 0 at s = ∞: set noise.regression: 0, or another weight")
-        if getattr(self.network, "conditional", True) is False and self.noise.regression < 1:
+        if isinstance(self.network, NCSNppConfig) and not self.network.conditional and self.noise.regression < 1:
             raise ValueError("a network that is not conditional sees no state: set noise.regression: 1")
         return self
 
     def denoiser(self) -> Denoiser:
         """A new network inside its denoiser."""
         what, std = self.objective, self.noise.residual_std
-        network = self.network.build()
+        network = UNet(self.network) if isinstance(self.network, UNetConfig) else NCSNpp(self.network)
         if what.predicts == "residual":
             return Residual(network, std, what.anchor, what.blind)
         if what.predicts == "score":
             return Score(network, self.noise.build_process(), what.anchor, what.blind)
         return Direct(network, what.predicts, std, what.anchor, what.blind)
 
-    def plan(self) -> Plan:
+    def sampling_plan(self) -> Plan:
         """How to sample with the network."""
         plan = Plan(anchor=self.objective.anchor)
         if self.finish:
@@ -261,7 +233,7 @@ def read_recipe(recipe: str | Path, overrides: dict[str, Any] | None = None) -> 
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as error:
-        raise ValueError(f"{path}: {_sentence(error)}") from error
+        raise ValueError(f"{path}: {sentence(error)}") from error
 
 
 def parse_settings(texts: list[str]) -> dict[str, Any]:
@@ -282,25 +254,15 @@ def _put(values: dict[str, Any], keys: list[str], value: object) -> None:
     values[last] = value
 
 
-def _sentence(error: ValidationError) -> str:
+def sentence(error: ValidationError) -> str:
+    """What is wrong with the first wrong setting of a recipe."""
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "value_error":
         return (f"{name}: " if name else "") + str(first["ctx"]["error"])  # pyright: ignore[reportTypedDictNotRequiredAccess]
-    if first["type"] != "extra_forbidden":
+    if first["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{name}: {first['msg'].lower()}, got {first['input']!r}"
-    near = difflib.get_close_matches(name.split(".")[-1], _known(), n=1)
+    schema = TrainConfig.model_json_schema()
+    known = {key for part in (schema, *schema["$defs"].values()) for key in part.get("properties", ())}
+    near = difflib.get_close_matches(name.split(".")[-1], known, n=1)
     return f"unknown setting '{name}'" + (f"; did you mean '{near[0]}'?" if near else "")
-
-
-def _known() -> list[str]:
-    sections = (
-        TrainConfig,
-        DataSection,
-        UNetSection,
-        NCSNppSection,
-        NoiseSection,
-        ObjectiveSection,
-        FinishSection,
-    )
-    return [name for section in sections for name in section.model_fields]

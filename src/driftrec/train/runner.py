@@ -31,8 +31,8 @@ class TorchRunner(Runner):
         self._device = torch.device(there[0] if device == "auto" else device)
         model = load(path)
         self._networks = [
-            part.network.to(self._device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-            for part in (model.denoiser, model.finisher or model.denoiser)
+            trained.network.to(self._device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+            for trained in (model.denoiser, model.finisher or model.denoiser)
         ]
         self.card = Card.parse(card(model, path.parent.name or path.stem, "not stated"), str(path))
 

@@ -1,7 +1,6 @@
-"""Validation while training: PSNR of fixed held-out crops, faithful and natural, and a sheet to look at."""
+"""Validation while training: PSNR of fixed held-out crops, faithful and natural, and a sheet of pictures."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,25 +9,24 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from driftrec.diffusion.coordinates import anchor_image
 from driftrec.diffusion.plan import Plan
-from driftrec.diffusion.types import GRAY, Denoise
+from driftrec.evaluate.corruptions import Pixels
 from driftrec.train.data.crops import Corpus
-from driftrec.train.data.degrade import Degradation, Jpeg, Pixels, jpeg
+from driftrec.train.data.degrade import Degradation, RandomJpeg, jpeg
+from driftrec.train.denoiser import Estimator, faithful_estimate, of_states
 from driftrec.train.finisher import Finishing
 from driftrec.train.recipe import TrainConfig
 
 QUALITIES = (5, 10, 20, 40, 80, 95)
 DECISIVE = (5, 10, 20, 40, 80)
-"""The qualities that choose the best weights: above, the decoder and not the network has most of the say."""
+"""The qualities that choose the best weights; above them the score depends more on the decoder than on the network."""
 DOUBLE = (10, 30)
-"""Qualities of the two compressions, the second on a grid shifted by (4, 4), of what else is scored: crops are on the
-grid of the first, where the tool puts them (`driftrec.jpeg.Report.grid`)."""
+"""Qualities of a double compression that is scored too, the second on a grid shifted by (4, 4).  The crops lie on the
+grid of the first, where the tool puts pictures (`driftrec.jpeg.Report.grid`)."""
 SHEET_QUALITY = 10
 PROBE = 0.05
 """The ratio at which networks without an estimate at infinity are compared."""
-
-Network = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(residual r/k, ratio s, y) -> x0, see `driftrec.train.denoiser.Denoiser`."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def validation_set(
 
 def _double_jpeg(crop: Pixels) -> Pixels:
     first, second = DOUBLE
-    again = Jpeg(second, second, subsampling=(0, 0, 1), shift=(4, 4))
+    again = RandomJpeg(second, second, subsampling=(0, 0, 1), shift=(4, 4))
     return again(jpeg(crop, first), np.random.default_rng(0))
 
 
@@ -74,36 +72,25 @@ def centre_pairs(corpus: Corpus, count: int, size: int) -> list[tuple[Pixels, Pi
     return [(_centre(clean, size), None if theirs is None else _centre(theirs, size)) for clean, theirs in chosen]
 
 
-def faithful(network: Network, y: Tensor) -> Tensor:
-    """The minimum mean square error estimate: one evaluation at infinite ratio."""
-    return network(torch.zeros_like(y), torch.full((len(y),), torch.inf, device=y.device), y)
-
-
-def natural(
-    network: Network,
+def natural_sample(
+    network: Estimator,
     y: Tensor,
     faithful: Tensor | None,
     plan: Plan,
+    *,
     seed: int = 0,
-    finisher: Network | None = None,
+    finisher: Estimator | None = None,
 ) -> Tensor:
     """A sample around the faithful estimates; the images of the batch share one starting time."""
     generator = torch.Generator(y.device).manual_seed(seed)
-
-    def denoiser(network: Network) -> Denoise:
-        def denoise(xt: Tensor, y: Tensor, t: float) -> Tensor:
-            ratio = torch.full((len(y),), plan.process.ratio(t), device=y.device)
-            anchor = y if plan.anchor == "corrupted" else GRAY
-            return network((xt - anchor) / plan.process.scale(t), ratio, y)
-
-        return denoise
 
     def noise(shape: tuple[int, ...]) -> Tensor:
         return torch.randn(shape, generator=generator, device=y.device)
 
     change = math.inf if faithful is None else (faithful - y).square().mean().sqrt().item()
-    finish = denoiser(finisher) if finisher else None
-    *_, last = plan.sample(denoiser(network), y, faithful, change, noise=noise, finish=finish)
+    denoise = of_states(network, plan.process, plan.anchor)
+    finish = of_states(finisher, plan.process, plan.anchor) if finisher else None
+    *_, last = plan.sample(denoise, y, faithful, change, noise=noise, finish=finish)
     return last
 
 
@@ -120,15 +107,14 @@ class Validation:
         self.finishing = finishing
         self.jpeg = config.data.is_jpeg
         self.data = validation_set(corpus, degradation=None if self.jpeg else config.data.degradation())
-        self.faithful, self.natural = config.noise.regression > 0, config.noise.regression < 1
+        self.has_faithful, self.has_natural = config.noise.regression > 0, config.noise.regression < 1
         if config.objective.blind:
-            self.faithful = self.natural = False
-        plan = config.plan()
-        self.anchor = config.objective.anchor
+            self.has_faithful = self.has_natural = False
+        plan = config.sampling_plan()
         self.plan = replace(plan, evaluations=min(plan.evaluations, 8))
 
     @torch.no_grad()
-    def __call__(self, network: Network, device: torch.device, sheet: Path | None = None) -> dict[str, float]:
+    def __call__(self, network: Estimator, device: torch.device, sheet: Path | None = None) -> dict[str, float]:
         """The scores; writes `sheet` if given."""
         result = {}
         for name, corrupted in self.data.corrupted.items():
@@ -157,25 +143,24 @@ class Validation:
     def decision(self, scores: dict[str, float]) -> float:
         """What chooses the best weights, the larger the better: the PSNR of the faithful estimates, or where there are
         none of the denoised ones; of finishers the negative (E26)."""
-        kind = "finish" if self.finishing else "faithful" if self.faithful else "denoised"
+        kind = "finish" if self.finishing else "faithful" if self.has_faithful else "denoised"
         names = [f"{kind}_{quality}" for quality in DECISIVE] if self.jpeg else [kind]
         mean = sum(scores[name] for name in names) / len(names)
         return -mean if self.finishing else mean
 
-    def _restored(self, network: Network, clean: Tensor, y: Tensor, shown: bool) -> dict[str, Tensor]:
+    def _restored(self, network: Estimator, clean: Tensor, y: Tensor, shown: bool) -> dict[str, Tensor]:
         outputs = {}
         if self.finishing:
             ends = self.finishing.ends(y, 0)
             return {"natural": network(ends.residual, ends.ratio, y).clamp(0, 1)}
-        if self.faithful:
-            outputs["faithful"] = faithful(network, y)
+        if self.has_faithful:
+            outputs["faithful"] = faithful_estimate(network, y)
         else:
-            anchor = y if self.anchor == "corrupted" else GRAY
             z = torch.randn(y.shape, generator=torch.Generator().manual_seed(0)).to(y.device)
-            ratio = torch.full((len(y),), PROBE, device=y.device)
-            outputs["denoised"] = network(clean - anchor + PROBE * z, ratio, y)
-        if shown and self.natural:
-            outputs["natural"] = natural(network, y, outputs.get("faithful"), self.plan)
+            residual = clean - anchor_image(y, self.plan.anchor) + PROBE * z
+            outputs["denoised"] = network(residual, y.new_full((len(y),), PROBE), y)
+        if shown and self.has_natural:
+            outputs["natural"] = natural_sample(network, y, outputs.get("faithful"), self.plan)
         return outputs
 
     def _distances(self, clean: Tensor, y: Tensor, natural: Tensor) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""A page that shows a picture before and after under a slider: one HTML file with everything in it."""
+"""A page with a before/after slider, as one self-contained HTML file."""
 
 import base64
 import html
@@ -13,14 +13,14 @@ from PIL import Image
 from driftrec.picture import Picture, atomic_write
 
 WEBP_SIDE = 16383
-"""The longest side that WebP holds, in pixels; larger pictures are put into the page as PNG."""
+"""Longest side that WebP supports, in pixels; larger pictures are embedded as PNG."""
 
 
 def write_comparison(before: Picture, after: Picture, path: str | os.PathLike[str], title: str, caption: str) -> None:
-    """Writes the page for two pictures of one size; `title` and `caption` are plain text.
+    """Writes the page for two pictures of the same size; `title` and `caption` are plain text.
 
-    The page asks nothing of any other place: pictures, style and script are part of it.  Raises PictureError where
-    the file cannot be written, ValueError for pictures of different sizes.
+    The page loads nothing from elsewhere: pictures, style and script are embedded.  Raises OSError if the file cannot
+    be written, ValueError for pictures of different sizes.
     """
     first, second = before.to_pil(), after.to_pil()
     if first.size != second.size:
@@ -34,13 +34,13 @@ def write_comparison(before: Picture, after: Picture, path: str | os.PathLike[st
         "before": _data_address(first),
         "after": _data_address(second),
     }
-    page = re.sub(r"\{\{(\w+)\}\}", lambda field: fields[field[1]], template)  # once, so that no field fills another
+    page = re.sub(r"\{\{(\w+)\}\}", lambda field: fields[field[1]], template)  # in one pass, so values are not expanded
     with atomic_write(Path(path)) as stream:
         stream.write(page.encode())
 
 
 def _data_address(image: Image.Image) -> str:
-    """The picture as a data: address, without loss."""
+    """The picture as a data: URL, losslessly encoded."""
     kind, options = ("WEBP", {"lossless": True, "method": 2}) if max(image.size) <= WEBP_SIDE else ("PNG", {})
     if image.mode == "I;16":
         kind, options = "PNG", {}

@@ -1,7 +1,7 @@
-"""What the addresses of the server answer.  docs/use/serve.md describes every address.
+"""The server's request handlers.  docs/use/serve.md describes every route.
 
-Uploads are the bodies of requests, options their queries; answers are JSON, errors one sentence under "error".  Nothing
-of this machine but the pictures themselves is ever named in an answer.
+A request carries the picture in its body and the options in its query.  Answers are JSON; an error is one sentence
+under "error".  No answer reveals anything about this machine except the pictures themselves.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ from driftrec.web.worker import AFTER, BEFORE, DEVIATION, FORMATS, PREVIEW, UPLO
 COOKIE = "driftrec"
 
 FOR_A_PICTURE = ("mode", "steps", "seed", "samples", "consistent", "strength", "force", "bits", "strip")
-"""Options that a request may give; the others are those of the server."""
+"""Options that a request may set; the server sets the others."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a server takes: bytes of an upload, pixels of a picture, seconds of a job, and how many jobs wait: of all
-    clients, and of one (`share`)."""
+    """What a server accepts: bytes of an upload, pixels of a picture, seconds of work on a job, and the number of
+    waiting jobs, of all clients together (`waiting`) and of each client (`share`)."""
 
     bytes: int = 64_000_000
     pixels: int = 50_000_000
@@ -46,7 +46,7 @@ class Limits:
 
 
 class Handlers:
-    """The handlers of one server, with its queue and its folder."""
+    """The request handlers of one server, with its queue and its folder of jobs."""
 
     def __init__(self, restorer: Restorer, limits: Limits) -> None:
         self.limits = limits
@@ -61,7 +61,7 @@ class Handlers:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     async def page(self, request: Request) -> Response:
-        """The page, and a cookie that tells this browser's jobs from those of others in the queue."""
+        """The page, with a cookie by which the queue recognises this browser's jobs."""
         content = (resources.files("driftrec.web") / "page" / "index.html").read_bytes()
         response = Response(content, media_type="text/html")
         if COOKIE not in request.cookies:
@@ -108,7 +108,7 @@ class Handlers:
         return Response(status_code=204)
 
     async def events(self, request: Request) -> Response:
-        """Server-sent events: the state whenever it changes, until the job is over."""
+        """Server-sent events: the job's state whenever it changes, until the job ends."""
         job = self._job(request)
 
         async def stream() -> AsyncIterator[str]:
@@ -127,9 +127,9 @@ class Handlers:
     async def result(self, request: Request) -> Response:
         job, kind = self._job(request), request.query_params.get("format", "png")
         if kind not in FORMATS:
-            raise HTTPException(400, f"format is one of {', '.join(FORMATS)}, not {kind}")
+            raise HTTPException(400, f"format must be one of {', '.join(FORMATS)}, not {kind}")
         if job.state != "done":
-            raise HTTPException(409, "this picture is not restored yet: wait for its state to be done")
+            raise HTTPException(409, "this picture is not restored yet: wait until the job's state is done")
         path = await run_in_threadpool(self.worker.download, job, kind)
         name = quote(f"{PurePath(job.facts['name']).stem}-restored.{kind}")
         return FileResponse(
@@ -140,10 +140,10 @@ class Handlers:
         names = {"before": BEFORE, "after": AFTER, "preview": PREVIEW, "deviation": DEVIATION}
         job, name = self._job(request), names.get(request.path_params["picture"])
         if name is None or not (job.folder / name).is_file():
-            raise HTTPException(404, "there is no such picture, or not yet")
+            raise HTTPException(404, "there is no such picture, or not yet: check the name, or wait")
         if name != PREVIEW:
             return FileResponse(job.folder / name)
-        # Read at once, as work replaces it: a FileResponse asks for the length first and opens the file later.
+        # Read in one go: FileResponse gets the length first and opens the file later, when it may have been replaced.
         try:
             return Response(await run_in_threadpool((job.folder / name).read_bytes), media_type="image/jpeg")
         except FileNotFoundError as error:
@@ -168,8 +168,8 @@ class Handlers:
         }
 
     async def _body(self, request: Request) -> bytes:
-        """The upload.  413 as soon as it is too large, whatever its header says."""
-        too_large = HTTPException(413, f"files of more than {self.limits.bytes / 1e6:.0f} MB are not taken")
+        """The bytes of the upload.  Answers 413 as soon as they exceed the limit, whatever the header says."""
+        too_large = HTTPException(413, f"the file is larger than {self.limits.bytes / 1e6:.0f} MB: send a smaller one")
         if int(request.headers.get("content-length", 0)) > self.limits.bytes:
             raise too_large
         data = bytearray()
@@ -185,7 +185,7 @@ class Handlers:
         return bytes(data)
 
     def _options(self, request: Request) -> Options:
-        """What the query asks for; 400 for what `Options` refuses."""
+        """The options in the query.  Answers 400 if `Options` rejects them."""
         query = {name: value for name, value in request.query_params.items() if name != "name"}
         try:
             return self.options.read(query, FOR_A_PICTURE)

@@ -1,6 +1,6 @@
-"""Jobs of many clients wait in one bounded queue, served fairly by one worker.
+"""A bounded queue for the jobs of many clients, served fairly by one worker.
 
-The worker takes one job of each client in turn: somebody with one picture does not wait for somebody with twenty.
+The worker takes one job of each client in turn, so a client with one picture does not wait for another's twenty.
 """
 
 import secrets
@@ -19,20 +19,20 @@ OVER = frozenset({"done", "failed", "cancelled"})
 
 
 class QueueError(RuntimeError):
-    """A job cannot be taken: the queue, or this client's share of it, is full."""
+    """A job was refused because the queue, or its client's share of it, is full."""
 
 
 class Cancelled(Exception):
-    """Raised inside a job's work when nobody waits for it any more."""
+    """Raised inside a job's work after the job has been cancelled."""
 
 
 class OutOfTime(ValueError):
-    """Raised inside a job's work when it has taken longer than a job may."""
+    """Raised inside a job's work when it exceeds the time limit."""
 
 
 @dataclass(eq=False)
 class Job:
-    """One picture to restore: the upload in `folder` and `options` go in, files of the folder and `facts` come out."""
+    """One picture to restore.  Input: `options` and the upload in `folder`.  Output: `facts` and files in `folder`."""
 
     client: str
     options: Options
@@ -49,21 +49,21 @@ class Job:
     ended: float | None = None
 
     def check(self, limit: float) -> None:
-        """Called from time to time by the work.  Raises Cancelled, or OutOfTime after `limit` seconds of it."""
+        """The work calls this regularly.  Raises Cancelled, or OutOfTime after `limit` seconds of work."""
         if self.state == "cancelled":
             raise Cancelled
         if self.started is not None and time.monotonic() - self.started > limit:
-            raise OutOfTime(f"this takes longer than {limit:.0f} s: take fewer steps or samples, or a smaller picture")
+            raise OutOfTime(f"this takes longer than {limit:.0f} s: use fewer steps or samples, or a smaller picture")
 
 
 class JobQueue:
-    """Takes jobs, works on them one after the other, and forgets them some time after their end.
+    """Accepts jobs, runs them one after the other, and forgets each job some time after it ended.
 
     Arguments:
-        work: does a job; what it raises of ValueError, OSError and MemoryError is the job's error.
-        waiting: most jobs that wait, of all clients; `share`, of one client.
+        work: runs a job; a ValueError, OSError or MemoryError that it raises becomes the job's error.
+        waiting: most jobs of all clients that may wait; `share`, most of one client.
         kept: seconds after which an ended job is forgotten.
-        discard: called once for every job that is forgotten, to delete its files.
+        discard: called once for every forgotten job, to delete its files.
     """
 
     def __init__(
@@ -84,20 +84,20 @@ class JobQueue:
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """Puts a job at the end of its client's queue.  Raises QueueError when it is full."""
+        """Appends a job to its client's queue.  Raises QueueError if the queue or the client's share is full."""
         with self._changed:
             self._forget()
             own = self._queues.get(job.client, deque())
             if sum(map(len, self._queues.values())) >= self.waiting:
-                raise QueueError("too many pictures wait: try again in a minute")
+                raise QueueError("too many pictures are waiting: try again in a minute")
             if len(own) >= self.share:
-                raise QueueError(f"{self.share} of your pictures wait already: let some of them finish")
+                raise QueueError(f"{self.share} of your pictures are waiting already: let some of them finish")
             self._queues.setdefault(job.client, own).append(job)
             self.jobs[job.identifier] = job
             self._changed.notify_all()
 
     def position(self, job: Job) -> int:
-        """How many jobs are served before this one; 0 where it is running or over."""
+        """Number of jobs ahead of this one; 0 if it is running or has ended."""
         with self._changed:
             rounds = [list(queue) for queue in self._queues.values()]
             order = [q[i] for i in range(max(map(len, rounds), default=0)) for q in rounds if i < len(q)]
@@ -117,7 +117,7 @@ class JobQueue:
             self.discard(job)
 
     def close(self) -> None:
-        """Cancels everything and ends the worker."""
+        """Cancels every job and stops the worker."""
         for job in list(self.jobs.values()):
             self.cancel(job)
         with self._changed:
@@ -131,7 +131,7 @@ class JobQueue:
             del self._queues[job.client]
 
     def _next(self) -> Job | None:
-        """The next job in turn; None when the queue closes."""
+        """The next job in turn, or None once the queue is closed."""
         with self._changed:
             while self._open and not self._queues:
                 self._changed.wait(timeout=60)
@@ -154,7 +154,7 @@ class JobQueue:
             except Cancelled:
                 outcome, error = "cancelled", ""
             except MemoryError:
-                outcome, error = "failed", "this picture needs more memory than there is: take a smaller one"
+                outcome, error = "failed", "this picture needs more memory than is available: use a smaller one"
             except (ValueError, OSError) as problem:
                 outcome, error = "failed", str(problem)
             with self._changed:
@@ -165,7 +165,7 @@ class JobQueue:
                 self.discard(job)
 
     def _forget(self) -> None:
-        """Drops jobs that ended long ago."""
+        """Drops jobs that ended more than `kept` seconds ago."""
         old = [j for j in self.jobs.values() if j.ended is not None and time.monotonic() - j.ended > self.kept]
         for job in old:
             del self.jobs[job.identifier]

@@ -1,4 +1,4 @@
-"""The server: addresses, the rules of security that hold for all of them, and the socket."""
+"""The server: its routes, the security rules that apply to all of them, and the socket."""
 
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -32,8 +32,8 @@ POLICY = {
 def application(restorer: Restorer, limits: Limits | None = None, hosts: tuple[str, ...] = ()) -> Starlette:
     """The server as an ASGI application.
 
-    Arguments: `restorer`, loaded; `hosts`, names besides localhost under which it answers: other names are refused, so
-    that no other site's page can talk to it by a trick of names.
+    Arguments: `restorer`, loaded; `hosts`, host names besides localhost that it answers to.  It refuses all other
+    names, so other sites' pages cannot reach it by DNS rebinding.
     """
     limits = limits or Limits()
     handlers = Handlers(restorer, limits)
@@ -65,7 +65,7 @@ def application(restorer: Restorer, limits: Limits | None = None, hosts: tuple[s
 def run(app: Starlette, host: str, port: int, ready: Callable[[str], object]) -> None:
     """Runs the application until it is interrupted.
 
-    `ready` is called with the address once the port is open.  Raises OSError when it cannot be had.
+    `ready` is called with the address once the port is open.  Raises OSError if the port cannot be opened.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as listener:
@@ -76,7 +76,7 @@ def run(app: Starlette, host: str, port: int, ready: Callable[[str], object]) ->
 
 
 class _Safety:
-    """Headers that keep the page to itself, and no requests that change something from the pages of other sites."""
+    """Adds headers that isolate the page, and refuses requests from other sites' pages that could change anything."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -100,6 +100,6 @@ class _Safety:
 
 
 async def _sentence(_: Request, error: Exception) -> Response:
-    """An error as JSON."""
+    """Turns an HTTPException into a JSON answer."""
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code)

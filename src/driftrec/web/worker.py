@@ -1,4 +1,4 @@
-"""What is done for a job: an upload becomes a restored picture, previews, and facts about both."""
+"""The work on a job: turns an upload into a restored picture, previews, and facts about both."""
 
 import threading
 import time
@@ -20,20 +20,20 @@ PREVIEW_SIDE = 1600
 UPLOAD, BEFORE, AFTER, PREVIEW, DEVIATION = "upload", "before.png", "after.png", "preview.jpg", "deviation.png"
 
 FORMATS = {"png": "image/png", "webp": "image/webp", "tiff": "image/tiff"}
-"""What results can be downloaded as."""
+"""Formats in which results can be downloaded, with their media types."""
 
 
 class JobWorker:
-    """Restores jobs.  Arguments: `restorer`, loaded; `seconds`, the limit of one job."""
+    """Restores the pictures of jobs.  Arguments: `restorer`, loaded; `seconds`, the time limit of a job."""
 
     def __init__(self, restorer: Restorer, *, seconds: float) -> None:
         self.restorer, self.seconds = restorer, seconds
         self._saving = threading.Lock()
 
     def work(self, job: Job) -> None:
-        """Writes before.png, after.png, preview.jpg and deviation.png (of several samples) into the job's folder.
+        """Writes before.png, after.png, preview.jpg and, for several samples, deviation.png into the job's folder.
 
-        Raises PictureError and ValueError for uploads and options that cannot be used, Cancelled and OutOfTime.
+        Raises PictureError or ValueError for unusable uploads or options, Cancelled, and OutOfTime.
         """
         before = open_picture((job.folder / UPLOAD).read_bytes(), max_pixels=job.options.max_pixels)
         save_picture(before, job.folder / BEFORE)
@@ -59,23 +59,23 @@ class JobWorker:
         }
 
     def download(self, job: Job, kind: str) -> Path:
-        """The result as a file of that kind, one of FORMATS, with the metadata of the upload."""
+        """The result as a file of format `kind`, one of FORMATS, with the metadata of the upload."""
         path = job.folder / f"result.{kind}"
         if kind == "png":
             return job.folder / AFTER
-        with self._saving:  # it may be asked for twice at the same time
+        with self._saving:  # two requests may ask for it at the same time
             if not path.exists():
                 save_picture(open_picture(job.folder / AFTER, max_pixels=job.options.max_pixels), path)
         return path
 
 
 def inspect_upload(data: bytes, max_pixels: int) -> dict[str, Any]:
-    """What `driftrec inspect` says of an upload."""
+    """The facts that `driftrec inspect --json` prints, for an upload."""
     return inspect(open_picture(data, max_pixels=max_pixels)).facts()
 
 
 def _save_preview(picture: Picture, path: Path) -> None:
-    """A small JPEG, replaced at once."""
+    """Saves a small JPEG; replaces the previous one atomically."""
     image = picture.to_pil().convert("RGB")
     image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BILINEAR)
     with atomic_write(path) as stream:

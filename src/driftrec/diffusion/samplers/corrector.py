@@ -1,23 +1,24 @@
 """Predictor–corrector sampling: Langevin steps at every time, between the steps from time to time."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Literal, TypeAlias, get_args
 
 from driftrec.diffusion.process import Process
 from driftrec.diffusion.samplers.family import Step, complete, euler_maruyama_rule, reverse_diffusion_rule
-from driftrec.diffusion.samplers.state import checked, draw, start
+from driftrec.diffusion.samplers.state import Times, checked, checks_first, draw, start
 from driftrec.diffusion.types import Array, Denoise, Noise
 
 Predictor: TypeAlias = Literal["euler-maruyama", "reverse-diffusion", "none"]
 Corrector: TypeAlias = Literal["langevin", "annealed-langevin", "none"]
 
 
+@checks_first
 def predictor_corrector(
     denoise: Denoise,
     y: Array,
     process: Process,
-    times: Sequence[float],
+    times: Times,
     *,
     noise: Noise,
     mean: Array | None = None,
@@ -57,31 +58,13 @@ def predictor_corrector(
         )
     if not (snr > 0 and corrector_steps >= 0 and initial_steps >= 0):
         raise ValueError(f"snr must be positive and steps not negative, got {snr}, {corrector_steps}, {initial_steps}")
-    each = 0 if corrector == "none" else corrector_steps
-    return _run(
-        denoise, y, process, times, noise, mean, predictor, corrector, snr, each, initial_steps, final_denoising
-    )
-
-
-def _run(
-    denoise: Denoise,
-    y: Array,
-    process: Process,
-    times: tuple[float, ...],
-    noise: Noise,
-    mean: Array | None,
-    predictor: Predictor,
-    corrector: Corrector,
-    snr: float,
-    corrector_steps: int,
-    initial_steps: int,
-    final_denoising: bool,
-) -> Iterator[Array]:
+    yield
     rules = {"euler-maruyama": euler_maruyama_rule, "reverse-diffusion": reverse_diffusion_rule}
     rule = rules[predictor](process) if predictor in rules else lambda t, u: Step(1.0, 0.0, 0.0)  # noqa: ARG005
+    each = 0 if corrector == "none" else corrector_steps
     x = start(y, process, times[0], noise, mean)
     for number, t in enumerate(times):
-        for _ in range(corrector_steps + (initial_steps if number == 0 else 0)):
+        for _ in range(each + (initial_steps if number == 0 else 0)):
             x = _corrected(x, denoise(x, y, t), y, process, t, noise, corrector, snr)
         if number + 1 < len(times):
             x0 = denoise(x, y, t)

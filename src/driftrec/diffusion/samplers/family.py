@@ -1,12 +1,12 @@
 """Samplers whose steps have the form (E9): one evaluation each, and a rule for the three coefficients."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
 from driftrec.diffusion.process import Process
-from driftrec.diffusion.samplers.state import checked, draw, start
+from driftrec.diffusion.samplers.state import Times, checked, draw, start
 from driftrec.diffusion.types import Array, Denoise, Noise
 
 
@@ -14,7 +14,7 @@ def first_order(
     denoise: Denoise,
     y: Array,
     process: Process,
-    times: Sequence[float],
+    times: Times,
     *,
     noise: Noise,
     mean: Array | None = None,
@@ -42,15 +42,14 @@ def first_order(
     Raises ValueError for times that do not fall or lie outside (0, 1], for eta outside [0, 1], and, when the noise is
     first drawn, for noise of another shape or dtype than y.
     """
-    times = checked(times)
-    return _sample(denoise, y, process, times, noise, mean, _exponential(process, eta))
+    return _steps(denoise, y, process, checked(times), noise, mean, _exponential(process, eta))
 
 
 def multistep(
     denoise: Denoise,
     y: Array,
     process: Process,
-    times: Sequence[float],
+    times: Times,
     *,
     noise: Noise,
     mean: Array | None = None,
@@ -63,18 +62,11 @@ def multistep(
     The first step is of first order.  For the residual this is 2M of DPM-Solver++ and its SDE form (Lu et al. 2022,
     arXiv 2211.01095).  Arguments and errors as for `first_order`.
     """
-    times = checked(times)
-    return _sample(denoise, y, process, times, noise, mean, _exponential(process, eta), extrapolate=True)
+    return _steps(denoise, y, process, checked(times), noise, mean, _exponential(process, eta), extrapolate=True)
 
 
 def euler_maruyama(
-    denoise: Denoise,
-    y: Array,
-    process: Process,
-    times: Sequence[float],
-    *,
-    noise: Noise,
-    mean: Array | None = None,
+    denoise: Denoise, y: Array, process: Process, times: Times, *, noise: Noise, mean: Array | None = None
 ) -> Iterator[Array]:
     """The paper's sampler: Euler–Maruyama steps of δ = t − u on the reverse SDE (DriftRec, arXiv 2211.06757).
 
@@ -84,18 +76,11 @@ def euler_maruyama(
     δ is the distance of the two times, whatever the grid.  Few steps do badly: prefer `multistep`.
     Arguments and errors as for `first_order`.
     """
-    times = checked(times, process)
-    return _sample(denoise, y, process, times, noise, mean, euler_maruyama_rule(process))
+    return _steps(denoise, y, process, checked(times, process), noise, mean, euler_maruyama_rule(process))
 
 
 def reverse_diffusion(
-    denoise: Denoise,
-    y: Array,
-    process: Process,
-    times: Sequence[float],
-    *,
-    noise: Noise,
-    mean: Array | None = None,
+    denoise: Denoise, y: Array, process: Process, times: Times, *, noise: Noise, mean: Array | None = None
 ) -> Iterator[Array]:
     """Reverse diffusion (Song et al. 2021, arXiv 2011.13456, equation 46), with the exact forward step u → t.
 
@@ -104,8 +89,7 @@ def reverse_diffusion(
 
     To first order in δ this is `euler_maruyama`.  Arguments and errors as for `first_order`.
     """
-    times = checked(times, process)
-    return _sample(denoise, y, process, times, noise, mean, reverse_diffusion_rule(process))
+    return _steps(denoise, y, process, checked(times, process), noise, mean, reverse_diffusion_rule(process))
 
 
 class Step(NamedTuple):
@@ -175,17 +159,17 @@ def complete(x: Array, x0: Array, y: Array, step: Step, previous: Array | None =
         x -= previous * (b * slope)
 
 
-def _sample(
+def _steps(
     denoise: Denoise,
     y: Array,
     process: Process,
-    times: tuple[float, ...],
+    times: Times,
     noise: Noise,
     mean: Array | None,
     rule: Rule,
     extrapolate: bool = False,
 ) -> Iterator[Array]:
-    """(E9) from time to time, with (E11) where asked for."""
+    """Steps (E9) from time to time, with (E11) where `extrapolate` says so."""
     x = start(y, process, times[0], noise, mean)
     previous, h_previous = None, math.inf
     for t, u in pairwise(times):

@@ -1,22 +1,17 @@
 """Euler–Heun: the reverse SDE in steps of second order in the drift, two evaluations each."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 
 from driftrec.diffusion.process import Process
-from driftrec.diffusion.samplers.state import checked, draw, start
+from driftrec.diffusion.samplers.state import Times, checked, checks_first, draw, start
 from driftrec.diffusion.types import Array, Denoise, Noise
 
 
+@checks_first
 def euler_heun(
-    denoise: Denoise,
-    y: Array,
-    process: Process,
-    times: Sequence[float],
-    *,
-    noise: Noise,
-    mean: Array | None = None,
+    denoise: Denoise, y: Array, process: Process, times: Times, *, noise: Noise, mean: Array | None = None
 ) -> Iterator[Array]:
     """Euler–Heun steps of δ = t − u: an Euler–Maruyama step tells the drift at its end, and the mean of both is taken.
 
@@ -26,12 +21,7 @@ def euler_heun(
     N times cost 2 N − 1 evaluations.  Arguments and errors as for `driftrec.diffusion.samplers.first_order`.
     """
     times = checked(times, process)
-    return _run(denoise, y, process, times, noise, mean)
-
-
-def _run(
-    denoise: Denoise, y: Array, process: Process, times: tuple[float, ...], noise: Noise, mean: Array | None
-) -> Iterator[Array]:
+    yield
     x = start(y, process, times[0], noise, mean)
     for t, u in pairwise(times):
         delta, z = t - u, draw(noise, y)

@@ -1,22 +1,23 @@
 """The probability-flow ODE with an adaptive solver: as exact as asked for, in as many evaluations as that takes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
 from driftrec.diffusion.process import Process
-from driftrec.diffusion.samplers.state import checked, start
+from driftrec.diffusion.samplers.state import Times, checked, checks_first, start
 from driftrec.diffusion.types import Array, Denoise, Noise
 
 
+@checks_first
 def probability_flow(
     denoise: Denoise,
-    y: Array,
+    y: np.ndarray,
     process: Process,
-    times: Sequence[float],
+    times: Times,
     *,
     noise: Noise,
-    mean: Array | None = None,
+    mean: np.ndarray | None = None,
     rtol: float = 1e-3,
     atol: float = 1e-3,
 ) -> Iterator[Array]:
@@ -35,19 +36,7 @@ def probability_flow(
     times = checked(times, process)
     if not (rtol > 0 and atol > 0):
         raise ValueError(f"tolerances must be positive, got rtol {rtol} and atol {atol}")
-    return _run(denoise, y, process, times, noise, mean, rtol, atol)
-
-
-def _run(
-    denoise: Denoise,
-    y: np.ndarray,
-    process: Process,
-    times: tuple[float, ...],
-    noise: Noise,
-    mean: np.ndarray | None,
-    rtol: float,
-    atol: float,
-) -> Iterator[Array]:
+    yield
     from scipy.integrate import solve_ivp  # not needed by the tool
 
     first, last = times[0], times[-1]

@@ -1,12 +1,33 @@
 """What all samplers share: noise, the first state, the check of their times, and a count of evaluations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from itertools import pairwise
+from typing import ParamSpec, TypeAlias
 
 import numpy as np
 
 from driftrec.diffusion.process import Process
 from driftrec.diffusion.types import Array, Denoise, Noise
+
+Parameters = ParamSpec("Parameters")
+Times: TypeAlias = Sequence[float]
+"""Falling times in (0, 1], see `driftrec.diffusion.grids`."""
+
+
+def checks_first(sampler: Callable[Parameters, Iterator[Array]]) -> Callable[Parameters, Iterator[Array]]:
+    """A sampler whose errors are raised when it is called, not when its first estimate is asked for.
+
+    The sampler is a generator that checks its arguments, then yields nothing once, then its estimates.
+    """
+
+    @wraps(sampler)
+    def checked_sampler(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Iterator[Array]:
+        estimates = sampler(*args, **kwargs)
+        next(estimates)
+        return estimates
+
+    return checked_sampler
 
 
 def seeded_noise(seeds: Sequence[int]) -> Noise:
@@ -62,7 +83,7 @@ def draw(noise: Noise, y: Array) -> Array:
     return z
 
 
-def checked(times: Sequence[float], process: Process | None = None) -> tuple[float, ...]:
+def checked(times: Times, process: Process | None = None) -> tuple[float, ...]:
     """The times.  Raises ValueError unless they fall and lie in (0, 1], and `process`, if given, starts with noise."""
     times = tuple(float(t) for t in times)
     if not times or not all(u < t for t, u in pairwise(times)):

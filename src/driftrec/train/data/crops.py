@@ -20,9 +20,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
+from driftrec.evaluate.corruptions import Pixels
 from driftrec.evaluate.weights import cache_folder
 from driftrec.picture import atomic_write
-from driftrec.train.data.degrade import Degradation, Pixels
+from driftrec.train.data.degrade import Degradation
 from driftrec.train.data.sources import Item, items
 
 

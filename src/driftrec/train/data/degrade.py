@@ -1,24 +1,25 @@
-"""Corruptions of clean pictures: frozen values that are called with pixels and a random generator.
+"""Degradations of training pictures: frozen values that are called with pixels and a random generator.
 
-    corrupted = degradation(clean, rng)          clean, corrupted: uint8 arrays (height, width, 3)
+    degraded = degradation(clean, rng)           clean, degraded: uint8 arrays (height, width, 3)
 
 A degradation keeps size and alignment: pixel (i, j) of the result shows what pixel (i, j) of the clean picture
 showed.  JPEG is libjpeg's, through Pillow, so training sees what cameras, web sites and benchmarks produce.
+
+Recipes state the classes of `Step` by their `kind` and their fields.
 """
 
-import io
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 from PIL import Image
+from pydantic import Field
 
+from driftrec.evaluate.corruptions import Pixels, decode, encode
 from driftrec.jpeg.tables import MCU
 
-Pixels: TypeAlias = NDArray[np.uint8]
 Degradation: TypeAlias = Callable[[Pixels, Generator], Pixels]
 
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
@@ -30,27 +31,26 @@ def jpeg(pixels: Pixels, quality: int, subsampling: str = "4:2:0") -> Pixels:
     A picture whose three channels are equal is stored as a gray JPEG, as such pictures usually are.
     """
     gray = bool((pixels[..., :1] == pixels).all())
-    image = Image.fromarray(pixels[..., 0] if gray else pixels)
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=quality, subsampling=subsampling)
-    with Image.open(file) as decoded:
-        return np.asarray(decoded.convert("RGB"))
+    decoded = decode(encode(pixels[..., 0] if gray else pixels, quality, subsampling))
+    return np.repeat(decoded[..., None], 3, axis=2) if gray else decoded
 
 
 @dataclass(frozen=True)
 class Clean:
-    """No corruption: teaches the model to leave good pictures alone."""
+    """No change: teaches the model to leave good pictures alone."""
+
+    kind: Literal["clean"] = "clean"
 
     def __call__(self, pixels: Pixels, rng: Generator) -> Pixels:  # noqa: ARG002 (every degradation takes an rng)
         return pixels
 
 
 @dataclass(frozen=True)
-class Jpeg:
+class RandomJpeg:
     """One compression at a random quality, on the picture's own grid or on a shifted one.
 
-    Quality is 1 + ⌊span · u^power⌋ for uniform u: `power` 1 is uniform over [lowest, highest], larger
-    powers put weight on low qualities.  `subsampling` holds the probabilities of `SUBSAMPLINGS`.
+    Quality is lowest + ⌊(highest − lowest + 1) u^power⌋ for uniform u: `power` 1 is uniform over [lowest, highest],
+    larger powers favour low qualities.  `subsampling` holds the probabilities of `SUBSAMPLINGS`.
     With `shifted`, the grid starts at a random offset within one MCU: a crop of a larger JPEG; with `shift` (rows,
     columns), it starts so far outside the picture.
     """
@@ -61,6 +61,7 @@ class Jpeg:
     subsampling: tuple[float, float, float] = (0.25, 0.05, 0.7)
     shifted: bool = False
     shift: tuple[int, int] = (0, 0)
+    kind: Literal["jpeg"] = "jpeg"
 
     def __post_init__(self) -> None:
         if not 1 <= self.lowest <= self.highest <= 100:
@@ -88,6 +89,7 @@ class DownUp:
     """Shrunk by one of `factors`, antialiased, and enlarged again, both with Pillow's bicubic filter."""
 
     factors: tuple[float, ...] = (2.0,)
+    kind: Literal["down-up"] = "down-up"
 
     def __post_init__(self) -> None:
         if not self.factors or min(self.factors) < 1:
@@ -107,6 +109,7 @@ class GaussianNoise:
 
     lowest: float = 5.0
     highest: float = 50.0
+    kind: Literal["noise"] = "noise"
 
     def __post_init__(self) -> None:
         if not 0 <= self.lowest <= self.highest:
@@ -131,38 +134,40 @@ class Chain:
 
 
 @dataclass(frozen=True)
-class Mixture:
-    """One of several degradations, drawn for each picture with the given weights."""
+class OneOf:
+    """One of several chains, drawn for each picture with the given weights (default: equal)."""
 
-    choices: tuple[tuple[float, Degradation], ...]
-    _edges: NDArray[np.float64] = field(init=False, repr=False, compare=False)
+    chains: tuple[tuple["Step", ...], ...]
+    weights: tuple[float, ...] | None = None
+    kind: Literal["one-of"] = "one-of"
 
     def __post_init__(self) -> None:
-        weights = np.array([weight for weight, _ in self.choices], dtype=np.float64)
-        if len(weights) == 0 or weights.min() < 0 or weights.sum() <= 0:
-            raise ValueError("a mixture needs weights that are not negative, at least one of them positive")
-        object.__setattr__(self, "_edges", np.cumsum(weights) / weights.sum())
+        weights = self._weights()
+        if len(weights) != len(self.chains):
+            raise ValueError(f"{len(self.chains)} chains need as many weights, not {len(weights)}")
+        if min(weights, default=0) < 0 or sum(weights) <= 0:
+            raise ValueError("weights must not be negative, and at least one of them positive")
+
+    def _weights(self) -> tuple[float, ...]:
+        return self.weights or (1.0,) * len(self.chains)
 
     def __call__(self, pixels: Pixels, rng: Generator) -> Pixels:
-        index = int(np.searchsorted(self._edges, rng.random(), side="right"))
-        return self.choices[index][1](pixels, rng)
+        edges = np.cumsum(self._weights()) / np.sum(self._weights())
+        return Chain(self.chains[int(np.searchsorted(edges, rng.random(), side="right"))])(pixels, rng)
 
 
-def jpeg_mixture(shifted: float, double: float, clean: float, power: float = 2.0, double_first: float = 0.0) -> Mixture:
+Step: TypeAlias = Annotated[RandomJpeg | DownUp | GaussianNoise | Clean | OneOf, Field(discriminator="kind")]
+"""A degradation that recipes can state."""
+
+
+def jpeg_mixture(shifted: float, double: float, clean: float, power: float = 2.0, double_first: float = 0.0) -> OneOf:
     """What the shipped models train on: JPEGs of every quality, and shares of the cases met in the wild.
 
     `shifted` and `clean` are the shares of crops of larger JPEGs and of uncompressed pictures.  `double` and
     `double_first` are those of pictures compressed twice on two grids, the second time at any quality alike; the crop
     is on the grid of the second compression, or on that of the first.  The rest is a single JPEG on its own grid.
     """
-    single, moved = Jpeg(power=power), Jpeg(power=power, shifted=True)
-    again, moved_again = Jpeg(power=1.0), Jpeg(power=1.0, shifted=True)
-    return Mixture(
-        (
-            (1 - shifted - double - double_first - clean, single),
-            (shifted, moved),
-            (double, Chain((moved, again))),
-            (double_first, Chain((single, moved_again))),
-            (clean, Clean()),
-        )
-    )
+    single, moved = RandomJpeg(power=power), RandomJpeg(power=power, shifted=True)
+    again, moved_again = RandomJpeg(power=1.0), RandomJpeg(power=1.0, shifted=True)
+    chains = (single,), (moved,), (moved, again), (single, moved_again), (Clean(),)
+    return OneOf(chains, (1 - shifted - double - double_first - clean, shifted, double, double_first, clean))

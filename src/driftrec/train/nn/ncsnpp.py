@@ -50,6 +50,7 @@ class NCSNppConfig:
     fourier_scale: float = 16.0
     rescale: bool = False
     window: int | None = None
+    kind: Literal["ncsnpp"] = "ncsnpp"
 
     def __post_init__(self) -> None:
         if self.features < 4 or self.features % 4:

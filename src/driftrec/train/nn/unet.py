@@ -9,6 +9,7 @@ CPU's vector units busy.
 import math
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,7 @@ class UNetConfig:
     channels: tuple[int, ...] = (48, 96, 160)
     encoder: tuple[int, ...] = (1, 1, 2)
     decoder: tuple[int, ...] = (1, 1)
+    kind: Literal["unet"] = "unet"
 
     def __post_init__(self) -> None:
         if not len(self.channels) == len(self.encoder) == len(self.decoder) + 1:

@@ -1,4 +1,4 @@
-// The page: pictures go to the server's queue, its events move the view.  Every picture has an item:
+// Sends pictures to the server's queue and updates the view from its events.  Each picture is an item:
 // { file, name, job, state, source, facts, url }.
 
 const at = id => document.getElementById(id);
@@ -6,11 +6,11 @@ const items = [];
 let current = null;
 
 const about = await (await fetch("api/about")).json();
-at("about").textContent = `restores JPEGs that were compressed too hard · model ${about.model}`;
+at("about").textContent = `restores over-compressed JPEGs · model ${about.model}`;
 at("options").elements.steps.max = about.limits.steps;
 at("options").elements.samples.max = about.limits.samples;
 
-// ------------------------------------------------------------------------------------------------ pictures come in
+// ------------------------------------------------------------------------------------------------ adding pictures
 
 at("files").addEventListener("change", () => { add(at("files").files); at("files").value = ""; });
 for (const name of ["dragover", "dragleave", "drop"]) document.addEventListener(name, event => {
@@ -49,7 +49,7 @@ async function send(item) {
   item.state = { state: "sending" };
   show();
   if (item.file.size > about.limits.bytes)
-    return fail(item, `${item.name} has more than ${Math.round(about.limits.bytes / 1e6)} MB: take a smaller file.`);
+    return fail(item, `${item.name} is larger than ${Math.round(about.limits.bytes / 1e6)} MB: choose a smaller file.`);
   try {
     const answer = await fetch(`api/jobs?${query}`, { method: "POST", body: item.file });
     const state = await answer.json();
@@ -58,7 +58,7 @@ async function send(item) {
     follow(item, state);
     if (!item.facts) inspect(item);
   } catch {
-    fail(item, "The server does not answer: is it still running?");
+    fail(item, "The server does not answer: check that it is still running.");
   }
 }
 
@@ -78,7 +78,7 @@ function follow(item, state) {
   };
   item.source.onerror = () => {
     item.source.close();
-    if (!["done", "failed", "cancelled"].includes(item.state.state)) fail(item, "The server does not answer any more.");
+    if (!["done", "failed", "cancelled"].includes(item.state.state)) fail(item, "The server has stopped answering.");
   };
   show();
 }
@@ -108,8 +108,8 @@ addEventListener("pagehide", () => items.forEach(item => item.job && fetch(item.
 // ------------------------------------------------------------------------------------------------ the view
 
 const words = {
-  sending: () => "Sending …",
-  waiting: state => state.position ? `Waiting, ${state.position} before it` : "Waiting",
+  sending: () => "Uploading …",
+  waiting: state => state.position ? `Waiting, ${state.position} ahead in the queue` : "Waiting",
   running: state => state.previews ? `Estimate ${state.previews} …` : "Reading the file …",
   done: state => state.summary,
   failed: () => "Not restored",
@@ -151,7 +151,7 @@ function show() {
   at("view").setAttribute("aria-busy", String(open));
 }
 
-// A source is set once it is loaded, so that the view never flickers between estimates.
+// Sets a source only after it has loaded, so that the view never flickers between estimates.
 function setSource(image, source) {
   if (image.dataset.wanted === source) return;
   image.dataset.wanted = source;
@@ -217,14 +217,14 @@ function showFacts() {
   if (!facts) return;
   const { jpeg, earlier_compression: earlier } = facts;
   const rows = { Size: `${facts.width} × ${facts.height}` };
-  if (facts.bytes) rows.File = `${Math.round(facts.bytes / 1e3)} kB, ${facts.bytes_per_pixel.toFixed(2)} bytes a pixel`;
+  if (facts.bytes) rows.File = `${Math.round(facts.bytes / 1e3)} kB, ${facts.bytes_per_pixel.toFixed(2)} bytes per pixel`;
   if (jpeg) {
     rows.JPEG = `quality ${jpeg.quality_is_exact ? "" : "about "}${jpeg.quality}, ${jpeg.subsampling ?? "gray"}`
       + (jpeg.progressive ? ", progressive" : "");
   }
   rows["Saved before"] = earlier.quality
-    ? `at quality ${earlier.quality} or so (${Math.round(100 * earlier.probability)} %)` : "no trace of it";
-  rows.Plan = facts.why;
+    ? `at quality ${earlier.quality} or so (${Math.round(100 * earlier.probability)} %)` : "no trace found";
+  rows.Decision = facts.why;
   at("facts").replaceChildren(...Object.entries(rows).flatMap(([name, value]) => {
     const term = document.createElement("dt"), detail = document.createElement("dd");
     term.textContent = name;

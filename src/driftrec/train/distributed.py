@@ -1,7 +1,7 @@
-"""The devices of a run, on one machine or many, and what their processes tell each other beside gradients.
+"""The processes of a run, one for each device, on one machine or many, and the values that they exchange.
 
-There is one process for each device.  torchrun and `fabric run` start them; without these the first process starts the
-others of its machine itself, by giving its own command again.
+torchrun and `fabric run` start the processes; without these the first process starts the others of its machine itself,
+by running its own command again.
 """
 
 import atexit
@@ -20,7 +20,7 @@ def launch(precision: str, devices: int | str, nodes: int) -> Fabric:
 
     Arguments: `precision`, Fabric's name of one, or "auto" for bfloat16 where the machine is fast in it; `devices` of
     each machine, or "auto" for all GPUs, or one CPU; `nodes`, machines.  Where torchrun or `fabric run` started this
-    process, they have the say of devices and nodes.
+    process, their devices and nodes count instead.
     """
     if precision == "auto":
         fast = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()
@@ -34,28 +34,28 @@ def launch(precision: str, devices: int | str, nodes: int) -> Fabric:
     return fabric
 
 
-class Devices:
-    """Which of the devices this process has, and words between their processes.
+class Processes:
+    """This process among those of the run, and collectives of Python values.
 
-    Words go from CPU to CPU (gloo), so that no GPU has to finish its queue for them.
+    Values go from CPU to CPU (gloo), so that no GPU has to finish its queue for them.
 
-    Attributes: `rank`, the number of this device among all, from 0; `count`, how many there are.
+    Attributes: `rank`, the number of this process among all, from 0; `count`, how many there are.
     """
 
     def __init__(self, fabric: Fabric) -> None:
         self.rank, self.count = fabric.global_rank, fabric.world_size
         group = distributed.new_group(backend="gloo") if self.count > 1 else None
-        self._group = cast(distributed.ProcessGroup | None, group)  # as every device is a member
+        self._group = cast(distributed.ProcessGroup | None, group)  # as every process is a member
         if group:
             atexit.register(_leave)
 
     @property
     def is_first(self) -> bool:
-        """This one writes and reports for all."""
+        """Whether this process writes and reports for all."""
         return self.rank == 0
 
     def of_first(self, value: Value) -> Value:
-        """The first device's value; every device must ask."""
+        """The first process's value; every process must call this."""
         if self._group is None:
             return value
         box = [value]
@@ -63,7 +63,7 @@ class Devices:
         return box[0]
 
     def of_all(self, value: Value) -> list[Value]:
-        """The values of all devices, by rank; every device must ask."""
+        """The values of all processes, by rank; every process must call this."""
         if self._group is None:
             return [value]
         box: list[Value | None] = [None] * self.count

@@ -1,4 +1,4 @@
-"""What a step of training teaches: the states that the network is asked about, and what its answers are worth."""
+"""Training objectives: the states that a step asks the network about, and the loss of its answers."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,7 +6,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from driftrec.train.denoiser import anchor_of, process_end
+from driftrec.diffusion.coordinates import anchor_image
+from driftrec.train.denoiser import process_end
 from driftrec.train.recipe import NoiseSection, TrainConfig
 
 
@@ -20,7 +21,7 @@ class Share:
     batch: int
 
 
-class Task(Protocol):
+class Objective(Protocol):
     """States and loss; neither depends on how many devices share the batch."""
 
     def states(self, x0: Tensor, y: Tensor, share: Share) -> tuple[Tensor, Tensor, Tensor]:
@@ -28,12 +29,12 @@ class Task(Protocol):
         ...
 
     def loss(self, x0: Tensor, y: Tensor, estimate: Tensor, ratio: Tensor, std: Tensor, step: int) -> Tensor:
-        """Of every image in step number `step`, (batch,)."""
+        """The loss of every image in step number `step`, (batch,)."""
         ...
 
 
 class Denoising:
-    """Clean images with noise, whose clean image is asked for: (E2), and the loss of the configuration."""
+    """The objective of a denoiser: states with noise, (E2), and the loss of the recipe."""
 
     def __init__(self, config: TrainConfig) -> None:
         self.config, self.formula = config, config.loss()
@@ -41,13 +42,18 @@ class Denoising:
     def states(self, x0: Tensor, y: Tensor, share: Share) -> tuple[Tensor, Tensor, Tensor]:
         # Noise is drawn for the batches of all devices, so that none depends on how many there are.
         shape, mine = (share.batch, *x0.shape[1:]), slice(share.first, share.first + len(x0))
-        drawn = draw_noise(shape, self.config.noise, self.config.seed * 1_000_003 + share.number, x0.device)
+        drawn = draw_noise(shape, self.config.noise, noise_seed(self.config.seed, share.number), x0.device)
         ratio, std, z = (values[mine] for values in drawn)
-        anchor = anchor_of(y, self.config.objective.anchor)
+        anchor = anchor_image(y, self.config.objective.anchor)
         return x0 - anchor + z * torch.where(ratio.isinf(), 0.0, ratio)[:, None, None, None], ratio, std
 
     def loss(self, x0: Tensor, y: Tensor, estimate: Tensor, ratio: Tensor, std: Tensor, step: int) -> Tensor:  # noqa: ARG002
         return self.formula(x0, y, estimate, ratio, std)
+
+
+def noise_seed(seed: int, number: int) -> int:
+    """The seed of noise number `number` (a step, or an image) in a run with that `seed`."""
+    return seed * 1_000_003 + number
 
 
 def draw_noise(

@@ -1,0 +1,46 @@
+"""Recipes inside checkpoints and model files, numbered by version, so that files outlive changes of the recipe's keys.
+
+A change that older dumps don't fit (a renamed key, a new key without a default) adds one function to `MIGRATIONS`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
+
+from driftrec.train.recipe import TrainConfig, sentence
+
+Values: TypeAlias = dict[str, Any]
+
+MIGRATIONS: tuple[Callable[[Values], Values], ...] = (dict,)
+"""The first makes the values of version 1 those of version 2, and so on.  Version 1 lacks the number only."""
+
+
+def version() -> int:
+    """The version that is written today."""
+    return 1 + len(MIGRATIONS)
+
+
+def dump(config: TrainConfig) -> Values:
+    """The recipe as values for JSON."""
+    return {"version": version(), **config.model_dump(mode="json")}
+
+
+def from_dump(content: Mapping[str, Any], source: str) -> TrainConfig:
+    """The recipe that `dump` wrote, today or in an earlier version.
+
+    Raises ValueError, naming the file `source`, for a dump of a later version or with settings that are not valid.
+    """
+    values = dict(content)
+    number = values.pop("version", 1)
+    if number > version():
+        raise ValueError(
+            f"{source} was written by a later driftrec (recipe version {number}, this one reads up to {version()}): "
+            "update driftrec"
+        )
+    for migrate in MIGRATIONS[number - 1 :]:
+        values = migrate(values)
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        raise ValueError(f"{source} holds a recipe that cannot be used: {sentence(error)}") from error
