@@ -236,7 +236,14 @@ def test_whatever_is_wrong_with_a_picture_is_one_sentence(tmp_path: Path, worker
     sentences = [o["error"] for o in outcomes]
     for sentence, words in zip(
         sentences,
-        ["is not a picture", "gone.jpg", "0.0064 megapixels", "needs more memory", "restored (something)", "x is not"],
+        [
+            "is not a picture",
+            "gone.jpg",
+            "0.0064 megapixels",
+            "needs more memory",
+            "restored (RuntimeError: something)",
+            "x is not",
+        ],
         strict=True,
     ):
         assert words in sentence

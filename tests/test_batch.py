@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -220,3 +221,53 @@ def test_progress_counts_from_the_first_picture(photos: Path, monkeypatch: pytes
     monkeypatch.setattr("driftrec.cli.restore.progress_bar", bar)
     code, _ = restore("photos", "-o", "out", "--mode", "decode")
     assert (code, labels) == (0, ["[1/2] 0.jpg", "[2/2] 1.jpg"])
+
+
+class Strange(Exception):
+    """An exception of a library, with a base class of its own."""
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (Strange("no\nreason"), "photos/0.jpg could not be restored (Strange: no)"),
+        (Strange("BFCArena: Failed to allocate memory for requested buffer"), "photos/0.jpg needs more memory"),
+        (MemoryError(), "photos/0.jpg needs more memory than is available: cut it into parts"),
+        (struct.error("short"), "photos/0.jpg could not be restored (error: short)"),
+        (OSError("disk full"), "photos/0.jpg: disk full"),
+    ],
+)
+def test_an_unexpected_error_ends_its_own_picture_only(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, sentence: str
+) -> None:
+    (photos / "photos/sub/bad.jpg").unlink()
+    honest = Restorer.restore
+
+    def broken(self: Restorer, source: Picture, **options: object) -> object:
+        if source.name.endswith("0.jpg"):
+            raise error
+        return honest(self, source, **options)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(Restorer, "restore", broken)
+    code, output = restore("photos", "-o", "out", "--mode", "decode", "--report", "report.jsonl")
+    assert (code, sentence in output, "1 of 2 pictures could not be restored" in output) == (1, True, True)
+    report = Path("report.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["status"] for line in report] == ["failed", "decoded"]
+    assert files(photos / "out") == ["sub/1.png"]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp850", "ascii"])
+def test_output_that_is_not_utf_8_is_written_all_the_same(photos: Path, encoding: str) -> None:
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "COLUMNS": "160"}
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run([sys.executable, "-m", "driftrec", *arguments], capture_output=True, env=environment)
+
+    result = call("restore", "photos", "-o", "out", "--mode", "decode")
+    assert (result.returncode, b"Traceback" in result.stderr) == (1, False)  # photos holds a bad picture
+    assert result.stdout.decode(encoding).splitlines()[0].startswith("photos/0.jpg -> out/0.png  56x40  decoded")
+    assert files(photos / "out") == ["0.png", "sub/1.png"]
+    for arguments in (("models",), ("inspect", "photos/0.jpg")):
+        result = call(*arguments)
+        assert (result.returncode, result.stderr) == (0, b"")
+        assert result.stdout.strip()

@@ -129,9 +129,9 @@ def test_requests_that_cannot_be_met(
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"text", "the picture given is not a picture"),
-        (photo()[:400], "the picture given is damaged or cut short"),
-        (photo(200, 300), "the picture given has 0.06 megapixels, more than 0.05"),
+        (b"text", "upload is not a picture"),
+        (photo()[:400], "upload is damaged or cut short"),
+        (photo(200, 300), "upload has 0.06 megapixels, more than 0.05"),
     ],
 )
 def test_uploads_that_are_no_good_end_in_one_sentence_without_a_path(
@@ -234,7 +234,7 @@ def test_a_preview_is_whole_while_the_next_takes_its_place(client: TestClient) -
 def test_a_result_that_is_asked_for_twice_at_once_is_made_once(restorer: Restorer, tmp_path: Path) -> None:
     worker = JobWorker(restorer, seconds=60)
     (tmp_path / AFTER).write_bytes(photo(300, 400))
-    job = Job("me", restorer.options, tmp_path)
+    job = Job("me", "a.jpg", restorer.options, tmp_path)
     with ThreadPoolExecutor(4) as pool:
         paths = set(pool.map(lambda _: worker.download(job, "webp"), range(4)))
     assert paths == {tmp_path / "result.webp"}

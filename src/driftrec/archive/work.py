@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from driftrec.archive.places import Place
 from driftrec.archive.sources import ArchivedPicture
-from driftrec.errors import first_line
+from driftrec.errors import why_not_restored
 from driftrec.picture import encode_picture, open_picture
 from driftrec.restoration.batch import STATUS, facts_of
 from driftrec.restoration.options import Options
@@ -46,7 +46,7 @@ class ArchiveWorker:
             try:
                 facts |= self._outcome(item)
             except Exception as error:  # one bad picture of a million must not stop the rest
-                facts |= {"status": "failed", "error": _sentence(error, str(facts["input"]))}
+                facts |= {"status": "failed", "error": why_not_restored(error, str(facts["input"]))}
             yield {"pixels": 0} | facts
 
     def _outcome(self, item: ArchivedPicture) -> dict[str, Any]:
@@ -79,11 +79,3 @@ class ArchiveWorker:
         except OSError:  # object stores sometimes fail and then recover
             time.sleep(1)
             return self.source.read(item.name)
-
-
-def _sentence(error: Exception, label: str) -> str:
-    """The problem in one sentence that names the picture."""
-    if isinstance(error, MemoryError):
-        return f"{label} needs more memory than is available: cut it into parts"
-    text = first_line(error)
-    return text if label in text else f"{label} could not be restored ({text})"

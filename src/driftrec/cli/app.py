@@ -9,7 +9,7 @@ import typer
 
 from driftrec import __version__
 from driftrec.cli.archive import restore_archive
-from driftrec.cli.console import say
+from driftrec.cli.console import say, tolerate_encodings
 from driftrec.cli.evaluate import benchmark, evaluate
 from driftrec.cli.inspect import inspect, models
 from driftrec.cli.restore import restore
@@ -47,4 +47,5 @@ app.add_typer(dataset, name="dataset")
 
 def main() -> None:
     """Entry point of the `driftrec` program."""
+    tolerate_encodings()
     app()

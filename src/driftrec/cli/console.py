@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import NoReturn, TypeVar
 
 from rich.console import Console
@@ -13,8 +14,19 @@ out = Console()
 err = Console(stderr=True)
 
 
+_ASCII = str.maketrans({"→": "->", "×": "x", "–": "-", "…": "..."})
+
+
+def tolerate_encodings() -> None:
+    """Lets the program print any text to any terminal or file: what its encoding lacks becomes "?"."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def say(text: str) -> None:
     """Prints a line to standard output, never wrapped or styled."""
+    text = text if out.encoding.lower().startswith("utf") else text.translate(_ASCII)
     out.print(text, highlight=False, markup=False, soft_wrap=True)
 
 

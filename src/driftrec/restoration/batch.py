@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from driftrec.errors import why_not_restored
 from driftrec.restoration.files import FileJob
 from driftrec.restoration.restorer import Restored
 
@@ -54,14 +55,12 @@ def facts_of(restored: Restored) -> dict[str, object]:
 def attempt(job: FileJob, work: Callable[[FileJob], Restored]) -> Outcome:
     """Runs one job and returns its outcome; `work` restores and saves the picture.
 
-    A ValueError, OSError or MemoryError that `work` raises becomes a failed outcome.
+    Whatever exception `work` raises becomes a failed outcome, so that the next picture can be restored.
     """
     if job.done:
         return Outcome(job, "skipped")
     try:
         restored = work(job)
-    except (ValueError, OSError) as error:
-        return Outcome(job, "failed", error=str(error))
-    except MemoryError:
-        return Outcome(job, "failed", error=f"{job.source} needs more memory than is available: cut it into parts")
+    except Exception as error:  # libraries raise exceptions of every class
+        return Outcome(job, "failed", error=why_not_restored(error, str(job.source)))
     return Outcome(job, STATUS[restored.verdict], restored)

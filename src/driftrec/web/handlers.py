@@ -83,16 +83,16 @@ class Handlers:
 
     async def inspect(self, request: Request) -> Response:
         data = await self._body(request)
-        return JSONResponse(await run_in_threadpool(_inspected, data, self.limits.pixels))
+        return JSONResponse(await run_in_threadpool(_inspected, data, self.limits.pixels, _name(request)))
 
     async def submit(self, request: Request) -> Response:
         options = self._options(request)
-        name = PurePath(request.query_params.get("name", "picture")).name or "picture"
+        name = _name(request)
         data = await self._body(request)
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         (folder / UPLOAD).write_bytes(data)
         client = request.cookies.get(COOKIE) or (request.client.host if request.client else "")
-        job = Job(client, options, folder, facts={"name": name})
+        job = Job(client, name, options, folder)
         try:
             self.queue.submit(job)
         except QueueError as error:
@@ -131,7 +131,7 @@ class Handlers:
         if job.state != "done":
             raise HTTPException(409, "this picture is not restored yet: wait until the job's state is done")
         path = await run_in_threadpool(self.worker.download, job, kind)
-        name = quote(f"{PurePath(job.facts['name']).stem}-restored.{kind}")
+        name = quote(f"{PurePath(job.name).stem}-restored.{kind}")
         return FileResponse(
             path, media_type=FORMATS[kind], headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
         )
@@ -158,6 +158,7 @@ class Handlers:
     def _state(self, job: Job) -> dict[str, Any]:
         return {
             "id": job.identifier,
+            "name": job.name,
             "state": job.state,
             "position": self.queue.position(job),
             "done": job.done,
@@ -193,9 +194,14 @@ class Handlers:
             raise HTTPException(400, str(error)) from error
 
 
-def _inspected(data: bytes, max_pixels: int) -> dict[str, Any]:
+def _name(request: Request) -> str:
+    """What messages and downloads call the upload."""
+    return PurePath(request.query_params.get("name", "")).name or "upload"
+
+
+def _inspected(data: bytes, max_pixels: int, name: str) -> dict[str, Any]:
     try:
-        return inspect_upload(data, max_pixels)
+        return inspect_upload(data, max_pixels, name)
     except (ValueError, MemoryError) as error:
         raise HTTPException(422, str(error)) from error
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from driftrec.errors import why_not_restored
 from driftrec.restoration.options import Options
 
 State: TypeAlias = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -32,9 +33,13 @@ class OutOfTime(ValueError):
 
 @dataclass(eq=False)
 class Job:
-    """One picture to restore.  Input: `options` and the upload in `folder`.  Output: `facts` and files in `folder`."""
+    """One picture to restore.  Input: `options` and the upload in `folder`.  Output: `facts` and files in `folder`.
+
+    `name` is what messages call the picture.
+    """
 
     client: str
+    name: str
     options: Options
     folder: Path
     identifier: str = field(default_factory=lambda: secrets.token_urlsafe(16))
@@ -153,10 +158,8 @@ class JobQueue:
                 outcome, error = "done", ""
             except Cancelled:
                 outcome, error = "cancelled", ""
-            except MemoryError:
-                outcome, error = "failed", "this picture needs more memory than is available: use a smaller one"
-            except (ValueError, OSError) as problem:
-                outcome, error = "failed", str(problem)
+            except Exception as problem:  # the thread must survive, whatever a library raises
+                outcome, error = "failed", why_not_restored(problem, job.name)
             with self._changed:
                 if job.state == "cancelled":
                     outcome = "cancelled"

@@ -35,7 +35,8 @@ class JobWorker:
 
         Raises PictureError or ValueError for unusable uploads or options, Cancelled, and OutOfTime.
         """
-        before = open_picture((job.folder / UPLOAD).read_bytes(), max_pixels=job.options.max_pixels)
+        upload = (job.folder / UPLOAD).read_bytes()
+        before = open_picture(upload, max_pixels=job.options.max_pixels, name=job.name)
         save_picture(before, job.folder / BEFORE)
 
         def progress(done: int, total: int) -> None:
@@ -69,9 +70,9 @@ class JobWorker:
         return path
 
 
-def inspect_upload(data: bytes, max_pixels: int) -> dict[str, Any]:
+def inspect_upload(data: bytes, max_pixels: int, name: str) -> dict[str, Any]:
     """The facts that `driftrec inspect --json` prints, for an upload."""
-    return inspect(open_picture(data, max_pixels=max_pixels)).facts()
+    return inspect(open_picture(data, max_pixels=max_pixels, name=name)).facts()
 
 
 def _save_preview(picture: Picture, path: Path) -> None:

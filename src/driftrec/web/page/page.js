@@ -63,7 +63,7 @@ async function send(item) {
 }
 
 async function inspect(item) {
-  const answer = await fetch("api/inspect", { method: "POST", body: item.file });
+  const answer = await fetch(`api/inspect?name=${encodeURIComponent(item.name)}`, { method: "POST", body: item.file });
   if (answer.ok) item.facts = await answer.json();
   if (item === current) showFacts();
 }
