@@ -1,4 +1,4 @@
-"""What a model file says about itself."""
+"""The card of a model: the properties stored in its file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,17 +8,16 @@ from driftrec.diffusion.plan import Plan, plan_from_card
 
 
 class ModelError(ValueError):
-    """A model cannot be found or read; the message says which, and what to do."""
+    """A model cannot be found or read; the message names it and says what to do."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a model file says of itself.
+    """The properties of a model that its file states.
 
     `multiple`: sides of its input must be multiples of this many pixels.  `ratio_min`, `ratio_max`: the finite
-    ratios s it was trained for.  `plan`: how to sample with it.  `faithful`: it knows s = ∞; `natural`: it knows finite
-    ratios; `blind`: it does not look at y; `finisher`: it has one for the last step of a plan.  `facts`: everything
-    else (training data, licences, cost, …), for people.
+    ratios s it was trained for.  `plan`: how to sample with it.  `faithful`: it supports s = ∞; `natural`: it supports
+    finite ratios; `blind`: it ignores y; `finisher`: it has one for the last step of a plan.  `facts`: all else, for information only (training data, licences, cost, …).
     """
 
     name: str
@@ -34,7 +33,7 @@ class Card:
 
     @staticmethod
     def parse(content: Mapping[str, Any], label: str) -> "Card":
-        """The card that a model carries; ModelError if it lacks what the tool needs."""
+        """Reads the card of the model `label`.  Raises ModelError if a required entry is missing or invalid."""
         values = dict(content)
         try:
             return Card(

@@ -1,4 +1,4 @@
-"""A model file in ONNX Runtime."""
+"""Runs model files in ONNX Runtime."""
 
 import json
 import os
@@ -17,9 +17,9 @@ from driftrec.model.runner import Runner
 class Network(Runner):
     """A network in ONNX Runtime.
 
-    Arguments: `model`, as for `find_model`; `threads`, how many CPU threads one evaluation uses (default: all
-    cores); `device`, where it runs, see `driftrec.model.device.providers`.  Raises ModelError for files that are not
-    driftrec models, ValueError for a device that is not there.
+    Arguments: `model`, as for `find_model`; `threads`, the number of CPU threads of one evaluation (default: all
+    cores); `device`, as for `driftrec.model.device.providers`.  Raises ModelError for files that are not driftrec
+    models, ValueError if the device is not available.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Network(Runner):
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3
-        # Waiting threads sleep: as fast on an idle machine, and faster where other programs want the cores too.
+        # Waiting threads sleep: equally fast on an idle machine, and faster if other programs need the cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = ort.InferenceSession(str(path), options, providers=providers)
@@ -55,7 +55,7 @@ def _content(text: str) -> dict[str, Any]:
     try:
         return dict(json.loads(text))
     except ValueError:
-        return {}  # of which the card says what is missing
+        return {}  # `Card.parse` then says what is missing
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""From a model's name or file to its `Runner`."""
+"""Opens a model by name or file as a `Runner`."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ CHECKPOINT = ".safetensors"
 def open_model(
     model: str | os.PathLike[str] | Runner = DEFAULT_MODEL, *, threads: int | None = None, device: str = "auto"
 ) -> Runner:
-    """A model ready to run: a checkpoint of `train` in PyTorch, any other file in ONNX Runtime; a `Runner` as it is.
+    """Opens a checkpoint of `train` in PyTorch and any other file in ONNX Runtime; returns a `Runner` unchanged.
 
     Arguments and errors as for `Network`; a checkpoint runs on "cpu", "cuda" or "mps".
     """

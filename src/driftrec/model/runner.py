@@ -1,7 +1,7 @@
-"""A trained network as `Denoise` functions, whichever library computes it.
+"""A trained network as `Denoise` functions, independent of the library that computes it.
 
-The network's own coordinates are those of the theory: residual r/k, ratio s = σ/k, and y.  They belong to no
-process, so one file serves all of them.
+The inputs of the network are those of the theory: residual r/k, ratio s = σ/k, and y.  They do not depend on the
+process, so one file serves all processes.
 """
 
 import math
@@ -15,23 +15,20 @@ from driftrec.model.card import Card
 
 
 class Runner(ABC):
-    """A trained network, whoever computes it.
-
-    `card` says what it is.
-    """
+    """A trained network, computed by any library; `card` holds its properties."""
 
     card: Card
 
     @abstractmethod
     def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray, *, finish: bool = False) -> np.ndarray:
-        """The clean image's estimate from r/k at ratio s; with `finish`, the finisher's, where the card has one.
+        """The estimate of the clean image from r/k at ratio s; with `finish`, that of the finisher, if there is one.
 
         Arguments: residual and y float32 (batch, 3, height, width), sides multiples of `card.multiple`; ratio
         in (0, ∞], at ∞ the residual is ignored.  Returns x0, same shape, not clipped.
         """
 
     def regression(self) -> Denoise:
-        """E[x0 | y], the faithful estimate, as a `Denoise` that looks neither at the state nor at the time."""
+        """E[x0 | y], the faithful estimate, as a `Denoise` that ignores state and time."""
 
         def denoise(xt: Array, y: Array, t: float) -> Array:  # noqa: ARG001
             return self(np.zeros_like(y), math.inf, y)
@@ -43,7 +40,7 @@ class Runner(ABC):
         return self._of_states(process)
 
     def finisher(self, process: Process) -> Denoise | None:
-        """What makes the last evaluation of a plan, if the model has a finisher."""
+        """The function for the last evaluation of a plan; None if the model has no finisher."""
         return self._of_states(process, finish=True) if self.card.finisher else None
 
     def _of_states(self, process: Process, finish: bool = False) -> Denoise:
