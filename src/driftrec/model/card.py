@@ -16,8 +16,9 @@ class Card:
     """The properties of a model that its file states.
 
     `multiple`: sides of its input must be multiples of this many pixels.  `ratio_min`, `ratio_max`: the finite
-    ratios s it was trained for.  `plan`: how to sample with it.  `faithful`: it supports s = ∞; `natural`: it supports
-    finite ratios; `blind`: it ignores y; `finisher`: it has one for the last step of a plan.  `facts`: all else, for information only (training data, licences, cost, …).
+    ratios s it was trained for.  `plan`: how to sample with it.  `faithful`: it supports s = ∞; `natural`: it
+    supports finite ratios; `blind`: it ignores y; `finisher`: it has one for the last step of a plan.  `facts`: all
+    else, for information only (training data, licences, cost, …).
     """
 
     name: str
