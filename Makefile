@@ -1,11 +1,11 @@
-# Needs Python 3.11 or newer and make; everything else goes into .venv.
+# Requires Python 3.11 or newer and make; everything else is installed into .venv.
 #
-#   make restore PHOTO=photo.jpg   restore a picture (the tool alone: no PyTorch)
+#   make restore PHOTO=photo.jpg   restore a picture (installs the tool without PyTorch)
 #   make test                      run the tests
 #   make lint                      run all linters, the type checker and the import contracts
-#   make check                     everything that must pass before a change is merged: lint, then test
+#   make check                     run lint and test; both must pass before a change is merged
 #   make check-lowest              test the tool with the oldest versions of its dependencies
-#   make coverage                  run the tests and list the lines that they leave out
+#   make coverage                  run the tests and list the lines not covered
 #   make benchmark                 measure quality and speed again
 
 PYTHON ?= python3
@@ -15,7 +15,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 PHOTO  ?= $(firstword $(wildcard examples/*.jpg))
 LOWEST := build/lowest
 
-# Stamps: the set-up is repeated when the project's dependencies change, and only then.
+# Stamp files: the set-up is repeated only when the dependencies change.
 TOOL     := $(VENV)/.tool
 DEVELOPMENT := $(VENV)/.development
 
@@ -43,8 +43,8 @@ lint: $(DEVELOPMENT)
 check: $(DEVELOPMENT)
 	@failed=0; $(MAKE) --no-print-directory lint || failed=1; $(MAKE) --no-print-directory test || failed=1; exit $$failed
 
-# What the tool alone needs, at the lower bounds of pyproject.toml.  PyTorch stays out, and with it the tests of training.
-# Old versions may warn of what newer ones of their own dependencies do.
+# Tests the tool with the lowest versions that pyproject.toml allows, without PyTorch and the tests of training.
+# Old versions may warn about deprecations in newer versions of their own dependencies.
 check-lowest: $(LOWEST)/.made
 	$(LOWEST)/bin/driftrec --help > /dev/null
 	$(LOWEST)/bin/driftrec restore --help > /dev/null
@@ -63,7 +63,7 @@ $(LOWEST)/.made: pyproject.toml constraints.txt
 coverage: $(DEVELOPMENT)
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
-# The order matters: estimates (archive.py paper, gpus.py) are computed from what was measured before them.
+# The order matters: the estimates (archive.py paper, gpus.py) use the measurements before them.
 benchmark: $(DEVELOPMENT)
 	$(BIN)/python benchmarks/results.py
 	$(BIN)/python benchmarks/speed.py --install
@@ -78,7 +78,7 @@ benchmark: $(DEVELOPMENT)
 clean:
 	rm -rf $(VENV) build dist .coverage* .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
-# pip learned `--group` in 25.1; older Pythons bring an older pip.
+# `--group` needs pip 25.1; older Pythons come with an older pip.
 $(VENV)/.pip:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
@@ -88,7 +88,7 @@ $(TOOL): $(VENV)/.pip pyproject.toml constraints.txt
 	$(PIP) -e .
 	@touch $@
 
-# The environment for development contains the tool: its set-up stamps both.
+# The development environment includes the tool, so its set-up touches both stamps.
 $(DEVELOPMENT): $(VENV)/.pip pyproject.toml constraints.txt
 	$(PIP) -e ".[train,evaluate,hub,web,ray]" --group test --group lint
 	@touch $(TOOL) $@

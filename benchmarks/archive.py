@@ -1,10 +1,10 @@
-"""Archives: what Ray costs, what a second machine brings, and what large archives would take.
+"""Benchmarks of archives: overhead of Ray, gain of a second machine, and estimates for large archives.
 
-    python benchmarks/archive.py throughput              # tables scale_archive, some minutes
-    python benchmarks/archive.py paper --price 0.05      # table scale_paper, from what was measured; at once
+    python benchmarks/archive.py throughput              # tables scale_archive; a few minutes
+    python benchmarks/archive.py paper --price 0.05      # table scale_paper, from measurements; instant
 
-`throughput` restores the same pictures by processes of `driftrec restore` and by `driftrec restore-archive`, on this
-machine and on clusters of one and two nodes that are simulated on it, one CPU each.  Results are kept in docs/measured.
+`throughput` restores the same pictures with processes of `driftrec restore` and with `driftrec restore-archive`, on
+this machine and on simulated clusters of one and two nodes with one CPU each.  Results are stored in docs/measured.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""What the file of a model says of itself, as a table for its model card: `python benchmarks/card.py small`.
+"""Prints the properties stored in a model file as a table for its model card: `python benchmarks/card.py small`.
 
-`publish.py` writes the tables of the models that ship; the models' files are their records.
+`publish.py` writes the tables of the bundled models, straight from their files.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""Files as people have them: which kinds are restored, what survives in which format, and what damage does.
+"""Tests with real-world files: supported kinds, metadata that survives in each format, and damaged files.
 
-    python benchmarks/files.py kinds metadata fuzz       # all tables of docs/use/files.md, some minutes
+    python benchmarks/files.py kinds metadata fuzz       # all tables of docs/use/files.md; a few minutes
 
 kinds makes one file of each kind and restores it with the shipped model.  metadata compares tags before and after with
 exiftool, an independent reader.  fuzz damages real JPEGs in thousands of seeded ways, and opens, inspects, restores
-(without the network, which sees pixels only) and saves each of them, in a process whose memory is watched.
+(without the network, which sees pixels only) and saves each of them in a process whose memory is monitored.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Estimates for GPUs: what training and restoring would take on them, computed from what was measured on CPUs.
+"""Estimates of training and restoration on GPUs, computed from measurements on CPUs.
 
-    python benchmarks/gpus.py memory       # what a GPU must hold; half a minute
-    python benchmarks/gpus.py training     # time and cost on 8 and 64 GPUs; at once
+    python benchmarks/gpus.py memory       # memory needed on a GPU; half a minute
+    python benchmarks/gpus.py training     # time and cost on 8 and 64 GPUs; instant
     python benchmarks/gpus.py restoring    # archives on GPUs; half a minute
 
-Arithmetic, parameters and activations are counted on the networks themselves.  What is assumed of the machines is an
-option each, and is stated below the table.  Results are kept in docs/measured.
+Operations, parameters and activations are counted on the networks themselves.  Each assumption about the machines is
+an option and is stated below the table.  Results are stored in docs/measured.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""What the file itself is worth: cells, expected values and the plan, measured; and how well traces are found.
+"""Measures the gains from a JPEG file's own data (cells, expected values, plan), and the detection of traces.
 
     python benchmarks/jpeg.py photos graphics live1 luma traces  # all tables of docs/science/jpeg.md, some 20 minutes
 
-photos and graphics are pictures of the training corpus that no training sees (`Corpus.split`); live1 is for reporting
+photos and graphics are held-out pictures of the training corpus (`Corpus.split`); live1 is used for reporting
 only.  The middles of the pictures are compressed with Pillow and restored as `driftrec restore` does.
 """
 

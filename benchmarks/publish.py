@@ -1,9 +1,9 @@
-"""Renders every table and figure of the documentation from its records, and puts the tables into the pages.
+"""Renders all tables and figures of the documentation from records, and inserts the tables into the pages.
 
-    python benchmarks/publish.py        # offline, in seconds; changes nothing where nothing was measured since
+    python benchmarks/publish.py        # offline, in seconds; changes nothing without new measurements
 
-docs/measured and research/measured hold the records (.jsonl) and what is rendered from them (.md, .csv).  A page shows
-a table between <!-- begin NAME --> and <!-- end NAME -->.
+docs/measured and research/measured hold the records (.jsonl) and the files rendered from them (.md, .csv).  A page
+shows a table between <!-- begin NAME --> and <!-- end NAME -->.
 """
 
 import re

@@ -1,10 +1,10 @@
-"""Measures the shipped models by every protocol that can be run here.
+"""Measures the bundled models with every protocol whose data is available.
 
-    python benchmarks/results.py                        # an hour on two cores; goes on where it was stopped
-    python benchmarks/results.py live1-color wild       # these protocols only; the others stay as they were
+    python benchmarks/results.py                        # an hour on two cores; resumes after an interruption
+    python benchmarks/results.py live1-color wild       # these protocols only; keeps the other results
     python benchmarks/publish.py                        # the tables, and the pages that show them
 
-Each protocol is one call of `driftrec benchmark`, printed above its tables.  Means, differences and costs are kept in
+Each protocol is one call of `driftrec benchmark`, printed above its tables.  Means, differences and costs are stored in
 docs/measured/results_PROTOCOL.jsonl; the tables (.md), CSV files and pages are rendered from them.
 """
 

@@ -1,9 +1,9 @@
-"""Whether two checkouts of the project restore the same pictures to the same bytes.
+"""Checks whether two checkouts of the project restore the same pictures to the same bytes.
 
     python benchmarks/same_bytes.py OLD_CHECKOUT NEW_CHECKOUT examples/*.jpg ../shared/data/test/real_jpegs/*.jpg
 
-Both run with this Python, on odd files made here, on pictures that are named, and on crops of clean ones with --crops.
-Exit status 1 when a result differs.
+Both run with this Python on unusual files generated here, on the given pictures, and with --crops on crops of clean
+pictures.  The exit status is 1 if any result differs.
 """
 
 import argparse

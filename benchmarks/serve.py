@@ -1,9 +1,9 @@
-"""The page under load, and its screenshots.
+"""Measures the web page under load and takes its screenshots.
 
-    python benchmarks/serve.py load uploads              # tables of docs/use/serve.md, some minutes on an idle machine
+    python benchmarks/serve.py load uploads              # tables of docs/use/serve.md; minutes on an idle machine
     python benchmarks/serve.py screenshots               # docs/images/page.webp and page-phone.webp; needs chromium
 
-Every part starts `driftrec serve` as a person does, and talks to it over HTTP.
+Every part starts `driftrec serve` as a user would, and communicates with it over HTTP.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Enlarged crops side by side: the JPEG, its restorations, and the clean picture if there is one.
+"""Draws enlarged crops side by side: the JPEG, its restorations, and the clean picture, if any.
 
 python benchmarks/sheet.py examples/casa-mila.jpg --box 250 60 240 160 --out docs/images/before-after.png
 python benchmarks/sheet.py photo.png --quality 10 --box 0 0 200 200 --out sheet.png      # compresses it first

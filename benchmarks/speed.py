@@ -1,13 +1,13 @@
-"""How fast and how small driftrec is: seconds, peak memory, installed size, and ratios to the alternatives.
+"""Measures the speed and size of driftrec: seconds, peak memory, installed size, and ratios to alternatives.
 
-    python benchmarks/speed.py                     # all but the installation
+    python benchmarks/speed.py                     # everything except the installation
     python benchmarks/speed.py --install           # also the size of a clean installation (needs a package index)
     python benchmarks/speed.py --only runtime      # one part: runtime, peer, photo, large, start, loader, training
 
-Results go to docs/measured/speed.jsonl; those of parts that were not measured stay there.
+Results are written to docs/measured/speed.jsonl, which keeps those of parts that were not measured.
 
-Times on shared machines are noisy: what is compared is measured in turns within one run, and the best of several
-rounds counts.
+Times on shared machines are noisy: compared programs take turns within one run, and the best of several rounds
+counts.
 """
 
 import argparse

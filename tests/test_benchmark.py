@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from driftrec.cli.app import app
 from driftrec.evaluate import benchmark as bench
-from driftrec.evaluate.benchmark import Record, Settings, Task, pictures_in, read_records, run
+from driftrec.evaluate.benchmark import BenchmarkTask, Record, Settings, pictures_in, read_records, run
 from driftrec.evaluate.corruptions import Jpeg, decode, encode
 from driftrec.evaluate.measurement import Conditions, Measurement, Measurements
 from driftrec.evaluate.measures import METRICS, Comparison, Measures, patches
@@ -50,20 +50,20 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def tasks_of(photos: Path, *qualities: int) -> list[Task]:
-    return [Task(path, Jpeg(q)) for path in pictures_in(photos) for q in qualities]
+def tasks_of(photos: Path, *qualities: int) -> list[BenchmarkTask]:
+    return [BenchmarkTask(path, Jpeg(q)) for path in pictures_in(photos) for q in qualities]
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is restored from now on."""
     seen: list[str] = []
-    plain = bench.Worker.__call__
+    plain = bench.BenchmarkWorker.__call__
 
-    def restore(self: bench.Worker, task: Task, key: str, keep: bool) -> Record:
+    def restore(self: bench.BenchmarkWorker, task: BenchmarkTask, key: str, keep: bool) -> Record:
         seen.append(f"{self.method.label} {task.path.stem}")
         return plain(self, task, key, keep)
 
-    monkeypatch.setattr(bench.Worker, "__call__", restore)
+    monkeypatch.setattr(bench.BenchmarkWorker, "__call__", restore)
     return seen
 
 

@@ -1,4 +1,4 @@
-"""All experiments: question, runs that they need, and how their records are shown."""
+"""All experiments: title and caption, how to run them, and how to show their records."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from experiments.lab import Lab, Row
 
 @dataclass(frozen=True)
 class Plot:
-    """One line for every value of `line`: `y` over `x`, which are metrics or settings.
+    """A plot of `y` over `x` (metrics or settings) with one line for every value of `line`.
 
-    `logarithmic` is the axis of x; that of y is it beyond ±`linear`, where that is given.
+    `logarithmic` refers to the x axis.  If `linear` is given, the y axis is logarithmic beyond ±`linear`.
     """
 
     x: str

@@ -1,4 +1,4 @@
-"""Records of an experiment as JSON lines; a page with its table and its plots made of them."""
+"""Stores the records of an experiment as JSON lines, and renders its page, table and plots from them."""
 
 import json
 import math
@@ -23,13 +23,13 @@ METRICS = {
     "lpips": "lpips_alex",
     "colour": "colour_shift",
 }
-"""The names in `driftrec.evaluate.measures.METRICS` of what records call otherwise."""
+"""Names of metrics in records, and the names in `driftrec.evaluate.measures.METRICS`."""
 OTHERS = {"bias": ("bias", "+.3f"), "spread": ("spread", "+.3f"), "evaluations": ("evaluations", ".0f")}
-"""Heading and format of what experiments alone measure."""
+"""Heading and format of quantities that only experiments measure."""
 
 
 def stated(metric: str) -> tuple[str, str]:
-    """(heading, format) of a metric, those of `driftrec benchmark` where it measures it too."""
+    """(heading, format) of a metric; those of `driftrec benchmark` for metrics that it measures too."""
     if metric in OTHERS:
         return OTHERS[metric]
     known = measures.METRICS[METRICS[metric]]
@@ -162,7 +162,7 @@ def _curves(axes: Axes, plot: Plot, rows: Sequence[Row]) -> None:
 
 
 def _scatter(axes: Axes, plot: Plot, rows: Sequence[Row]) -> None:
-    """One metric over another: a colour for every value of the plot's line, a marker for what else is set."""
+    """Plots one metric over another: a colour per value of the plot's line, a marker per other settings."""
     colours, markers = {}, {}
     for settings, group in _groups(rows):
         line = f"{plot.line} {settings[plot.line]}" if plot.line else ""

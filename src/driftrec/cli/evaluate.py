@@ -89,7 +89,7 @@ def benchmark(
             tuple(_metrics(metric, chosen.metrics, weights)), out, weights, chosen.features, sheets, threads, workers
         )
         tasks = [
-            bench.Task(path, corruption, chosen.gray)
+            bench.BenchmarkTask(path, corruption, chosen.gray)
             for path in bench.pictures_in(data, images)
             for corruption in chosen.corruptions or (None,)
         ]

@@ -1,7 +1,7 @@
-"""Methods × pictures × corruptions: one record for each, written at once, and never measured twice.
+"""Benchmark runs: one record for each method, picture and corruption, written as soon as it is measured.
 
-A record's key is a hash of all that its values depend on (picture, corruption, method with its weights, metrics), so a
-run that was stopped goes on, and one that changed in part measures that part only.
+A record's key is a hash of everything its values depend on (picture, corruption, method with its weights, metrics).
+A stopped run therefore resumes where it was, and a run that changed in part measures only that part again.
 """
 
 import hashlib
@@ -34,9 +34,9 @@ FORMAT = 1
 class Record:
     """One picture, corrupted once and restored by one method.
 
-    `seconds` are those of the restorer alone; `megabytes` the peak memory that it added to its process, model
-    included (of a program of its own: all of its memory).  What could not be measured is None.
-    Numbers have six digits.
+    `seconds` counts the restorer alone.  `megabytes` is the peak memory that the restorer added to the process,
+    including the model; for an external program it is all of its memory.  Values that could not be measured
+    are None.  Numbers are rounded to six significant digits.
     """
 
     picture: str
@@ -52,26 +52,26 @@ class Record:
     metrics: dict[str, float]
 
     def value(self, name: str) -> float | None:
-        """A metric or another number of the record by name; "seconds_per_megapixel" too."""
+        """A metric or another number of the record by name, including "seconds_per_megapixel"; None if unknown."""
         if name == "seconds_per_megapixel":
             return None if self.seconds is None else self.seconds / (self.width * self.height * 1e-6)
         return self.metrics[name] if name in self.metrics else getattr(self, name, None)
 
     def as_json(self) -> str:
-        """One line; infinite numbers as Python's `Infinity`."""
+        """One line of JSON; infinite numbers are written as Python's `Infinity`."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
 
 @dataclass(frozen=True)
-class Task:
-    """A picture file and what is done to it before it is restored; `corruption` None takes a JPEG as it is."""
+class BenchmarkTask:
+    """A picture file and the corruption applied before it is restored; None leaves a JPEG as it is."""
 
     path: Path
     corruption: Corruption | None
     gray: bool = False
 
     def case(self) -> Case:
-        """Raises ValueError when the file is no picture."""
+        """The input of a restorer.  Raises ValueError if the file is not a picture."""
         content = self.path.read_bytes()
         if self.corruption is None:
             return Case(self.path.stem, "as found", content)
@@ -89,12 +89,12 @@ class Settings:
 
     Attributes:
         metrics: names of `driftrec.evaluate.measures.METRICS`.
-        weights: folder with the weights of metrics, looked into first.
-        out: folder of records.jsonl, features/ and pictures/.
+        weights: folder with the weights of metrics, searched first.
+        out: folder that receives records.jsonl, features/ and pictures/.
         features: whether Inception features are kept, for FID and KID.
-        pictures: how many restored pictures of each method and corruption are kept, for sheets.
+        pictures: how many restored pictures of each method and corruption are kept for contact sheets.
         threads: CPU threads of one worker; None for all cores.
-        workers: processes side by side; with more than one, seconds are those of a machine that is busy.
+        workers: number of parallel processes; with more than one, the seconds are measured on a busy machine.
     """
 
     metrics: tuple[str, ...]
@@ -107,9 +107,9 @@ class Settings:
 
 
 def pictures_in(folder: Path, count: int | None = None) -> list[Path]:
-    """The pictures of a folder by name; `count` of them, evenly spread, if it is given.
+    """The pictures of a folder, sorted by name; if `count` is given, that many, evenly spread.
 
-    Raises ValueError where there are none, or two share a stem.
+    Raises ValueError if there are none, or if two share a stem.
     """
     found = sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURE_SUFFIXES) if folder.is_dir() else []
     if not found:
@@ -120,10 +120,10 @@ def pictures_in(folder: Path, count: int | None = None) -> list[Path]:
     return [found[i * len(found) // kept] for i in range(kept)]
 
 
-def run(tasks: Sequence[Task], methods: Sequence[Method], settings: Settings) -> Iterator[Record]:
-    """Yields the records of every method for every task, in that order, old ones from records.jsonl.
+def run(tasks: Sequence[BenchmarkTask], methods: Sequence[Method], settings: Settings) -> Iterator[Record]:
+    """Yields the records of every task for each method in turn; records already in records.jsonl are reused.
 
-    Raises ValueError for pictures, methods or weights that are missing; records until then are kept.
+    Raises ValueError if pictures, methods or weights are missing; records measured before that are kept.
     """
     settings.out.mkdir(parents=True, exist_ok=True)
     path = settings.out / "records.jsonl"
@@ -138,7 +138,7 @@ def run(tasks: Sequence[Task], methods: Sequence[Method], settings: Settings) ->
                     file.flush()
                 done.append(record)
                 yield record
-    # In the run's own order; of earlier runs what this one did not measure anew.
+    # This run's records in its own order, then those of earlier runs that it did not measure again.
     fresh = {_name(record) for record in done}
     kept = done + [record for record in known.values() if _name(record) not in fresh]
     with atomic_write(path) as file:
@@ -146,7 +146,7 @@ def run(tasks: Sequence[Task], methods: Sequence[Method], settings: Settings) ->
 
 
 def read_records(path: Path) -> list[Record]:
-    """The records of a file; a last line that was cut short is left out.  Raises ValueError for other files."""
+    """The records of a file; an incomplete last line is ignored.  Raises ValueError for other files."""
     lines = path.read_text(encoding="utf-8").splitlines()
     records = []
     for number, line in enumerate(lines, start=1):
@@ -159,7 +159,7 @@ def read_records(path: Path) -> list[Record]:
 
 
 def distances(records: Sequence[Record], out: Path) -> dict[str, float]:
-    """FID, and KID with its standard error, of the restored pictures of `records` and their clean ones.
+    """FID, and KID with its standard error, between the restored pictures of `records` and the clean ones.
 
     Keys: fid, kid, kid_error, samples.  Raises ValueError as `fid` and `kid` do.
     """
@@ -174,8 +174,8 @@ def distances(records: Sequence[Record], out: Path) -> dict[str, float]:
     }
 
 
-class Worker:
-    """One process's share: a loaded method and loaded metrics."""
+class BenchmarkWorker:
+    """Measures tasks in one process, with the method and the metrics loaded once."""
 
     def __init__(self, method: Method, settings: Settings) -> None:
         self.method, self.settings = method, settings
@@ -185,7 +185,7 @@ class Worker:
         self.memory = PeakMemory()
         self.restore = method.load(settings.threads)
 
-    def __call__(self, task: Task, key: str, keep: bool) -> Record:
+    def __call__(self, task: BenchmarkTask, key: str, keep: bool) -> Record:
         """Restores and measures one picture."""
         case = task.case()
         self.memory.start()
@@ -217,7 +217,7 @@ class Worker:
         return record
 
     @cached_property
-    def _inception(self):  # noqa: ANN202 (PyTorch is loaded when it is needed)
+    def _inception(self):  # noqa: ANN202 (PyTorch is imported only when needed)
         from driftrec.evaluate.metrics.inception import Inception
 
         return Inception(weights.find(weights.INCEPTION, self.settings.weights))
@@ -236,20 +236,20 @@ class Worker:
 
 
 def picture_path(out: Path, record: Record) -> Path:
-    """Where the restored picture of a record is kept, if it is."""
+    """The path under which the restored picture of a record is kept, if it is kept."""
     return out / "pictures" / record.corruption.replace(" ", "-") / record.picture / f"{record.method}.png"
 
 
 def save(pixels: Pixels, path: Path) -> None:
-    """Writes a PNG file, and the folders that lead to it."""
+    """Writes a PNG file and creates its parent folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
 
 
 def _method_records(
-    work: Sequence[tuple[Task, bool]], method: Method, settings: Settings, known: dict[str, Record]
+    work: Sequence[tuple[BenchmarkTask, bool]], method: Method, settings: Settings, known: dict[str, Record]
 ) -> Iterator[Record]:
-    """The records of one method, in the order of the tasks; workers start only when there is something to measure."""
+    """The records of one method, in the order of the tasks; workers start only if there is something to measure."""
     keys = [_key(task, method, settings) for task, _ in work]
     to_do = [
         (task, key, keep) for (task, keep), key in zip(work, keys, strict=True) if not _done(key, keep, known, settings)
@@ -260,25 +260,25 @@ def _method_records(
         yield next(fresh) if key in pending else known[key]
 
 
-def _measured(to_do: Sequence[tuple[Task, str, bool]], method: Method, settings: Settings) -> Iterator[Record]:
+def _measured(to_do: Sequence[tuple[BenchmarkTask, str, bool]], method: Method, settings: Settings) -> Iterator[Record]:
     if settings.workers == 1:
-        worker = Worker(method, settings)
+        worker = BenchmarkWorker(method, settings)
         yield from (worker(*item) for item in to_do)
         return
-    context = multiprocessing.get_context("spawn")  # so that every worker's memory starts from nothing
+    context = multiprocessing.get_context("spawn")  # each worker starts with fresh memory
     with ProcessPoolExecutor(settings.workers, context, _prepare, (method, settings)) as pool:
         yield from pool.map(_work, to_do)
 
 
-_worker: Worker | None = None
+_worker: BenchmarkWorker | None = None
 
 
 def _prepare(method: Method, settings: Settings) -> None:
     global _worker
-    _worker = Worker(method, settings)
+    _worker = BenchmarkWorker(method, settings)
 
 
-def _work(item: tuple[Task, str, bool]) -> Record:
+def _work(item: tuple[BenchmarkTask, str, bool]) -> Record:
     if _worker is None:
         raise RuntimeError("the worker was not prepared")
     return _worker(*item)
@@ -292,7 +292,7 @@ def _done(key: str, keep: bool, known: dict[str, Record], settings: Settings) ->
     return not settings.features or (settings.out / "features" / f"{key}.npy").is_file()
 
 
-def _key(task: Task, method: Method, settings: Settings) -> str:
+def _key(task: BenchmarkTask, method: Method, settings: Settings) -> str:
     source = hashlib.sha256(task.path.read_bytes()).hexdigest()
     name = task.corruption.name if task.corruption else "as found"
     fingerprint = method.fingerprint(Case(task.path.stem, name, b""))
@@ -319,14 +319,14 @@ def _clean_key(record: Record) -> str:
     return f"clean-{record.picture}-{record.corruption}"
 
 
-def _numbered(tasks: Sequence[Task]) -> list[tuple[int, Task]]:
-    """Each task with its picture's number."""
+def _numbered(tasks: Sequence[BenchmarkTask]) -> list[tuple[int, BenchmarkTask]]:
+    """Each task with the number of its picture, counted from 0."""
     numbers: dict[Path, int] = {}
     return [(numbers.setdefault(task.path, len(numbers)), task) for task in tasks]
 
 
 def _like(pixels: Pixels, clean: Pixels) -> Pixels:
-    """The picture with as many channels as the clean one: some programs write gray as colour."""
+    """The picture with the number of channels of the clean one, because some programs write gray as colour."""
     if pixels.ndim == 3 and clean.ndim == 2:
         return np.rint(pixels.mean(axis=2)).astype(np.uint8)
     if pixels.ndim == 2 and clean.ndim == 3:
@@ -335,7 +335,7 @@ def _like(pixels: Pixels, clean: Pixels) -> Pixels:
 
 
 def _limit_torch(settings: Settings) -> None:
-    """PyTorch takes all cores unless it is told otherwise."""
+    """Limits the threads of PyTorch, which uses all cores by default."""
     if settings.features or any(name.startswith(("lpips", "dists")) for name in settings.metrics):
         import torch
 
@@ -343,7 +343,7 @@ def _limit_torch(settings: Settings) -> None:
 
 
 def _rounded(record: Record) -> Record:
-    """The record with numbers of six digits, as it is read again: a run that goes on gives the same tables."""
+    """The record with six significant digits, as read back from the file: a resumed run gives the same tables."""
 
     def digits(value: float | None) -> Any:  # noqa: ANN401 (None stays None)
         return None if value is None else float(f"{value:.6g}")

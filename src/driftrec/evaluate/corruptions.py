@@ -1,4 +1,4 @@
-"""What the field's protocols do to clean pictures: one JPEG compression, or two on grids that do not agree.
+"""Corruptions of the usual protocols: one JPEG compression, or two on different block grids.
 
     file, clean = corruption(clean)
 
@@ -32,7 +32,7 @@ class Jpeg:
         return f"q{self.quality}"
 
     def __call__(self, clean: Pixels) -> tuple[bytes, Pixels]:
-        """(the file, the clean picture that it shows)."""
+        """Returns (the JPEG file, the clean picture it shows)."""
         return encode(clean, self.quality), clean
 
 
@@ -68,7 +68,7 @@ def encode(pixels: Pixels, quality: int, subsampling: str = "4:2:0") -> bytes:
 
 
 def decode(file: bytes) -> Pixels:
-    """uint8 (height, width, 3), or (height, width) for gray pictures.  ValueError for bytes that are no picture."""
+    """uint8 (height, width, 3), or (height, width) for gray pictures.  Raises ValueError if it is not a picture."""
     try:
         with Image.open(io.BytesIO(file)) as image:
             return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
@@ -77,7 +77,7 @@ def decode(file: bytes) -> Pixels:
 
 
 def to_gray(pixels: Pixels) -> Pixels:
-    """The luma that gray benchmarks are made of: BT.601 in studio range, rounded (MATLAB's rgb2ycbcr)."""
+    """The luma that gray benchmarks use: BT.601 in studio range, rounded (MATLAB's rgb2ycbcr)."""
     from driftrec.evaluate.metrics.fidelity import luma  # needs scikit-image, which training does without
 
     return np.rint(luma(pixels)).astype(np.uint8)

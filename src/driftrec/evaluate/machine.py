@@ -1,4 +1,4 @@
-"""What a machine is, and what work costs it."""
+"""The processor of this machine, and the time and memory that programs use on it."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def processor() -> str:
-    """The name of the processor, as the system gives it."""
+    """The name of the processor as the operating system reports it."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -22,7 +22,7 @@ def processor() -> str:
 
 @dataclass(frozen=True)
 class Finished:
-    """A program that has ended: exit status, seconds, and peak resident memory in 10^6 bytes where it is known."""
+    """A finished program: exit status, seconds, and peak resident memory in 10^6 bytes (None if unknown)."""
 
     status: int
     seconds: float
@@ -30,10 +30,10 @@ class Finished:
 
 
 def run_program(words: list[str], environment: dict[str, str] | None = None, errors: Path | None = None) -> Finished:
-    """Runs a program to its end, without its output; what it complains of goes to the file `errors`.
+    """Runs a program to its end; discards its output, and writes its error output to the file `errors`.
 
-    Linux counts as a process's peak also the memory of the one that started it, until the program itself is loaded, so
-    it is started from a small process and not from this one.  The least that can be measured is that process's, 10 MB.
+    Until a program is loaded, Linux counts the memory of the process that started it towards its peak.  The program is
+    therefore started from a small process, not from this one; peaks below the 10 MB of that process cannot be measured.
     """
     with tempfile.TemporaryDirectory() as folder, (errors or Path(os.devnull)).open("wb") as log:
         report = Path(folder) / "report"
@@ -58,7 +58,7 @@ with open(sys.argv[1], "w") as report:
 
 
 class PeakMemory:
-    """Watches how far this process's resident memory grows; on Linux only, elsewhere it knows nothing."""
+    """Measures how much the resident memory of this process grows; works on Linux only."""
 
     def __init__(self) -> None:
         self.before = _resident("VmRSS")
@@ -69,13 +69,13 @@ class PeakMemory:
             _CLEAR.write_text("5")
 
     def megabytes(self) -> float | None:
-        """Peak since `start`, less what was resident when the watch was made; 10^6 bytes."""
+        """Peak since `start` minus the memory resident at construction, in 10^6 bytes; None if unknown."""
         peak = _resident("VmHWM")
         return None if peak is None or self.before is None else max(peak - self.before, 0) * 1.024e-3
 
 
 def _resident(field: str) -> int | None:
-    """Kibibytes, as Linux reports them."""
+    """Memory in kibibytes, as Linux reports it; None on other systems."""
     if not _STATUS.is_file():
         return None
     for line in _STATUS.read_text(encoding="ascii").splitlines():

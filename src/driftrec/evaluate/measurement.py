@@ -1,6 +1,6 @@
-"""Measurements as JSON lines: what was measured, its value, and under which conditions.
+"""Measurements as JSON lines: what was measured, the value, and the conditions.
 
-Everything that the documentation reports is stored as measurements; tables, in any format, are only rendered from them.
+Everything that the documentation reports is stored as measurements, and its tables are rendered from them.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ DIGITS = 12
 
 @dataclass(frozen=True)
 class Conditions:
-    """Under which conditions values were measured; None for what is not known.
+    """The conditions under which values were measured; unknown ones are None.
 
     Attributes:
-        machine: processor, and how much of it was used.
+        machine: processor, and how many of its threads were used.
         code: version and hash of the package, and the versions of the libraries that matter.
-        weights: SHA-256 of the weights by model, where a model took part.
+        weights: SHA-256 of the weights by model name, for the models that were used.
         data: pictures or other input.
         date: day of the measurement in UTC, YYYY-MM-DD.
     """
@@ -44,7 +44,7 @@ class Conditions:
     def now(
         machine: str = "", models: Iterable[str] = (), data: str | None = None, libraries: Iterable[str] = ()
     ) -> "Conditions":
-        """Those of this moment; `machine` defaults to the processor's name, `libraries` are appended to the code."""
+        """The current conditions; `machine` defaults to the processor's name, `libraries` are appended to the code."""
         code = ", ".join([f"driftrec {__version__}, source {code_hash()[:DIGITS]}", *libraries])
         weights = {name: hash_of(find_model(name))[:DIGITS] for name in models}
         return Conditions(machine or processor(), code, weights, data, datetime.now(UTC).date().isoformat())
@@ -61,14 +61,14 @@ class Measurement:
     """One measured value.
 
     Attributes:
-        what: what was measured: the labels of the table's row by heading.
-        measure: which quantity; the heading of the table's column.
-        value: a number, or the words of an outcome.
+        what: the labels of the table's row, by heading.
+        measure: the measured quantity, which is the heading of the table's column.
+        value: a number, or an outcome in words.
         unit: of the value; empty for pure numbers and words.
-        format: how a table states the value; may refer to `unit`, `low`, `high` and `p`.
-        conditions: under which it was measured.
+        format: format string for tables; may refer to `unit`, `low`, `high` and `p`.
+        conditions: the conditions of the measurement.
         low, high: 95 % interval of a mean over `count` pictures.
-        p: of a test of the difference from zero, or the words for it ("< 0.001").
+        p: p-value of a test of the difference from zero, or a text such as "< 0.001".
     """
 
     what: Mapping[str, str | int | float]
@@ -84,17 +84,17 @@ class Measurement:
 
     @property
     def text(self) -> str:
-        """The value as a table states it."""
+        """The value formatted for a table."""
         return self.format.format(self.value, unit=self.unit, low=self.low, high=self.high, p=self.p)
 
     def as_json(self) -> str:
-        """One line; what is not known of the value is left out, what is not known of the conditions is null."""
+        """One line of JSON; unknown fields of the value are left out, unknown conditions are null."""
         line = {key: value for key, value in asdict(self).items() if value is not None and key != "conditions"}
         return json.dumps(line | asdict(self.conditions), ensure_ascii=False)
 
     @staticmethod
     def from_json(line: str) -> "Measurement":
-        """Raises ValueError for other lines."""
+        """The measurement that `as_json` wrote.  Raises ValueError for other lines."""
         values: dict[str, Any] = json.loads(line)
         try:
             conditions = Conditions(**{f.name: values.pop(f.name) for f in fields(Conditions)})
@@ -105,14 +105,15 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Measurements:
-    """The measurements of one table, and a note on how to read it.  File: {"note": …}, then one line for each."""
+    """The measurements of one table, and a note on how to read it.  The file has the line {"note": …}, then one
+    line for each measurement."""
 
     entries: Sequence[Measurement]
     note: str = ""
 
     @staticmethod
     def read(path: Path) -> "Measurements":
-        """Raises ValueError, naming the file, for other files."""
+        """The contents of a file.  Raises ValueError, naming the file, if it does not hold measurements."""
         try:
             first, *lines = path.read_text(encoding="utf-8").splitlines()
             return Measurements([Measurement.from_json(line) for line in lines], json.loads(first)["note"])
@@ -124,24 +125,24 @@ class Measurements:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def updated(self, newer: "Measurements") -> "Measurements":
-        """With the values and the note of `newer`; in the place of those of the same row and column, or at the end."""
+        """A copy with the note of `newer` and its values, which replace those of the same row and column."""
         merged = {(tuple(e.what.items()), e.measure): e for e in (*self.entries, *newer.entries)}
         return Measurements(list(merged.values()), newer.note)
 
     def value(self, what: str, measure: str = "measured") -> float:
-        """The number of a row, by its first label, and a column.  Raises ValueError where there is none."""
+        """The number in a column of the row with the first label `what`.  Raises ValueError if there is none."""
         for entry in self.entries:
             if next(iter(entry.what.values())) == what and entry.measure == measure:
                 return float(entry.value)
         raise ValueError(f"nobody has measured '{measure}' of '{what}'")
 
     def conditions(self) -> str:
-        """The conditions of all values, a line for each that differs."""
+        """The distinct conditions of all values, one per line."""
         return "\n".join(dict.fromkeys(str(entry.conditions) for entry in self.entries))
 
 
 Fact: TypeAlias = tuple[str, float | str, str, str]
-"""What was measured, value, format and unit."""
+"""(what was measured, value, format, unit)."""
 
 
 def facts(
@@ -162,7 +163,7 @@ def code_hash(packages: Iterable[str] = RESTORING, root: Path | None = None) -> 
 
 
 def hash_of(path: Path) -> str:
-    """SHA-256 of a file.  Raises ValueError where there is none."""
+    """SHA-256 of a file.  Raises ValueError if the file does not exist."""
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,6 +1,6 @@
-"""Every metric by name, with what a table must know of it; `Measures` computes a chosen few of one picture.
+"""All metrics by name, with their headings and formats; `Measures` computes chosen ones for a picture.
 
-A metric is a function of a `Comparison`; a new one is one entry of `METRICS`.
+A metric is a function of a `Comparison`.  To add one, add an entry to `METRICS`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 GRID_SHIFT = 4
-"""Rows and columns between the two grids on which blocking is measured: the shift of the field's double JPEGs."""
+"""Rows and columns between the two grids on which blocking is measured: the usual shift of double JPEGs."""
 
 PATCH = 256
-"""Side of the patches that FID and KID are computed of where pictures are few, in pixels."""
+"""Side of the patches that FID and KID are computed from, in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A restored picture, the clean one (None where there is none), and the JPEG file (None where unknown)."""
+    """A restored picture, the clean one (None if there is none), and the JPEG file (None if unknown)."""
 
     restored: Pixels
     clean: Pixels | None = None
@@ -36,18 +36,18 @@ class Comparison:
 
 
 Compute = Callable[[Comparison], float | None]
-"""None where the comparison does not tell."""
+"""Computes a metric; None if the comparison does not determine it."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a table must know: heading, decimals, which direction is better, whether a clean picture is needed."""
+    """A metric: label, decimals, better direction, how to make it, and whether it needs a clean picture."""
 
     label: str
     decimals: int
     better: Literal["higher", "lower"]
     make: Callable[[Path | None], Compute]
-    """Gives the function; the argument is the folder with weights.  Raises ValueError when weights are missing."""
+    """Makes the function from the folder with weights.  Raises ValueError if weights are missing."""
     paired: bool = True
 
     @property
@@ -137,7 +137,7 @@ STANDARD = (*FIDELITY, "lpips_alex", "lpips_squeeze", "spectrum", "wavelets")
 
 
 class Measures:
-    """Computes metrics of one picture.
+    """Computes the chosen metrics of a picture.
 
     Arguments: `names` of `METRICS`; `folder` with weights.  Raises ValueError for unknown names and missing weights.
     """
@@ -146,20 +146,20 @@ class Measures:
         self.computes = {name: known(name).make(folder) for name in names}
 
     def __call__(self, pair: Comparison) -> dict[str, float]:
-        """The values; left out are metrics that need a clean picture, or a readable JPEG file, where there is none."""
+        """The values by name, without metrics whose clean picture or readable JPEG file is missing."""
         there = {n: f(pair) for n, f in self.computes.items() if pair.clean is not None or not METRICS[n].paired}
         return {name: value for name, value in there.items() if value is not None}
 
 
 def known(name: str) -> Metric:
-    """The metric of that name.  Raises ValueError that names them all."""
+    """The metric of that name.  Raises ValueError, listing all names, for unknown ones."""
     if name not in METRICS:
         raise ValueError(f"there is no metric '{name}': choose from {', '.join(METRICS)}")
     return METRICS[name]
 
 
 def available(names: Iterable[str], folder: Path | None = None) -> tuple[list[str], list[str]]:
-    """(the metrics that can be computed here, for each other one a sentence that says why not)."""
+    """Returns (metrics that can be computed here, a sentence of explanation for each of the others)."""
     there, missing = [], []
     for name in names:
         try:
@@ -181,9 +181,9 @@ def as_batch(pixels: Pixels) -> "Tensor":
 
 
 def patches(pixels: Pixels, side: int = PATCH) -> list[Pixels]:
-    """Square patches side by side that cover a picture but for a rest at its right and bottom; at least one.
+    """Adjacent square patches from the top left of a picture; incomplete ones at the right and bottom are left out.
 
-    A picture that is smaller than a patch is one patch, as it is.
+    A picture smaller than a patch is returned whole.
     """
     rows, columns = (n // side for n in pixels.shape[:2])
     if rows * columns == 0:

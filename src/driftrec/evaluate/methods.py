@@ -1,14 +1,14 @@
-"""Restorers side by side: what each needs, how it is called, and what to do when it is missing.
+"""Restoration methods that a benchmark can compare.
 
 A method is a frozen value that can be sent to another process; `load` turns it into a function from a `Case` to a
-`Restoration`.  Methods are written as on the command line (`parse_method`):
+`Restoration`.  `parse_method` reads methods as they are written on the command line:
 
     plain                           the JPEG itself
     decode                          driftrec without its network: expected values of the coefficients
     faithful, natural               driftrec; natural:steps=3,seed=1,model=mine.onnx, faithful:consistent=off
     average:samples=8               the mean of natural restorations with seeds 0 … 7
     jpeg2png, jpegqs, knusperli, djpegli      programs on the PATH
-    spandrel:weights=fbcnn_color.pth          FBCNN, SwinIR, DRUNet and whatever else spandrel loads
+    spandrel:weights=fbcnn_color.pth          FBCNN, SwinIR, DRUNet and other networks that spandrel loads
     folder:path=results             pictures that were restored elsewhere
     command:run=tool {input} {output}         any other program
 """
@@ -36,7 +36,7 @@ from driftrec.restoration.restorer import Restorer
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """What a restorer gets: a JPEG file; `clean` is what it should be, None where nobody knows."""
+    """The input of a restorer: a JPEG file; `clean` is the picture to be recovered, None if unknown."""
 
     picture: str
     corruption: str
@@ -46,9 +46,9 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Restoration:
-    """Pixels as they would be saved (uint8), seconds without reading and writing, network evaluations of the picture.
+    """Restored pixels (uint8), seconds without reading and writing, and the number of network evaluations.
 
-    `megabytes` is the peak memory of a program of its own; None for what runs in this process.
+    `megabytes` is the peak memory of an external program; None for methods that run in this process.
     """
 
     pixels: Pixels
@@ -62,19 +62,19 @@ Restore: TypeAlias = Callable[[Case], Restoration]
 
 @dataclass(frozen=True)
 class Method:
-    """Abstract: a restorer that can be named, recognised and loaded."""
+    """Abstract base of restorers: a name, a fingerprint, and a way to load them."""
 
     @property
     def label(self) -> str:
-        """Its name in tables."""
+        """The name in tables."""
         raise NotImplementedError
 
     def fingerprint(self, case: Case) -> str:
-        """Changes whenever the method would give another result for the case."""
+        """A text that changes whenever the method could give another result for the case."""
         raise NotImplementedError
 
     def load(self, threads: int | None) -> Restore:
-        """The working restorer on so many CPU threads.  Raises ValueError that says what to install when it cannot."""
+        """The restorer, on `threads` CPU threads.  Raises ValueError, saying what to install, if it cannot load."""
         raise NotImplementedError
 
 
@@ -95,8 +95,7 @@ class Plain(Method):
 
 @dataclass(frozen=True)
 class Driftrec(Method):
-    """This package's restorer, with these options; a regression network that was trained here is one whose
-    restorations are `faithful`."""
+    """The restorer of this package with the given options; regression networks use the mode `faithful`."""
 
     options: Options
 
@@ -114,7 +113,7 @@ class Driftrec(Method):
 
     def fingerprint(self, case: Case) -> str:  # noqa: ARG002
         path = find_model(str(self.options.model))
-        networks = () if path.suffix == ".onnx" else ("train",)  # checkpoints run on the networks of the training
+        networks = () if path.suffix == ".onnx" else ("train",)  # checkpoints run on the network code of training
         return f"{self} {code_hash((*RESTORING, *networks))} {hash_of(path)}"
 
     def load(self, threads: int | None) -> Restore:
@@ -129,7 +128,7 @@ class Driftrec(Method):
 
 @dataclass(frozen=True)
 class Program(Method):
-    """A command line with {input} and {output}; `suffix` is that of its output, `home` where to get it."""
+    """A command line with {input} and {output}; `suffix` of its output file; `home`, where to get the program."""
 
     name: str
     run: str
@@ -174,7 +173,7 @@ class Program(Method):
 
 @dataclass(frozen=True)
 class Spandrel(Method):
-    """A network of other people that the package spandrel can load from `weights`."""
+    """A third-party network that the package spandrel loads from the file `weights`."""
 
     weights: str
     name: str = ""
@@ -197,7 +196,7 @@ class Spandrel(Method):
 
         try:
             model: Any = spandrel.ModelLoader(device="cpu").load_from_file(self.weights)
-        except Exception as error:  # of many classes, as it reads files of many kinds
+        except Exception as error:  # spandrel raises many classes of exceptions
             raise ValueError(f"spandrel cannot load {self.weights}: {error}") from error
 
         def restore(case: Case) -> Restoration:
@@ -219,7 +218,7 @@ class Spandrel(Method):
 
 @dataclass(frozen=True)
 class Folder(Method):
-    """Pictures restored elsewhere: PATH/CORRUPTION/PICTURE.png, or PATH/PICTURE.png where there is one corruption."""
+    """Pictures restored elsewhere: PATH/CORRUPTION/PICTURE.png, or PATH/PICTURE.png for a single corruption."""
 
     path: str
     name: str = ""
@@ -267,7 +266,7 @@ _OF_DRIFTREC = ("steps", "seed", "samples", "consistent", "strength", "force", "
 def parse_method(text: str) -> Method:
     """The method that `name` or `name:option=value,option=value` describes.
 
-    Raises ValueError, naming what there is, for unknown methods and options.
+    Raises ValueError, listing the known ones, for unknown methods and options.
     """
     name, _, rest = text.partition(":")
     if name == "command":
@@ -312,7 +311,7 @@ def _made(kind: Callable[..., Method], options: dict[str, Any], text: str) -> Me
 
 
 def _run(words: list[str], environment: dict[str, str], errors: Path) -> tuple[float, float | None]:
-    """(seconds, peak megabytes) of a program.  Raises ValueError with its last words when it fails."""
+    """(seconds, peak megabytes) of a program.  Raises ValueError with the last line of its errors if it fails."""
     done = run_program(words, environment, errors)
     if done.status:
         said = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()

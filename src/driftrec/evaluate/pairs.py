@@ -1,4 +1,4 @@
-"""Pictures that were restored already, measured against clean ones of the same names."""
+"""Metrics of pictures that are already restored, with or without clean pictures of the same names."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,12 +16,12 @@ NO_REFERENCE = tuple(name for name, metric in METRICS.items() if not metric.pair
 """Metrics that need no clean picture."""
 
 ENDINGS = ("", "-restored")
-"""What may follow a clean picture's name in that of a restored one."""
+"""Suffixes that the name of a restored picture may add to that of the clean one."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A restored picture, and the clean one where there is one."""
+    """A restored picture and its clean picture, or None."""
 
     restored: Path
     clean: Path | None
@@ -40,9 +40,9 @@ class PairResult:
 
 
 def pairs_of(restored: Path, clean: Path | None) -> list[Pair]:
-    """One pair of two files; of two folders the pictures whose names agree but for the extension and "-restored".
+    """One pair for two files; for two folders, the pictures with the same name, ignoring extension and "-restored".
 
-    Raises ValueError when a file or folder is missing, or a picture has no partner.
+    Raises ValueError if a file or folder is missing, or a restored picture has no clean one.
     """
     for path in filter(None, (restored, clean)):
         if not path.exists():
@@ -66,7 +66,7 @@ def pairs_of(restored: Path, clean: Path | None) -> list[Pair]:
 
 
 def measure_pairs(pairs: Sequence[Pair], metrics: Sequence[str], weights: Path | None = None) -> Iterator[PairResult]:
-    """Yields the metrics of every pair.  Raises ValueError, naming the picture, for what cannot be compared."""
+    """Yields the metrics of every pair.  Raises ValueError, naming the picture, if a pair cannot be compared."""
     measures = Measures(metrics, weights)
     for pair in pairs:
         try:
@@ -78,7 +78,7 @@ def measure_pairs(pairs: Sequence[Pair], metrics: Sequence[str], weights: Path |
 
 
 def summary(results: Sequence[PairResult]) -> str:
-    """A Markdown table: mean, 95 % bootstrap interval and number of pictures of each metric."""
+    """A Markdown table with the mean, 95 % bootstrap interval and number of pictures of each metric."""
     rows = []
     for name, metric in METRICS.items():
         if values := [r.metrics[name] for r in results if name in r.metrics]:

@@ -1,4 +1,4 @@
-"""The field's protocols by name: which corruptions, whether in gray, and what is measured."""
+"""The usual benchmark protocols by name: corruptions, gray or colour, and metrics."""
 
 from dataclasses import dataclass, replace
 from itertools import product
@@ -12,13 +12,13 @@ class Protocol:
     """How a benchmark is run.
 
     Attributes:
-        title: what it is, for the head of a table.
-        corruptions: applied to every clean picture; none where the pictures are JPEGs without a clean version.
-        gray: whether colour pictures are turned into their luma first.
+        title: heading of its tables.
+        corruptions: applied to every clean picture; empty if the pictures are JPEGs without a clean version.
+        gray: whether colour pictures are converted to luma first.
         metrics: names of `driftrec.evaluate.measures.METRICS`.
-        published: which rows of `published.json` stand beside it, "" for none.
-        methods: compared unless others are named.
-        features: whether FID and KID are computed, of patches where pictures are few.
+        published: the set in `published.json` to show beside the results, "" for none.
+        methods: the methods to compare by default.
+        features: whether FID and KID are computed.
     """
 
     title: str
@@ -78,7 +78,7 @@ PROTOCOLS: dict[str, Protocol] = {
 def find_protocol(name: str | None, qualities: tuple[int, ...] = ()) -> Protocol:
     """The protocol of that name, or a plain one; `qualities` replace its corruptions by single JPEGs.
 
-    Raises ValueError for unknown names, and for qualities where the protocol's pictures are JPEGs already.
+    Raises ValueError for unknown names, and for qualities if the pictures of the protocol are already JPEGs.
     """
     if name is not None and name not in PROTOCOLS:
         raise ValueError(f"there is no protocol '{name}': choose from {', '.join(PROTOCOLS)}")

@@ -1,4 +1,4 @@
-"""Figures that others published, each with its source: published.json, read as rows."""
+"""Published figures of other methods with their sources, read from published.json."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a run leaves behind: a page of tables with its conventions, the same as LaTeX and CSV, plots and sheets."""
+"""The report of a benchmark run: tables as Markdown, LaTeX and CSV, plots, and contact sheets."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -58,7 +58,7 @@ def section(rows: Sequence[Row], protocol: Protocol, note: str, sets: Sequence[T
 
 
 def tables(rows: Sequence[Row], protocol: Protocol, sets: Sequence[Table] = ()) -> list[Table]:
-    """All tables of a run but the differences."""
+    """All tables of a run except the differences."""
     cost = cost_table(rows)
     return [*metric_tables(rows, published(protocol.published)), *sets, *([cost] if cost else [])]
 
@@ -75,7 +75,7 @@ def sets_of(records: Sequence[Record], protocol: Protocol, settings: Settings) -
 
 
 def conditions(records: Sequence[Record], settings: Settings, data: str, models: Iterable[str] = ()) -> Conditions:
-    """What is needed to repeat the run and to judge its seconds."""
+    """The conditions needed to repeat a run and to judge its seconds."""
     count = len({r.picture for r in records})
     threads = settings.threads or os.cpu_count() or 1
     workers = f", {settings.workers} pictures at a time" if settings.workers > 1 else ""
@@ -89,12 +89,12 @@ def conditions(records: Sequence[Record], settings: Settings, data: str, models:
 
 
 def caption(measured: Conditions) -> str:
-    """The conditions in words, with what seconds and memory mean."""
+    """The conditions in words, with the meaning of seconds and memory."""
     return f"{measured}  Seconds are the restorer's own; memory is what it adds at its peak, model included."
 
 
 def write(records: Sequence[Record], protocol: Protocol, settings: Settings, data: str) -> Path:
-    """Writes tables.md, tables.tex, tables.csv, plots/ and sheets/ into the run's folder; gives the page's path."""
+    """Writes tables.md, tables.tex, tables.csv, plots/ and sheets/ into the run's folder; returns tables.md's path."""
     from driftrec.evaluate.plots import all_plots, sheet
 
     out, rows = settings.out, rows_of(records)

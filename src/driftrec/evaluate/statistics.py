@@ -1,4 +1,4 @@
-"""Means with confidence intervals, and comparisons that use the pairing of pictures."""
+"""Means with confidence intervals, and paired comparisons of methods."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ class Difference:
 
 
 def mean_of(values: Sequence[float]) -> Mean:
-    """The mean with its percentile bootstrap interval over pictures (Efron 1979); the same for the same values.
+    """The mean with its percentile bootstrap interval over pictures (Efron 1979); deterministic.
 
-    Infinite values (PSNR of equal pictures) give an infinite mean.  Raises ValueError when there are none.
+    Infinite values (PSNR of equal pictures) give an infinite mean.  Raises ValueError if there are no values.
     """
     x = np.asarray(values, dtype=np.float64)
     if x.size == 0:
@@ -49,8 +49,8 @@ def difference(a: Sequence[float], b: Sequence[float]) -> Difference:
     """How two methods differ on the same pictures, in the same order.
 
     p is the share of sign flips of the differences whose mean is as far from 0, the observed one included (Fisher's
-    randomisation test): exact for 13 pictures or fewer, else by 9999 random flips.  Raises ValueError for sequences of
-    different lengths, or empty ones.
+    randomisation test): exact for 13 pictures or fewer, else by 9999 random flips.  Raises ValueError if the
+    sequences are empty or differ in length.
     """
     if len(a) != len(b):
         raise ValueError(f"only equal numbers of pictures can be paired, not {len(a)} and {len(b)}")
@@ -63,5 +63,5 @@ def difference(a: Sequence[float], b: Sequence[float]) -> Difference:
 
 
 def _distance(d: np.ndarray, axis: int) -> np.ndarray:
-    """Of the mean from 0."""
+    """Distance of the mean from 0."""
     return np.abs(d.mean(axis=axis))

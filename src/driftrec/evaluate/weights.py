@@ -1,8 +1,8 @@
-"""Weights of metrics: found in a folder, in the cache, or at their authors' addresses, in this order.
+"""Weights of metrics, taken from a given folder, the cache, or their authors' addresses, in this order.
 
-They belong to their authors and are not part of driftrec.  Every download is compared with a full SHA-256 that is
-written here, and rejected if it differs; it is then converted to a safetensors file without executing anything (no
-pickled code), and kept in the cache.  Files that are already in the folder or the cache are used without a check.
+The weights belong to their authors and are not part of driftrec.  A download is rejected if its SHA-256 differs from
+the one given here.  It is then converted to a safetensors file without executing pickled code, and cached.  Files
+already in the folder or the cache are used unchecked.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from urllib.error import URLError
 from platformdirs import user_cache_path
 
 TIMEOUT = 30
-"""Seconds without an answer after which a download is given up."""
+"""Seconds without an answer after which a download fails."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Download:
     """One file at its author's address.
 
     Attributes:
-        url: where it is downloaded from.
+        url: the address of the file.
         sha256: all 64 digits of its SHA-256.
-        rename: gives each tensor its name in the safetensors file, or None to leave it out.
+        rename: maps the name of a tensor to its name in the safetensors file, or to None to leave it out.
 
-    Raises ValueError for a missing or shortened hash: a file without one has to be given by hand.
+    Raises ValueError if the hash is missing or shortened; such a file must be put into the cache by hand.
     """
 
     url: str
@@ -52,10 +52,10 @@ class Weights:
 
 
 def find(weights: Weights, folder: Path | None = None, cache: Path | None = None) -> Path:
-    """Return the path of a metric's weights, and download them if necessary.
+    """Return the path of a metric's weights, downloading them if necessary.
 
-    Arguments: `folder`, which is searched first; `cache`, where downloads are kept (default: `cache_folder()`).  Raises
-    ValueError, which says where to put the file by hand, when a download fails or has another hash.
+    Arguments: `folder`, searched first; `cache`, the folder for downloads (default: `cache_folder()`).  Raises
+    ValueError, which says where to put the file by hand, if a download fails or has another hash.
     """
     cache = cache or cache_folder()
     for place in (folder, cache):
@@ -86,7 +86,7 @@ def cache_folder() -> Path:
 
 
 def _fetch(download: Download, target: Path) -> Path:
-    """Download one file.  Raises OSError when this fails or its SHA-256 is not the expected one."""
+    """Download one file.  Raises OSError if the download fails or its SHA-256 differs."""
     digest = hashlib.sha256()
     with urllib.request.urlopen(download.url, timeout=TIMEOUT) as source, target.open("wb") as file:
         while block := source.read(1 << 20):

@@ -1,4 +1,4 @@
-"""JPEG itself: what a file says, which pictures it could have come from, and what has happened to it before."""
+"""JPEG files: reading coefficients, projecting onto quantisation cells, and finding earlier compressions."""
 
 from driftrec.jpeg.cell import Cells
 from driftrec.jpeg.dequantise import decode

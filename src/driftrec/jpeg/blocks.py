@@ -47,7 +47,7 @@ def to_components(image: NDArray[np.float32], colour: str) -> list[Plane]:
 
 
 def to_image(planes: Sequence[Plane], colour: str, clip: bool = True) -> NDArray[np.float32]:
-    """The way back from `to_components`, clipped to [0, 1] unless told otherwise."""
+    """The inverse of `to_components`; clipped to [0, 1] unless `clip` is false."""
     if colour == "gray":
         image = np.repeat((planes[0] + OFFSET)[..., None], 3, axis=2)
     elif colour == "RGB":
@@ -76,7 +76,7 @@ def _both_sides(matrix: Plane, plane: Plane) -> Plane:
 
 
 def box_mean(samples: Plane, vertical: int, horizontal: int) -> Plane:
-    """Means over vertical × horizontal pixels, as encoders subsample chroma; sides must be multiples of them."""
+    """Means over vertical × horizontal pixels, as encoders subsample chroma; the sides must be multiples."""
     if (vertical, horizontal) == (1, 1):
         return samples
     total = samples[::vertical, ::horizontal].copy()  # many times faster than a mean over axes of a reshaped plane
@@ -103,7 +103,7 @@ def pad(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float
 
 
 def unpad(plane: Plane, height: int, width: int) -> Plane:
-    """The plane of height × width whose padding is nearest to the given one: edges become means over their copies.
+    """The plane of height × width whose padding is nearest to the given one: each edge becomes the mean of its copies.
 
     With `pad` it is the projection onto planes whose padding repeats the edge.
     """

@@ -51,12 +51,12 @@ class Cells:
         """The picture in the cells that is nearest to an estimate.
 
         Arguments:
-            pixels: (height, width, 3), float32 RGB in [0, 1], in the file's orientation.  Of a gray file's picture the
-                mean of the channels counts.
-            passes: most projections onto the cells and the cube of RGB in turn, at least 1; they stop early when the
-                last one moved no coefficient by more than the margin, because all of them were in their cells.
-            margin: distance that coefficients keep from their bounds, in levels, but at most half the distance from
-                bound to middle; 0 is the exact projection, more ensures that rounded pixels stay in the cells.
+            pixels: (height, width, 3), float32 RGB in [0, 1], in the file's orientation.  For a gray file, the mean of
+                the channels is used.
+            passes: maximum number of alternating projections onto the cells and the cube of RGB, at least 1.  They stop
+                early when a pass moves no coefficient by more than the margin: all were already in their cells.
+            margin: distance that coefficients keep from their bounds, in levels, limited to half the distance from
+                bound to middle.  0 is the exact projection; larger margins keep rounded pixels in the cells.
 
         Returns an array of the same shape, in [0, 1].  Raises ValueError for another shape.
         """
@@ -72,8 +72,8 @@ class Cells:
         return out
 
     def contains(self, pixels: NDArray[np.float32], *, tolerance: float = 1.0) -> float:
-        """The share of coefficients of a picture that lie in their cells, each widened by `tolerance` levels for the
-        rounding of encoders.  Other arguments and errors as for `project`."""
+        """The fraction of a picture's coefficients that lie in their cells, each widened by `tolerance` levels to
+        allow for the rounding of encoders.  Other arguments and errors as for `project`."""
         self._check(pixels)
         inside = total = 0
         for band in bands(self.file):
@@ -86,12 +86,12 @@ class Cells:
         return inside / total
 
     def _once(self, image: NDArray[np.float32], band: Band, margin: float) -> tuple[NDArray[np.float32], float]:
-        """(the image projected onto the cells and then onto the cube of RGB, most that a coefficient moved)."""
+        """Returns (the image projected onto the cells, then the cube of RGB; largest change of a coefficient)."""
         projected, moved = [], 0.0
         for plane, strip in zip(self._planes(image, band), band.strips, strict=True):
             low, high = _bounds(strip, margin)
             found = dct(box_mean(plane, *strip.factors))
-            change = np.zeros_like(found)  # blocks that only fill up an MCU are not in the file: they stay
+            change = np.zeros_like(found)  # blocks that only pad an MCU are not in the file and stay unchanged
             stored = (slice(low.shape[0]), slice(low.shape[1]))
             change[stored] = np.clip(found[stored], low, high) - found[stored]
             moved = max(moved, float(change.max()), -float(change.min()))
@@ -109,7 +109,7 @@ class Cells:
 
 
 def _bounds(strip: Strip, margin: float) -> tuple[Plane, Plane]:
-    """Lowest and highest value of each coefficient: its cell, narrowed by a margin but to half its width at most."""
+    """Lowest and highest value of each coefficient: its cell, narrowed by a margin to no less than half its width."""
     stored = strip.component.coefficients[strip.rows]
     steps = np.tile(strip.component.table.astype(np.float32), (stored.shape[0] // BLOCK, stored.shape[1] // BLOCK))
     middle, half = stored * steps, np.maximum(steps / 2 - margin, steps / 4)

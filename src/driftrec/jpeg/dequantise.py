@@ -6,9 +6,9 @@ interval small values are likelier, and the expected value lies nearer to zero t
 
     0 with probability 1 − θ,   ±m with probability ½ θ^(2m−1) (1 − θ²).
 
-Of N coefficients, let N₁ be other than zero, with magnitudes that add up to M.  The likelihood of all is largest at the
-positive root of  (N + 2M) θ² + (N − N₁) θ − (2M − N₁) = 0,  that of the N₁ alone at  θ² = 1 − N₁/M.  Flat areas add
-zeros that say nothing of the tails, so the larger of the two is taken: the more careful one, which moves less.
+Let N₁ of N coefficients be nonzero, with magnitudes that add up to M.  The likelihood of all N is largest at the
+positive root of  (N + 2M) θ² + (N − N₁) θ − (2M − N₁) = 0,  and that of the N₁ alone at  θ² = 1 − N₁/M.  Zeros from
+flat areas say nothing about the tails.  The larger θ is therefore used: it is more cautious and moves values less.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ from driftrec.jpeg.tables import BLOCK
 
 
 def decode(file: JpegFile) -> NDArray[np.float32]:
-    """The picture of a file from the expected values of its coefficients: (height, width, 3), RGB in [0, 1].
+    """Decodes a file to the expected values of its coefficients: float32 (height, width, 3), RGB in [0, 1].
 
     Chroma is interpolated as libjpeg does ("fancy").  Raises JpegError for colour spaces of four components and
     unknown sampling factors.
@@ -60,11 +60,11 @@ def expected_coefficients(component: Component) -> Plane:
 
 
 PSEUDO_COUNT = 8
-"""Weight of the fit to all coefficients in that to the nonzero ones, in coefficients: there may be very few."""
+"""Weight of the fit to all coefficients within the fit to the nonzero ones, which may be very few; a count."""
 
 
 def laplacian_theta(quantised: NDArray[np.int16]) -> float:
-    """The estimate of θ = exp(−Q/2b) from quantised Laplacian numbers; 0 where all are zero."""
+    """The estimate of θ = exp(−Q/2b) from quantised Laplacian numbers; 0 if all are zero."""
     magnitudes = np.abs(quantised.astype(np.int64))
     count, nonzero, total = magnitudes.size, np.count_nonzero(magnitudes), int(magnitudes.sum())
     if nonzero == 0:
@@ -77,7 +77,7 @@ def laplacian_theta(quantised: NDArray[np.int16]) -> float:
 
 
 def _shrinkage(quantised: NDArray[np.int16]) -> float:
-    """How far the expected value of a coefficient other than zero lies from the middle, towards zero, in steps.
+    """Distance of a nonzero coefficient's expected value from the middle of its interval, towards zero, in steps.
 
     Within an interval the density falls by exp(−x/b); its mean lies b/Q − 1/(exp(Q/b) − 1) steps above the lower end.
     """

@@ -1,12 +1,12 @@
-"""Traces of an earlier compression: on which 8×8 grid, at which quality, and how certain that is.
+"""Traces of an earlier compression: its 8×8 grid, its quality, and a score of the evidence.
 
 If coefficients of one frequency were quantised with step Q, they lie near multiples of Q, and their characteristic
-function E[cos(2π c / Q)] is close to 1.  Coefficients on any other grid have a smooth density, and it is smaller.  So
-every grid is compared with a reference that stands for the picture without the trace:
+function E[cos(2π c / Q)] is close to 1.  Coefficients on any other grid have a smooth density, for which it is smaller.
+Each grid is therefore compared with a reference that represents the picture without the trace:
 
 * a shifted grid, or any grid of a picture that is not a JPEG, with the other grids of the same picture;
-* the own grid of a JPEG with shifted grids that are quantised with the tables of the file, which imitates a single
-  compression on the own grid (the calibration of Fridrich, Goljan and Hogea, 2003).
+* the grid of a JPEG itself with shifted grids that are quantised with the tables of the file, which imitates a single
+  compression on that grid (the calibration of Fridrich, Goljan and Hogea, 2003).
 """
 
 from collections.abc import Callable
@@ -19,10 +19,10 @@ from driftrec.jpeg.blocks import Plane, dct
 from driftrec.jpeg.tables import BLOCK, NATURAL, ijg_table
 
 WINDOW = 64
-"""Side of the windows that traces are looked for in, in pixels."""
+"""Side of the windows that are searched for traces, in pixels."""
 
 MAX_WINDOWS = 6
-"""Most windows along a side of the picture."""
+"""Maximum number of windows along a side of the picture."""
 
 FREQUENCIES = tuple((int(k) // BLOCK, int(k) % BLOCK) for k in NATURAL[1:22])
 """(row, column) of the coefficients that are used: the lower third, without DC."""
@@ -34,20 +34,20 @@ CALIBRATION_SHIFTS = ((4, 4), (3, 4), (4, 3), (5, 4), (4, 5), (3, 3), (5, 5), (3
 """Shifts of the reference for a JPEG's own grid."""
 
 COARSER = 1.2
-"""Steps must be this many times as coarse as the file's to have left a trace under them."""
+"""Only steps at least this many times the file's can have left a visible trace."""
 
 MIN_COARSER = 4
-"""Fewest frequencies with such steps that a score is computed from."""
+"""Minimum number of frequencies with such steps for a score."""
 
 MIN_HEADROOM = 0.1
-"""Smallest total gap between their reference and 1 that a score is computed from."""
+"""Minimum total gap between the reference of these frequencies and 1 for a score."""
 
 NEARLY_BEST = 0.85
-"""Qualities with at least this fraction of the best score may be the true one: half or a third of the true steps score
-as well as they do, so the coarsest of them is taken."""
+"""Qualities with at least this fraction of the best score may be the true one.  Half or a third of the true steps
+score equally well, so the coarsest is taken."""
 
 SIMILAR = 1.25
-"""Most by which the steps of a refined quality may be larger or smaller."""
+"""Maximum factor by which the steps of a refined quality may be larger or smaller."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def shifted_trace(luma: Plane, *, own_grid: bool) -> Trace:
     table = np.array([scores(quality, coefficients) for quality in QUALITIES])  # (quality, shift)
     best = int(table.max(axis=0).argmax())
     chance = np.delete(table, best, axis=1).max()  # the best of the other grids
-    few = np.concatenate([coefficients[best][None], coefficients[::8]])  # an eighth of the grids is reference enough
+    few = np.concatenate([coefficients[best][None], coefficients[::8]])  # an eighth of the grids suffices as reference
     quality = _refined(_coarsest(table[:, best]), lambda quality: float(scores(quality, few)[0]))
     return Trace(shifts[best], quality, float(table[:, best].max() - chance))
 

@@ -1,9 +1,9 @@
-"""What a JPEG file says: size, tables, sampling, and the exact quantised coefficients.
+"""Reads JPEG files: size, tables, sampling, and the exact quantised coefficients.
 
     file = read_jpeg(data)                      # bytes → JpegFile
-    file.components[0].coefficients             # int16, the luma's
+    file.components[0].coefficients             # int16, of luma
 
-Baseline, extended and progressive Huffman files of 8 bits are read, with any number of scans and restart markers.
+Supports baseline, extended and progressive Huffman files of 8 bits, with any number of scans and restart markers.
 Source: ITU-T T.81; colour as libjpeg infers it from the JFIF and Adobe markers and the component ids.
 """
 
@@ -22,10 +22,10 @@ from driftrec.jpeg.tables import BLOCK, NATURAL, ijg_quality
 Colour: TypeAlias = Literal["gray", "YCbCr", "RGB", "CMYK", "YCCK"]
 
 MAX_SAMPLES = 600_000_000
-"""The most coefficients that are read, twice those of the largest picture that is opened, in full colour."""
+"""Maximum number of coefficients: twice that of the largest picture that is opened, in full colour."""
 
 MAX_SCANS = 100
-"""The most scans that are read; encoders write about ten."""
+"""Maximum number of scans; encoders write about ten."""
 
 
 class JpegError(ValueError):
@@ -52,15 +52,15 @@ class Component:
 
 @dataclass(frozen=True, eq=False)
 class JpegFile:
-    """What a file says of its picture.
+    """The contents of a JPEG file.
 
     Attributes:
         height, width: in pixels, in the file's own orientation.
         colour: the colour space of the components.
         components: in the file's order; for "YCbCr" luma first.
         progressive: coefficients come in several scans of growing precision.
-        restart_interval: MCUs between restart markers, 0 without them.
-        adobe_transform: the colour transform of the Adobe marker, None without one.
+        restart_interval: MCUs between restart markers, 0 if there are none.
+        adobe_transform: the colour transform of the Adobe marker, None if there is none.
         size: of the file, in bytes.
     """
 
@@ -81,7 +81,7 @@ class JpegFile:
 
     @property
     def subsampling(self) -> str:
-        """As people write it: "4:2:0", "gray", or the bare factors where there is no such name."""
+        """The usual name, such as "4:2:0" or "gray"; the bare factors if there is none."""
         if len(self.components) == 1:
             return "gray"
         vertical, horizontal = _most(self.components)
@@ -92,7 +92,7 @@ class JpegFile:
 
     @property
     def quality(self) -> tuple[int, bool]:
-        """(libjpeg's quality whose luma table is nearest, whether it is that very table)."""
+        """(libjpeg quality with the nearest luma table, whether the tables are equal)."""
         return ijg_quality(self.components[0].table)
 
 
@@ -107,9 +107,9 @@ _NAMES: dict[tuple[float, float], str] = {
 
 
 def read_jpeg(data: bytes) -> JpegFile:
-    """The file's facts and coefficients.
+    """Reads the header and coefficients of a file.
 
-    Raises JpegError for what is not a JPEG, is damaged or cut short, or is of a kind that is not read (arithmetic
+    Raises JpegError if the file is not a JPEG, is damaged or truncated, or is of an unsupported kind (arithmetic
     coding, lossless, 12 bits, hierarchical).
     """
     try:
@@ -129,7 +129,7 @@ _RESTART = re.compile(rb"\xff+[\xd0-\xd7]")
 
 @dataclass
 class _Frame:
-    """A component while its scans come in; its blocks are those of whole MCUs, (rows, columns, 64), stored order."""
+    """A component while its scans are read; `blocks` covers whole MCUs, (rows, columns, 64), stored order."""
 
     identifier: int
     sampling: tuple[int, int]
@@ -141,7 +141,7 @@ class _Frame:
 
 
 class _Reader:
-    """Goes through the segments of one file, keeping the tables that are in force."""
+    """Reads the segments of one file and keeps the tables currently in force."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -192,7 +192,7 @@ class _Reader:
         }
 
     def _next_marker(self, position: int) -> int | None:
-        """Where the next marker's code is, garbage and fill bytes skipped; None at the end of the file."""
+        """Position of the next marker's code, skipping garbage and fill bytes; None at the end of the file."""
         while True:
             position = self.data.find(b"\xff", position)
             if position < 0 or position + 1 >= len(self.data):
@@ -266,7 +266,7 @@ class _Reader:
     # ---------------------------------------------------------------------------------------------------- scans
 
     def _scan(self, header: bytes, position: int) -> int:
-        """Reads one scan; returns where the next marker may be."""
+        """Reads one scan; returns the position from which to search the next marker."""
         found = _SCAN_END.search(self.data, position)
         end = found.start() if found else len(self.data)
         segments = [part.replace(b"\xff\x00", b"\xff") for part in _RESTART.split(self.data[position:end])]
@@ -328,7 +328,7 @@ class _Reader:
 
 @dataclass(frozen=True)
 class _Scan:
-    """Which coefficients a scan brings, start … last in stored order, and to what precision (`high`, `low`)."""
+    """The coefficients of a scan, start … last in stored order, and their precision (`high`, `low`)."""
 
     huffman: dict[int, HuffmanTable]
     progressive: bool
@@ -369,10 +369,10 @@ class _Scan:
 
 
 def _views(part: _Frame, interleaved: bool) -> list[NDArray[np.int16]]:
-    """The component's blocks in the order of a scan, one array (rows, columns, 64) for each place in the MCU.
+    """The component's blocks in the order of a scan, one array (rows, columns, 64) per position in the MCU.
 
-    A scan of several components goes MCU by MCU; a scan of one goes block by block, and leaves out the blocks that
-    only fill up an MCU.
+    A scan of several components goes MCU by MCU; a scan of one goes block by block, without the blocks that
+    only pad an MCU.
     """
     if not interleaved:
         return [part.blocks[: part.rows, : part.columns]]

@@ -1,7 +1,7 @@
-"""Entropy-coded segments of a JPEG file become coefficients: Huffman codes, sequential and progressive scans.
+"""Decodes entropy-coded segments of JPEG files to coefficients: sequential and progressive Huffman scans.
 
-The one thing that cannot be vectorised is finding where each code word starts, because it starts where the last
-one ended.  So a scan is read in two passes: a *walk* in plain Python that only adds up lengths, and a vectorised
+Only the search for the start of each code word cannot be vectorised, because it starts where the previous one
+ended.  A scan is therefore read in two passes: a *walk* in plain Python that only adds up lengths, and a vectorised
 pass that reads the values at the positions found.  Source: ITU-T T.81, Annexes C, F and G.
 """
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 EOB_STEP = 64
 """How far an end of block moves the coefficient index: past every block."""
 
-_INVALID = 1 << 12  # a step that no valid code makes
+_INVALID = 1 << 12  # a step that no valid code has
 
 
 class ScanError(ValueError):
@@ -35,8 +35,8 @@ class HuffmanTable:
 
     @staticmethod
     def build(counts: Sequence[int], symbols: Sequence[int]) -> "HuffmanTable":
-        """From the number of code words of each length 1 … 16, and the symbols in order of their code words (T.81,
-        Annex C).  Raises ScanError when the code words do not fit."""
+        """Builds a table from the number of code words of each length 1 … 16 and the symbols in code word order
+        (T.81, Annex C).  Raises ScanError if the code words do not fit."""
         if len(counts) != 16:
             raise ScanError("a Huffman table is cut short")
         lengths = np.repeat(np.arange(1, 17), counts)
@@ -77,10 +77,10 @@ class Bits:
         padded = np.frombuffer(data + bytes(64), np.uint8).astype(np.uint32)
         self._words = padded[:-3] << 24 | padded[1:-2] << 16 | padded[2:-1] << 8 | padded[3:]
         self.words = array("I", self._words.tobytes())
-        """32 bits from every byte on."""
+        """The 32 bits starting at each byte."""
 
     def windows(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The 16 bits from each bit position on."""
+        """The 16 bits starting at each bit position."""
         return (self._words[positions >> 3] >> (16 - (positions & 7)).astype(np.uint32) & 0xFFFF).astype(np.int64)
 
     def values(self, positions: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -89,7 +89,7 @@ class Bits:
         return np.where((raw << 1) >> sizes > 0, raw, raw - (1 << sizes) + 1)
 
     def check(self, position: int) -> None:
-        """ScanError if `position` lies past the end."""
+        """Raises ScanError if `position` lies past the end."""
         if position > self.end:
             raise ScanError("the picture data is cut short")
 
@@ -113,7 +113,7 @@ def _sequential_chunk(
     out: NDArray[np.int16],
     position: int,
 ) -> int:
-    """Fills `out` from `position` on; returns where it stopped."""
+    """Fills `out`, reading from `position`; returns the position after the last bit read."""
     words, found, firsts = bits.words, [], []
     append = found.append
     try:

@@ -1,4 +1,4 @@
-"""Where coefficients lie in the picture, in bands of rows, so that memory does not grow with the picture."""
+"""Positions of coefficients in the picture, in bands of rows that keep memory independent of its size."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Recovery of an earlier compression: its coefficients, estimated from what later compressions made of them.
+"""Recovers an earlier compression: estimates its coefficients from those of later compressions.
 
 A picture that was compressed with coarse steps, cropped and compressed again with finer ones is, for a restorer, a
 single JPEG with noise.  On the grid of the first compression its coefficients are m Q + e: multiples of the step Q,
@@ -10,15 +10,15 @@ which gives σ² for every frequency, and with it the expected value of m Q,
 
     E[m Q | c] = Σ_m p(m) m Q exp(−(c − m Q)² / 2σ²) / Σ_m p(m) exp(−(c − m Q)² / 2σ²),
 
-where p(m) is how often c rounds to m.  Where e is small, this rounds to multiples of Q, and the picture of the first
-compression is recovered exactly; where e is large, c hardly changes.
+where p(m) is the frequency with which c rounds to m.  If e is small, this rounds to multiples of Q, and the picture of
+the first compression is recovered exactly; if e is large, c hardly changes.
 
 Chroma was subsampled, decoded and subsampled again, which blurs it.  Its samples C are found from the picture's chroma
 O by iterating C ← C + B (O − M C), where B is the box mean and M models what happened to C later: interpolation, and
 the subsampling of the file itself.
 
-Values beyond black and white were clipped when the first compression was decoded.  The recovered coefficients say by
-how much: that is added to the pixels, and they are recovered once more.
+Values beyond black and white were clipped when the first compression was decoded.  The recovered coefficients show by
+how much.  This amount is added to the pixels, and they are recovered again.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -56,7 +56,7 @@ SIGNIFICANCE = 5
 with smaller gaps are taken to be quantised, as the others are."""
 
 MIN_BLOCKS = 16
-"""Fewest unclipped blocks that statistics are computed from."""
+"""Minimum number of unclipped blocks for statistics."""
 
 SAMPLE_SIDE = 1024
 """Statistics are computed from the middle of the picture, of at most this many pixels a side."""
@@ -65,13 +65,13 @@ CHROMA_ITERATIONS = 4
 """Iterations that find the chroma samples."""
 
 CHROMA_REACH = 16
-"""How far these iterations look beyond a sample, in pixels."""
+"""Reach of these iterations beyond a sample, in pixels."""
 
 CLIPPING_MARGIN = 0.5 / 255
 """Channels closer than this to 0 or 1 may have been clipped."""
 
 PASSES = 3
-"""Most passes of recovery; each starts from pixels with less of the clipping in them."""
+"""Maximum number of recovery passes; each undoes more of the clipping than the one before."""
 
 MAX_RESIDUAL = 10
 """Blocks stay as they are if recovery changes their luma by more than this many times the expected energy of e:
@@ -85,14 +85,14 @@ Resubsample = Callable[[Plane, tuple[int, int]], Plane]
 
 
 def recovered(pixels: NDArray[np.float32], trace: Trace, file: JpegFile | None = None) -> NDArray[np.float32]:
-    """Return the picture as the compression of a trace left it, as far as this can be estimated.
+    """Return an estimate of the picture as it was right after the compression that left the trace.
 
     Arguments:
         pixels: RGB (height, width, 3), float32 in [0, 1], in the orientation in which the trace was found.
         trace: of a compression coarser than any later one, on a grid other than theirs.
-        file: the JPEG that the pixels are decoded from, if any.
+        file: the JPEG that the pixels were decoded from, if any.
 
-    Returns an array of that shape.  Some parts stay as they are: blocks that the border cuts; blocks whose recovered
+    Returns an array of the same shape.  Some parts stay unchanged: blocks that the border cuts; blocks whose recovered
     coefficients do not explain their pixels; chroma that does not look quantised with libjpeg's table of the trace's
     quality; and the whole picture if its luma does not.
     """
@@ -158,7 +158,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class _Fit:
-    """How components with the same quantisation table look on a grid.
+    """Statistics on a grid of the components with the same quantisation table.
 
     A score is the fraction, at most 1, of the gap between the characteristic function on a reference grid and 1 that is
     closed on this grid.
@@ -269,7 +269,7 @@ def _fit(
 def _recover_band(
     pixels: NDArray[np.float32], luma: _Fit, chroma: _Fit | None, resubsample: Resubsample
 ) -> NDArray[np.float32]:
-    """Return the pixels with all whole blocks recovered, except those that recovery does not explain."""
+    """Return the pixels with all whole blocks recovered, except those whose residual is too large."""
     image, clipped_off = pixels, np.zeros_like(pixels)
     for _ in range(PASSES):
         planes = to_components(pixels + clipped_off, "YCbCr")
@@ -309,7 +309,7 @@ def _bands(height: int) -> Iterator[tuple[slice, slice]]:
     """Yield bands of rows with everything that their blocks and chroma depend on: (rows to work on, rows to keep)."""
     for top in range(0, height, BAND):
         bottom = min(top + BAND, height)
-        margin = MCU + PASSES * CHROMA_REACH  # a block that starts before the band, and what the passes look at
+        margin = MCU + PASSES * CHROMA_REACH  # blocks that start before the band, and the reach of the passes
         yield slice(max(top - margin, 0), min(bottom + margin, height)), slice(top, bottom)
 
 
@@ -340,7 +340,7 @@ def _unchanged(plane: Plane, _: tuple[int, int]) -> Plane:
 
 
 def _resubsampling(file: JpegFile | None) -> Resubsample:
-    """Return what the file's own subsampling does to chroma."""
+    """Return the function that applies the file's own subsampling to chroma."""
     if file is None or len(file.components) < 3:
         return _unchanged
     chroma = file.components[1]

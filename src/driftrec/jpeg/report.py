@@ -1,4 +1,4 @@
-"""What is known of a picture before it is restored: facts of its file, and traces of earlier compressions."""
+"""The analysis of a picture before restoration: facts about its file, and traces of earlier compressions."""
 
 import math
 from dataclasses import dataclass
@@ -13,28 +13,28 @@ from driftrec.jpeg.file import JpegError, JpegFile, read_jpeg
 from driftrec.jpeg.layout import require_known
 
 SHIFTED_SCORE, OWN_SCORE = 0.08, 0.3
-"""Scores of `driftrec.jpeg.detect.Trace` from which on a trace counts, on a shifted grid and on the file's own;
-docs/science/jpeg.md shows how often that is right."""
+"""Minimum scores of a `driftrec.jpeg.detect.Trace`, on a shifted grid and on the file's own; docs/science/jpeg.md
+shows how often they are right."""
 
 HISTORY_FROM = 20
-"""Lowest quality of a JPEG whose history is searched.  Cells of coarser files hold the clean picture even if they were
-saved twice (but for about 1 % of coefficients), and false alarms are likelier there."""
+"""Lowest quality at which a JPEG is searched for earlier compressions.  In coarser files, cells contain the clean
+picture even after two compressions (except for about 1 % of coefficients), and false alarms are likelier."""
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Facts and estimates of one picture.
+    """Facts and estimates about one picture.
 
     Attributes:
         width, height: in pixels, in the file's own orientation.
-        size: of the file in bytes, None where there is none.
-        is_jpeg: there is a file, and it begins as a JPEG does.
-        file: what the file says, None where it is no JPEG or cannot be read.
-        unread: why `file` is None, or its coefficients cannot be compared with pixels; None where they can.
-        earlier: the trace of a compression before the file's own (of any, for what is no JPEG); None where there is
-            none, or the picture is too small to tell.
-        probability: that there was one, in [0, 1].
-        searched: traces of earlier compressions were looked for, and the picture is large enough to tell.
+        size: of the file in bytes, None if there is no file.
+        is_jpeg: there is a file, and it begins like a JPEG.
+        file: the contents of the JPEG, None if it is not a JPEG or cannot be read.
+        unread: why `file` is None or its coefficients cannot be compared with pixels; None if they can.
+        earlier: the trace of a compression before the file's own (of any compression, if it is not a JPEG); None if
+            none was found or the picture is too small.
+        probability: of an earlier compression, in [0, 1].
+        searched: the picture was searched for earlier compressions, and is large enough for a result.
     """
 
     width: int
@@ -49,12 +49,12 @@ class Report:
 
     @property
     def bytes_per_pixel(self) -> float | None:
-        """Bytes of the file for each pixel."""
+        """Bytes of the file per pixel; None if there is no file."""
         return None if self.size is None else self.size / (self.width * self.height)
 
     @property
     def coarser(self) -> Trace | None:
-        """The earlier compression, if it took more away than the file's own."""
+        """The earlier compression, if it was coarser than the file's own."""
         if self.earlier is None or (self.file is not None and self.earlier.quality >= self.file.quality[0]):
             return None
         return self.earlier
@@ -86,7 +86,7 @@ class Report:
         )
 
     def facts(self) -> dict[str, Any]:
-        """Everything as values for JSON."""
+        """All facts as JSON values."""
         facts: dict[str, Any] = {"width": self.width, "height": self.height, "bytes": self.size}
         facts["bytes_per_pixel"] = self.bytes_per_pixel
         if self.file is None:
@@ -115,15 +115,15 @@ class Report:
 
 
 def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: bool = True) -> Report:
-    """Looks at a picture.
+    """Analyses a picture.
 
     Arguments:
         pixels: RGB (height, width, 3), uint8 or uint16, or float32 in [0, 1], as decoded, in the file's orientation.
-        data: the bytes of the file they come from, if it is at hand.
-        history: look for earlier compressions, which takes about half a second; JPEGs below HISTORY_FROM are not
-            looked at.
+        data: the bytes of the file they come from, if available.
+        history: search for earlier compressions, which takes about half a second; JPEGs of a quality below
+            HISTORY_FROM are not searched.
 
-    Nothing about `data` is an error: where it cannot be read as JPEG, the report says why, and rests on the pixels.
+    No content of `data` is an error: if it cannot be read as JPEG, the report says why and uses the pixels only.
     """
     file, unread = _read(data)
     if file is not None and pixels.shape[:2] != (file.height, file.width):
@@ -148,7 +148,7 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
 
 
 def _read(data: bytes | None) -> tuple[JpegFile | None, str | None]:
-    """(what the file says, what is in the way of using it)."""
+    """Returns (the JPEG, or None; the reason why it cannot be used, or None)."""
     if data is None:
         return None, "the file is not at hand"
     file = None
@@ -161,7 +161,7 @@ def _read(data: bytes | None) -> tuple[JpegFile | None, str | None]:
 
 
 def _traces(pixels: NDArray[np.generic], file: JpegFile | None) -> list[tuple[float, Trace]]:
-    """(probability, trace) of each kind of earlier compression; empty where the picture is too small."""
+    """(probability, trace) of each kind of earlier compression; empty if the picture is too small."""
     parts = windows(pixels.shape[0], pixels.shape[1])
     if not parts:
         return []
@@ -181,5 +181,5 @@ def _luma(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
 
 
 def _probability(score: float, threshold: float) -> float:
-    """½ at the threshold; a factor of e in the odds for each eighth of it."""
+    """½ at the threshold; the odds change by a factor of e for each eighth of the threshold."""
     return 1 / (1 + math.exp(min(8 * (1 - score / threshold), 50)))

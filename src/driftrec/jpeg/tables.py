@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 8
-"""Side of the blocks that the DCT is computed of, in samples."""
+"""Side of the blocks that the DCT transforms, in samples."""
 
 MCU = 16
 """Side of the smallest unit of whole blocks (MCU) with 4:2:0 subsampling, in pixels: the largest in common use."""
@@ -45,7 +45,7 @@ CHROMA[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66,
 
 
 def ijg_table(quality: float, base: NDArray[np.int_] = LUMA) -> NDArray[np.int_]:
-    """The table that libjpeg makes of `base` at a quality of 1 to 100, (8, 8), entries 1 to 255.
+    """The table that libjpeg derives from `base` at a quality of 1 to 100, (8, 8), entries 1 to 255.
 
     Raises ValueError for a quality outside [1, 100].
     """
@@ -56,12 +56,12 @@ def ijg_table(quality: float, base: NDArray[np.int_] = LUMA) -> NDArray[np.int_]
 
 
 def ijg_quality(table: NDArray[np.int_], base: NDArray[np.int_] = LUMA) -> tuple[int, bool]:
-    """(the quality whose libjpeg table is nearest, whether it is that very table).
+    """Returns (the quality with the nearest libjpeg table, whether the tables are equal).
 
-    Nearest in the mean ratio of entries: encoders with tables of their own get the quality that is about as coarse.
+    Distance is the mean absolute log ratio of entries, so custom tables get the quality that is about as coarse.
     """
     candidates = np.array([ijg_table(quality, base) for quality in range(1, 101)])
     distance = np.abs(np.log(candidates / np.maximum(table, 1))).mean(axis=(1, 2))
-    # Clipped tables repeat at the lowest qualities; the highest of equals is what people mean.
+    # Clipped tables repeat at the lowest qualities; of equal ones, the highest quality is the usual one.
     best = 100 - int(np.argmin(distance[::-1]))
     return best, bool((candidates[best - 1] == table).all())

@@ -8,7 +8,7 @@ from driftrec.diffusion.plan import Plan, plan_from_card
 
 
 class ModelError(ValueError):
-    """A model cannot be found or read; the message says which, and what to do."""
+    """A model cannot be found or read; the message names it and says what to do."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Card:
 
     @staticmethod
     def parse(content: Mapping[str, Any], label: str) -> "Card":
-        """The card that a model carries; ModelError if it lacks what the tool needs."""
+        """Reads the card of the model `label`.  Raises ModelError if a required entry is missing or invalid."""
         values = dict(content)
         try:
             required = {key: values.pop(key) for key in ("name", "multiple", "ratio_min", "ratio_max")}

@@ -1,4 +1,4 @@
-"""Where model files are: names that ship with the package, paths, and repositories of a hub."""
+"""Finds model files by bundled name, path, or repository on a model hub."""
 
 import os
 from importlib import resources
@@ -17,7 +17,7 @@ def bundled_models() -> dict[str, Path]:
 
 
 def find_model(name: str | os.PathLike[str]) -> Path:
-    """The file of a bundled name, of a path, or of a hub's 'owner/model'; ModelError when there is none."""
+    """The file of a bundled name, a path, or 'owner/model' on a hub.  Raises ModelError if there is none."""
     models = bundled_models()
     if str(name) in models:
         return models[str(name)]

@@ -1,4 +1,4 @@
-"""Models by name from a model hub: the file model.onnx of a repository, kept in the hub's own cache."""
+"""Downloads models from a model hub: the file model.onnx of a repository, kept in the hub's cache."""
 
 import os
 import re
@@ -11,14 +11,14 @@ _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether the name reads like 'owner/model', and not like a file."""
+    """Whether the name has the form 'owner/model' and is not a file name."""
     return bool(_NAME.fullmatch(name)) and not name.endswith(".onnx") and not name.startswith(".")
 
 
 def fetch(name: str) -> str:
-    """The path of the model 'owner/model', downloaded where it is not in the cache yet.
+    """The path of the model 'owner/model', downloaded unless it is cached.
 
-    Raises ValueError when huggingface-hub is not installed, or the hub does not give the file.
+    Raises ValueError if huggingface-hub is not installed or the download fails.
     """
     try:
         from huggingface_hub import hf_hub_download
@@ -28,7 +28,7 @@ def fetch(name: str) -> str:
     disable_progress_bars()
     try:
         return hf_hub_download(name, FILE, endpoint=os.environ.get("HF_ENDPOINT"))
-    except Exception as error:  # its errors share no base class: of the hub, of HTTP, of the file system
+    except Exception as error:  # errors of the hub, HTTP and the file system share no other base class
         raise ValueError(
             f"the hub did not give {FILE} of '{name}' ({first_line(error)}): check the name and the connection"
         ) from error

@@ -1,4 +1,4 @@
-"""A model file in ONNX Runtime."""
+"""Runs model files in ONNX Runtime."""
 
 import json
 import os
@@ -31,7 +31,7 @@ class Network(Runner):
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3
-        # Waiting threads sleep: as fast on an idle machine, and faster where other programs want the cores too.
+        # Waiting threads sleep: equally fast on an idle machine, and faster if other programs need the cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = ort.InferenceSession(str(path), options, providers=chosen)

@@ -1,4 +1,4 @@
-"""From a model's name or file to its `Runner`."""
+"""Opens a model by name or file as a `Runner`."""
 
 import os
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Where networks run: the tool's names of devices, and how ONNX Runtime reaches them.
+"""Devices that networks run on, and the ONNX Runtime provider of each.
 
-The wheel `onnxruntime` knows the CPU, and Apple's Core ML on a Mac.  Its siblings `onnxruntime-gpu`,
-`onnxruntime-directml` and `onnxruntime-openvino` bring the others; each replaces it and answers to the same import.
+The wheel `onnxruntime` supports the CPU, and Core ML on a Mac.  The wheels `onnxruntime-gpu`, `onnxruntime-directml`
+and `onnxruntime-openvino` support the other devices; each replaces `onnxruntime` and has the same import name.
 """
 
 import json
@@ -28,7 +28,7 @@ class Device:
             return {"EnableOnSubgraphs": "1"}  # models with a finisher are the two branches of an If
         if self.provider != "OpenVINOExecutionProvider":
             return {}
-        # Convolutions in bfloat16 where the processor has it; OpenVINO itself stays in float32 where it has not.
+        # Convolutions in bfloat16 if the processor supports it; elsewhere OpenVINO falls back to float32.
         config: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16"}
         if threads:
             config["INFERENCE_NUM_THREADS"] = threads
@@ -44,7 +44,7 @@ DEVICES = {
 }
 
 PREFERRED = ("cuda", "openvino", "cpu")
-"""What "auto" takes, the first that is there; the others only by name."""
+"""The devices that "auto" tries, in this order; all others must be named."""
 
 
 def available() -> tuple[str, ...]:
@@ -54,10 +54,10 @@ def available() -> tuple[str, ...]:
 
 
 def providers(name: str = "auto", threads: int | None = None, offered: Iterable[str] | None = None) -> list[Provider]:
-    """What to hand to ONNX Runtime for a device, with the CPU behind it for operations that the device lacks.
+    """The providers of ONNX Runtime for a device, followed by the CPU for unsupported operations.
 
     Arguments: `name`, one of `DEVICES` or "auto"; `threads`, CPU threads; `offered`, names of devices to choose from
-    (default: `available()`).  Raises ValueError for a device that is unknown or not there.
+    (default: `available()`).  Raises ValueError if the device is unknown or not available.
     """
     offered = set(available() if offered is None else offered) | {"cpu"}
     if name == "auto":

@@ -22,14 +22,14 @@ class Runner(ABC):
 
     @abstractmethod
     def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray, *, finish: bool = False) -> np.ndarray:
-        """The clean image's estimate from r/k at ratio s; with `finish`, the finisher's, where the card has one.
+        """The estimate of the clean image from r/k at ratio s; with `finish`, that of the finisher, if there is one.
 
         Arguments: residual and y float32 (batch, 3, height, width), sides multiples of `card.multiple`; ratio
         in (0, ∞], at ∞ the residual is ignored.  Returns x0, same shape, not clipped.
         """
 
     def regression(self) -> Denoise:
-        """E[x0 | y], the faithful estimate, as a `Denoise` that looks neither at the state nor at the time."""
+        """E[x0 | y], the faithful estimate, as a `Denoise` that ignores state and time."""
 
         def denoise(xt: Array, y: Array, t: float) -> Array:  # noqa: ARG001
             return self(np.zeros_like(y), math.inf, y)
