@@ -17,7 +17,7 @@ from driftrec.train.recipe import read_recipe
 from experiment import app
 from experiments.catalogue import EXPERIMENTS, Experiment, Plot
 from experiments.exact import exact
-from experiments.lab import Lab, Row, open_lab, sampled
+from experiments.lab import Lab, Measured, open_lab, sampled
 from experiments.report import page, read_records, table, write_records
 from support import scene
 
@@ -88,7 +88,7 @@ def test_exact_samplers_lose_their_error_with_steps() -> None:
 
 def test_settings_go_down_or_across_a_table() -> None:
     rows = [
-        Row({"sampler": sampler, "N": count}, picture, {"psnr": 20.0 + count + picture})
+        Measured({"sampler": sampler, "N": count}, picture, {"psnr": 20.0 + count + picture})
         for sampler, count in (("a", 10), ("a", 5), ("b", 10))
         for picture in (0, 1)
     ]
@@ -110,7 +110,7 @@ def test_settings_go_down_or_across_a_table() -> None:
 def test_a_plot_has_a_line_for_every_setting_that_is_not_drawn(tmp_path: Path) -> None:
     plots = (Plot("N", "psnr", "sampler", True), Plot("N", "bias", "sampler"))
     experiment = Experiment("Title", "Caption.", lambda _: iter(()), (), plots)
-    rows = [Row({"sampler": "a", "N": count, "start": 1}, 0, {"psnr": 1.0}) for count in (1, 10)]
+    rows = [Measured({"sampler": "a", "N": count, "start": 1}, 0, {"psnr": 1.0}) for count in (1, 10)]
     text = page("x", experiment, rows, tmp_path, []).read_text(encoding="utf-8")
     assert "x-psnr.png" in text
     assert "bias" not in text  # nothing to draw

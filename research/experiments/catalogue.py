@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from experiments import studies
 from experiments.exact import exact
-from experiments.lab import Lab, Row
+from experiments.lab import Lab, Measured
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Experiment:
 
     title: str
     caption: str
-    run: Callable[[Lab], Iterator[Row]]
+    run: Callable[[Lab], Iterator[Measured]]
     runs: tuple[str, ...]
     plots: tuple[Plot, ...] = ()
     metrics: tuple[str, ...] = ("psnr", "lpips")

@@ -16,6 +16,7 @@ from driftrec.diffusion.samplers import sample, seeded_noise
 from driftrec.diffusion.samplers.named import ADAPTIVE
 from driftrec.diffusion.types import Denoise
 from driftrec.evaluate.corruptions import Corruption, decode
+from driftrec.evaluate.metrics.fidelity import psnr
 from driftrec.evaluate.metrics.lpips import Lpips
 from driftrec.evaluate.weights import LPIPS_ALEX, find
 from driftrec.jpeg import Cells, read_jpeg
@@ -27,7 +28,7 @@ from driftrec.train.validate import centre_pairs
 Images: TypeAlias = np.ndarray
 """float32 (n, 3, height, width) in [0, 1]."""
 
-Settings: TypeAlias = Mapping[str, str | int | float]
+Labels: TypeAlias = Mapping[str, str | int | float]
 
 MULTIPLE = 8
 """Sides of pictures are multiples of this many pixels, as the networks of the experiments require."""
@@ -48,10 +49,10 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Row:
+class Measured:
     """Metrics of one picture under some settings."""
 
-    settings: Settings
+    settings: Labels
     picture: int
     metrics: Mapping[str, float]
 
@@ -109,19 +110,18 @@ class Lab:
             )
         return TorchRunner(path, threads=self.threads, device="auto")
 
-    def rows(self, settings: Settings, restored: Images, batch: Batch) -> Iterator[Row]:
+    def rows(self, settings: Labels, restored: Images, batch: Batch) -> Iterator[Measured]:
         """PSNR, LPIPS and the shift of colour of every picture, rounded to 8 bits as if saved."""
         saved = np.rint(restored.clip(0, 1) * 255).astype(np.float32) / 255
-        errors = ((saved - batch.clean) ** 2).mean((1, 2, 3))
         shifts = np.abs((saved - batch.clean).mean((2, 3))).mean(1) * 255
         for number in range(len(saved)):
             pair = (torch.from_numpy(images[number : number + 1]) for images in (saved, batch.clean))
             metrics = {
-                "psnr": float(-10 * np.log10(max(errors[number], 1e-10))),
+                "psnr": min(psnr(_levels(saved[number]), _levels(batch.clean[number])), 100.0),
                 "lpips": float(self.lpips(*pair)),
                 "colour": float(shifts[number]),
             }
-            yield Row(settings, number, {name: round(value, 5) for name, value in metrics.items()})
+            yield Measured(settings, number, {name: round(value, 5) for name, value in metrics.items()})
 
 
 def open_lab(
@@ -196,6 +196,11 @@ def projected(batch: Batch) -> Callable[[Denoise], Denoise]:
         return inside
 
     return wrap
+
+
+def _levels(image: np.ndarray) -> np.ndarray:
+    """An image (3, height, width) in [0, 1] as uint8 (height, width, 3)."""
+    return np.rint(image.transpose(1, 2, 0) * 255).astype(np.uint8)
 
 
 def _images(pictures: list[np.ndarray]) -> Images:

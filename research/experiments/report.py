@@ -16,7 +16,7 @@ from driftrec.evaluate.tables import Table
 from driftrec.model.runner import Runner
 from driftrec.picture import atomic_write
 from experiments.catalogue import Experiment, Plot
-from experiments.lab import Row, Settings
+from experiments.lab import Labels, Measured
 
 METRICS = {
     "psnr": "psnr",
@@ -36,7 +36,7 @@ def stated(metric: str) -> tuple[str, str]:
     return known.heading, f".{known.decimals}f"
 
 
-def write_records(rows: Iterable[Row], conditions: Sequence[str], path: Path) -> None:
+def write_records(rows: Iterable[Measured], conditions: Sequence[str], path: Path) -> None:
     """Writes a line on the conditions and one for each row; the file is complete or absent."""
     lines = ({"settings": dict(r.settings), "picture": r.picture, "metrics": dict(r.metrics)} for r in rows)
     with atomic_write(path) as file:
@@ -44,17 +44,22 @@ def write_records(rows: Iterable[Row], conditions: Sequence[str], path: Path) ->
             file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
 
 
-def read_records(path: Path) -> tuple[list[Row], list[str]]:
+def read_records(path: Path) -> tuple[list[Measured], list[str]]:
     """(rows, conditions) of a file that `write_records` wrote.  Raises ValueError for others."""
     try:
         first, *lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
-        return [Row(line["settings"], line["picture"], line["metrics"]) for line in lines], first["conditions"]
+        return [Measured(line["settings"], line["picture"], line["metrics"]) for line in lines], first["conditions"]
     except (OSError, KeyError, ValueError) as error:
         raise ValueError(f"{path} holds no records of an experiment: run it first ({error})") from error
 
 
 def page(
-    name: str, experiment: Experiment, rows: Sequence[Row], folder: Path, conditions: Sequence[str], draw: bool = True
+    name: str,
+    experiment: Experiment,
+    rows: Sequence[Measured],
+    folder: Path,
+    conditions: Sequence[str],
+    draw: bool = True,
 ) -> Path:
     """Writes FOLDER/NAME.md and, if they are to be drawn, NAME-….png; returns the former.
 
@@ -79,7 +84,7 @@ def page(
     return target
 
 
-def table(rows: Sequence[Row], metrics: Sequence[str], across: str = "") -> str:
+def table(rows: Sequence[Measured], metrics: Sequence[str], across: str = "") -> str:
     """A Markdown table with one line for each setting, in the order of the rows; of the setting `across`, if given, the
     values are columns."""
     groups = _groups(rows)
@@ -111,19 +116,19 @@ def run_condition(name: str, runner: Runner) -> str:
     )
 
 
-def _groups(rows: Sequence[Row]) -> list[tuple[Settings, list[Row]]]:
+def _groups(rows: Sequence[Measured]) -> list[tuple[Labels, list[Measured]]]:
     """The rows of every setting."""
-    groups: dict[str, tuple[Settings, list[Row]]] = {}
+    groups: dict[str, tuple[Labels, list[Measured]]] = {}
     for row in rows:
         groups.setdefault(json.dumps(dict(row.settings)), (row.settings, []))[1].append(row)
     return list(groups.values())
 
 
-def _mean(group: Sequence[Row], metric: str) -> float:
+def _mean(group: Sequence[Measured], metric: str) -> float:
     return float(np.mean([row.metrics.get(metric, math.nan) for row in group]))
 
 
-def _draw(plot: Plot, rows: Sequence[Row], path: Path) -> None:
+def _draw(plot: Plot, rows: Sequence[Measured], path: Path) -> None:
     with drawing(path) as axes:
         over_metric = plot.x in METRICS or plot.x in OTHERS
         if over_metric:
@@ -141,7 +146,7 @@ def _draw(plot: Plot, rows: Sequence[Row], path: Path) -> None:
             )
 
 
-def _curves(axes: Axes, plot: Plot, rows: Sequence[Row]) -> None:
+def _curves(axes: Axes, plot: Plot, rows: Sequence[Measured]) -> None:
     """A colour for every value of the plot's line, a style for what else is set."""
     curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for settings, group in _groups(rows):
@@ -161,7 +166,7 @@ def _curves(axes: Axes, plot: Plot, rows: Sequence[Row]) -> None:
         axes.minorticks_off()
 
 
-def _scatter(axes: Axes, plot: Plot, rows: Sequence[Row]) -> None:
+def _scatter(axes: Axes, plot: Plot, rows: Sequence[Measured]) -> None:
     """Plots one metric over another: a colour per value of the plot's line, a marker per other settings."""
     colours, markers = {}, {}
     for settings, group in _groups(rows):

@@ -12,7 +12,7 @@ from driftrec.diffusion.samplers import NAMES, seeded_noise
 from driftrec.diffusion.samplers.named import ADAPTIVE
 from driftrec.evaluate.corruptions import DoubleJpeg, Jpeg
 from driftrec.train.data.degrade import DownUp, GaussianNoise
-from experiments.lab import Batch, Images, Lab, Row, faithful_estimate, projected, sampled
+from experiments.lab import Batch, Images, Lab, Measured, faithful_estimate, projected, sampled
 
 QUALITIES = (5, 10, 20, 40)
 HARD = Jpeg(10)
@@ -26,7 +26,7 @@ RATIO = 0.37
 """Noise-to-scale ratio that samples start from where nothing else is asked for: s(0.7) of the paper's OUVE."""
 
 
-def input_rows(lab: Lab, batch: Batch, **settings: str | int | float) -> Iterator[Row]:
+def input_rows(lab: Lab, batch: Batch, **settings: str | int | float) -> Iterator[Measured]:
     """The corrupted pictures themselves, for comparison."""
     yield from lab.rows({**settings, "restorer": "input"}, batch.y, batch)
 
@@ -44,7 +44,7 @@ def natural_sample(lab: Lab, name: str, y: Images, seed: int = 0, evaluations: i
     return np.concatenate(parts)
 
 
-def processes(lab: Lab) -> Iterator[Row]:
+def processes(lab: Lab) -> Iterator[Measured]:
     """One network, sampled along every process from the same ratio: is there more to a process than its grid?"""
     runner, batch = lab.runner("driftrec"), lab.batch(HARD)
     kinds: dict[str, Process] = {
@@ -63,7 +63,7 @@ def processes(lab: Lab) -> Iterator[Row]:
         yield from lab.rows({"process": name, "sampler": sampler, "N": count}, x0, batch)
 
 
-def samplers(lab: Lab) -> Iterator[Row]:
+def samplers(lab: Lab) -> Iterator[Measured]:
     """Every sampler at every number of evaluations, for our network and for the paper's objective."""
     batch = lab.batch(HARD)
     for name, start, counts in (("driftrec", 0.7, (4, 8, 16, 32)), ("score", 1.0, (4, 8, 16, 32, 100))):
@@ -74,7 +74,7 @@ def samplers(lab: Lab) -> Iterator[Row]:
                 yield from lab.rows({"network": name, "sampler": sampler, "N": count or "adaptive"}, x0, batch)
 
 
-def averaging(lab: Lab) -> Iterator[Row]:
+def averaging(lab: Lab) -> Iterator[Measured]:
     """The mean of K samples: from the sharpest picture to the closest one."""
     batch = lab.batch(HARD)
     total, count = np.zeros_like(batch.y), 0
@@ -86,7 +86,7 @@ def averaging(lab: Lab) -> Iterator[Row]:
     yield from lab.rows({"K": "faithful"}, faithful_estimate(lab.runner("driftrec"), batch.y), batch)
 
 
-def regression(lab: Lab) -> Iterator[Row]:
+def regression(lab: Lab) -> Iterator[Measured]:
     """Regression against sampling: same network, same data, same number of steps."""
     for quality in QUALITIES:
         batch = lab.batch(Jpeg(quality))
@@ -103,7 +103,7 @@ def regression(lab: Lab) -> Iterator[Row]:
             yield from lab.rows({"quality": quality, "restorer": name}, x0, batch)
 
 
-def ncsnpp(lab: Lab) -> Iterator[Row]:
+def ncsnpp(lab: Lab) -> Iterator[Measured]:
     """The paper's system on its own kind of network, small: NCSN++ with its objective against its regression."""
     for quality in (10, 20):
         batch = lab.batch(Jpeg(quality))
@@ -119,7 +119,7 @@ def ncsnpp(lab: Lab) -> Iterator[Row]:
             yield from lab.rows({"quality": quality, "restorer": name}, x0, batch)
 
 
-def double_jpeg(lab: Lab) -> Iterator[Row]:
+def double_jpeg(lab: Lab) -> Iterator[Measured]:
     """Two compressions on grids that do not agree."""
     for first, second in product((10, 30, 50), repeat=2):
         batch = lab.batch(DoubleJpeg(first, second))
@@ -134,7 +134,7 @@ def double_jpeg(lab: Lab) -> Iterator[Row]:
             yield from lab.rows({**pair, "restorer": name}, x0, batch)
 
 
-def noise(lab: Lab) -> Iterator[Row]:
+def noise(lab: Lab) -> Iterator[Measured]:
     """How much noise: OUVE with several σ_max, from its end, around the file and around the faithful estimate."""
     runner, batch = lab.runner("driftrec"), lab.batch(HARD)
     guess = faithful_estimate(runner, batch.y)
@@ -146,7 +146,7 @@ def noise(lab: Lab) -> Iterator[Row]:
         yield from lab.rows({"σ_max": sigma, "around": around}, x0, batch)
 
 
-def start(lab: Lab) -> Iterator[Row]:
+def start(lab: Lab) -> Iterator[Measured]:
     """The gap between the process's end and the prior, and where to start: OUVE with 8 evaluations."""
     runner, batch = lab.runner("driftrec"), lab.batch(HARD)
     guess = faithful_estimate(runner, batch.y)
@@ -157,7 +157,7 @@ def start(lab: Lab) -> Iterator[Row]:
         yield from lab.rows({"start": time, "around": around}, x0, batch)
 
 
-def rivals(lab: Lab) -> Iterator[Row]:
+def rivals(lab: Lab) -> Iterator[Measured]:
     """Other diffusion models on the same network, data and number of steps, at equal numbers of evaluations."""
     batch = lab.batch(HARD)
     yield from input_rows(lab, batch, N=0)
@@ -180,7 +180,7 @@ def rivals(lab: Lab) -> Iterator[Row]:
             yield from lab.rows({"N": count, "restorer": name}, x0, batch)
 
 
-def cells(lab: Lab) -> Iterator[Row]:
+def cells(lab: Lab) -> Iterator[Measured]:
     """A model of clean pictures that knows nothing of JPEG, kept to the file's quantisation cells."""
     prior, batch, vp = lab.runner("prior"), lab.batch(HARD), VP()
     yield from input_rows(lab, batch, N=0)
@@ -195,7 +195,7 @@ def cells(lab: Lab) -> Iterator[Row]:
             yield from lab.rows({"N": count, "restorer": name}, x0, batch)
 
 
-def colour(lab: Lab) -> Iterator[Row]:
+def colour(lab: Lab) -> Iterator[Measured]:
     """What corrections do to the shift of colour, for our network and for the paper's objective."""
     for quality in (5, 10, 20):
         batch = lab.batch(Jpeg(quality))
@@ -224,7 +224,7 @@ def _degraded(crops: list[np.ndarray], degrade: GaussianNoise | DownUp) -> Batch
     return Batch(np.ascontiguousarray(stack[0]), np.ascontiguousarray(stack[1]), ())
 
 
-def denoising(lab: Lab) -> Iterator[Row]:
+def denoising(lab: Lab) -> Iterator[Measured]:
     """Another task, nothing changed but the corruption in the recipe."""
     for level in (10, 25, 50):
         batch = _degraded(lab.crops, GaussianNoise(level, level))
