@@ -9,6 +9,7 @@ from PIL import Image
 from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter
 
+import driftrec
 from driftrec.jpeg import Cells, JpegError, decode, examine, read_jpeg, recovered
 from driftrec.jpeg.blocks import YCBCR, box_mean, dct, idct, replicate, upsample_triangle
 from driftrec.jpeg.dequantise import expected_coefficients, laplacian_theta
@@ -344,3 +345,22 @@ def test_the_quality_of_the_first_compression_is_found_exactly(first: int) -> No
     earlier = examine(opened(data), data).earlier
     assert earlier is not None
     assert (earlier.shift, earlier.quality) == ((4, 2), first)
+
+
+@pytest.mark.parametrize("level", [0, 1, 128, 254, 255])
+@pytest.mark.parametrize("quality", [None, 50, 90])
+def test_flat_pictures_have_no_history(level: int, quality: int | None) -> None:
+    pixels = np.full((160, 240, 3), level, np.uint8)
+    data = None if quality is None else jpeg_file(pixels, quality=quality)
+    report = examine(pixels if data is None else opened(data), data)
+    assert (report.earlier, report.probability < 0.01) == (None, True)
+    assert decide(report).verdict == ("leave" if quality is None else "restore")
+
+
+def test_a_single_colour_is_restored_to_itself() -> None:
+    data = jpeg_file(np.full((96, 96, 3), (250, 250, 245), np.uint8), quality=50)
+    shown = opened(data).astype(int)
+    for mode in ("faithful", "natural"):
+        restored = driftrec.restore(data, mode=mode, threads=1)
+        assert restored.consistent == 1
+        assert np.abs(np.asarray(restored.picture.to_pil()).astype(int) - shown).max() <= 2

@@ -40,7 +40,7 @@ MIN_COARSER = 4
 """Minimum number of frequencies with such steps for a score."""
 
 MIN_HEADROOM = 0.1
-"""Minimum total gap between the reference of these frequencies and 1 for a score."""
+"""Minimum total gap between the reference and 1 for a score: flat pictures have none, and so no trace."""
 
 NEARLY_BEST = 0.85
 """Qualities with at least this fraction of the best score may be the true one.  Half or a third of the true steps
@@ -96,7 +96,10 @@ def shifted_trace(luma: Plane, *, own_grid: bool) -> Trace:
     def scores(quality: int, on_grids: Plane) -> NDArray[np.float64]:
         function = _characteristic(on_grids, quality)
         reference = np.median(function, axis=0)
-        return (function - reference).sum(axis=1) / (1 - reference).sum()
+        headroom = (1 - reference).sum()
+        if headroom <= MIN_HEADROOM:  # a flat picture looks the same on every grid
+            return np.zeros(len(function))
+        return (function - reference).sum(axis=1) / headroom
 
     table = np.array([scores(quality, coefficients) for quality in QUALITIES])  # (quality, shift)
     best = int(table.max(axis=0).argmax())
