@@ -4,6 +4,7 @@ from pathlib import Path
 
 import ablations
 import findings
+import shape_tables
 import trials
 from driftrec.evaluate.tables import render
 from experiments.catalogue import EXPERIMENTS
@@ -18,6 +19,7 @@ def main() -> None:
     trials.render()
     ablations.render()
     findings.render()
+    shape_tables.render()
     folder = ROOT / "notes/experiments"
     for name, experiment in EXPERIMENTS.items():
         rows, conditions = read_records(folder / f"{name}.jsonl")

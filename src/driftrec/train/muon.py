@@ -26,8 +26,9 @@ def orthogonalise(matrices: Tensor, iterations: int = 5) -> Tensor:
     x = (matrices if wide else matrices.mT).to(_precision(matrices.device))
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(iterations):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        gram = torch.bmm(x, x.mT)
+        polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        x = torch.baddbmm(x, polynomial, x, beta=a)
     return (x if wide else x.mT).to(matrices.dtype)
 
 
