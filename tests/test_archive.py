@@ -282,6 +282,7 @@ def test_a_picture_that_ends_its_workers_is_given_up(worker: Callable[..., Archi
         (["full", "out", "--model", "gone.onnx"], "there is no model"),
         (["nothing://x", "out"], "cannot be reached"),
         (["full", "out", "--report", "none/report.jsonl"], "No such file"),
+        (["full", "out", "--report", "full/a.jpg"], "the report full/a.jpg has the name of a picture or a shard"),
         (["clash", "out"], "would share a folder"),
     ],
 )

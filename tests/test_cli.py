@@ -191,3 +191,19 @@ def test_inspect_shows_a_table_or_json() -> None:
     assert "missing.jpg does not exist" in run("inspect", "missing.jpg").output
     Path("broken.jpg").write_bytes(b"nothing")
     assert run("inspect", "broken.jpg").exit_code == 1
+
+
+@pytest.mark.usefixtures("photos")
+def test_no_command_writes_over_its_input() -> None:
+    for command in (
+        ("restore", "0.jpg", "--report", "0.jpg"),
+        ("evaluate", "0.jpg", "1.jpg", "--metric", "psnr", "-o", "0.jpg"),
+        ("export", "0.jpg", "-o", "0.jpg", "--name", "x", "--licence", "CC0-1.0"),
+        ("import-official", "0.jpg", "small", "-o", "0.jpg"),
+    ):
+        before = Path("0.jpg").read_bytes()
+        result = run(*command)
+        assert (result.exit_code, "0.jpg is also an input: choose another output" in result.output) == (1, True), (
+            command
+        )
+        assert Path("0.jpg").read_bytes() == before

@@ -100,3 +100,14 @@ def test_clashes_in_one_folder_are_refused_and_in_two_are_none(photos: Path) -> 
     (photos / "sub/a.png").write_bytes(b"x")
     with pytest.raises(JobError, match=r"sub/a\.jpg and photos/sub/a\.png would both become"):
         file_jobs(["photos"], Path("out"))
+
+
+@pytest.mark.usefixtures("photos")
+def test_no_output_is_an_input_or_another_output() -> None:
+    with pytest.raises(JobError, match=r"photos/a\.jpg is also an input: choose another output"):
+        file_jobs(["photos/a.jpg"], Path("out.png"), others=[Path("photos/a.jpg")])
+    with pytest.raises(JobError, match="would both become"):
+        file_jobs(["photos/a.jpg"], Path("out.png"), others=[Path("out.png")])
+    Path("photos/a-deviation.jpg").write_bytes(b"x")
+    with pytest.raises(JobError, match="would both become"):
+        file_jobs(["photos/a.jpg", "photos/a-deviation.jpg"], Path("out"), besides=["-deviation.png"])

@@ -109,6 +109,11 @@ def _parts(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
             start = end
 
 
+def is_archived(name: str) -> bool:
+    """Whether a file of this name would be read as a picture or a shard."""
+    return PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES or _shard(name)[1] is not None
+
+
 def _shard(path: str) -> tuple[str, Kind | None]:
     """Returns (path without its shard extension, kind of shard), or (path, None) if it is no shard."""
     for suffix, kind in _SHARDS:

@@ -52,7 +52,7 @@ def restore_archive(
     with sentences("ray"):
         from driftrec.archive.pipeline import Workers, cluster, run
         from driftrec.archive.places import place
-        from driftrec.archive.sources import pieces
+        from driftrec.archive.sources import is_archived, pieces
         from driftrec.model.find import find_model
 
         suffix, model = f".{file_format.value}", str(options.model)
@@ -63,6 +63,8 @@ def restore_archive(
         origin, results = place(source), place(target)
         if (origin.filesystem, origin.root) == (results.filesystem, results.root):
             raise ValueError("SOURCE and TARGET are the same: choose another target")
+        if report and is_archived(report.name):
+            raise ValueError(f"the report {report} has the name of a picture or a shard: choose another name")
         parts = pieces(origin, leave=results.root if origin.filesystem == results.filesystem else None)
         counts = [part.count for part in parts]
         total = None if None in counts else sum(count or 0 for count in counts)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from rich.console import Console
@@ -39,6 +40,12 @@ def stop(problem: object) -> NoReturn:
     """Prints a problem and ends the program with status 1."""
     complain(problem)
     sys.exit(1)
+
+
+def require_apart(output: Path, inputs: Iterable[Path]) -> None:
+    """Raises ValueError if a command would write its output over one of its inputs."""
+    if output.resolve() in {path.resolve() for path in inputs}:
+        raise ValueError(f"{output} is also an input: choose another output")
 
 
 @contextmanager

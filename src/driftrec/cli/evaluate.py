@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from driftrec.cli.console import err, say, sentences, tracked
+from driftrec.cli.console import err, require_apart, say, sentences, tracked
 
 Weights = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Folder of metric weights.  Default: the cache, or a download.")
@@ -33,6 +33,8 @@ def evaluate(
         from driftrec.evaluate.pairs import NO_REFERENCE, measure_pairs, pairs_of, summary
 
         pairs = pairs_of(restored, clean)
+        if output:
+            require_apart(output, (path for pair in pairs for path in (pair.restored, pair.clean) if path))
         names = _metrics(metric, STANDARD if clean else NO_REFERENCE, weights)
         results = list(tracked(measure_pairs(pairs, names, weights), "measuring", len(pairs)))
         if output:

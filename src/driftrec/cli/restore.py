@@ -73,7 +73,9 @@ def restore(
             options = _with_samples(options, context)
         if overwrite and skip_existing:
             raise ValueError("--overwrite and --skip-existing exclude each other: give only one of them")
-        jobs = file_jobs(inputs, output, existing=existing, besides=besides, suffix=suffix)
+        jobs = file_jobs(
+            inputs, output, existing=existing, besides=besides, suffix=suffix, others=[report] if report else []
+        )
         _check_formats(jobs, file_format, options.bits)
         restorer = Restorer(options=options)
         lines = report.open("w", encoding="utf-8") if report else None

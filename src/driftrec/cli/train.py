@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from driftrec.cli.console import say, sentences
+from driftrec.cli.console import require_apart, say, sentences
 
 dataset = typer.Typer(help="Build the paper's data sets, split into train, valid and test.", no_args_is_help=True)
 
@@ -57,6 +57,7 @@ def export(
     with sentences("train"):
         from driftrec.train.export import export as write
 
+        require_apart(output, [checkpoint])
         difference = write(checkpoint, output, name, licence)
         say(f"{output}  {output.stat().st_size / 1e6:.1f} MB  differs from PyTorch by at most {difference:.1e}")
 
@@ -98,6 +99,7 @@ def import_official(
         from driftrec.train.official import import_official as convert
         from driftrec.train.recipe import read_recipe
 
+        require_apart(output, [checkpoint])
         steps = convert(checkpoint, read_recipe(recipe), output)
         say(f"{output}  {output.stat().st_size / 1e6:.1f} MB  {steps} steps of training")
 

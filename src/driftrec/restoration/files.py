@@ -39,20 +39,22 @@ def file_jobs(
     existing: Existing = "refuse",
     besides: Sequence[str] = (),
     suffix: str = ".png",
+    others: Sequence[Path] = (),
 ) -> list[FileJob]:
     """The jobs for files, folders and glob patterns.
 
     Without `output`, photo.jpg becomes photo-restored.png beside it, and a folder's pictures go to a new folder
     beside it, in the same subfolders.  `output` is a folder, made if needed, for several pictures, or if it is an
     existing folder or has no suffix; otherwise it is a file.  `besides` are the endings of further results, see
-    `FileJob.beside`; `suffix` is that of the results that are named here.  Raises JobError for inputs that do not
+    `FileJob.beside`; `suffix` is that of the results that are named here; `others` are further files that will be
+    written, such as a report.  Raises JobError for inputs that do not
     exist, two inputs with the same output, outputs that are also inputs, and, with "refuse", existing outputs.
     """
     found = {path: root for text in inputs for path, root in expand(text)}
     sources = {path: root for path, root in found.items() if not _made_here(path, root, output)}
     single = len(sources) == 1 and next(iter(sources.values())) is None
     jobs = [FileJob(source, _target(source, root, output, single, suffix)) for source, root in sources.items()]
-    _check(jobs)
+    _check(jobs, besides, others)
     return [_with_results(job, existing, besides) for job in jobs]
 
 
@@ -103,20 +105,24 @@ def _target(source: Path, root: Path | None, output: Path | None, single: bool, 
     return output / (source.stem + suffix)
 
 
-def _check(jobs: list[FileJob]) -> None:
+def _check(jobs: list[FileJob], besides: Sequence[str], others: Sequence[Path]) -> None:
+    """Raises JobError if an output is also an input or another output, or cannot be written."""
     sources = {job.source.resolve() for job in jobs}
     taken: dict[Path, Path] = {}
+    for other in others:
+        if other.resolve() in sources:
+            raise JobError(f"{other} is also an input: choose another output")
+        taken[other.resolve()] = other
     for job in jobs:
-        target = job.target.resolve()
-        if target in taken:
-            raise JobError(f"{taken[target]} and {job.source} would both become {job.target}: restore them one by one")
-        if target in sources:
-            raise JobError(f"{job.target} is also an input: choose another output")
+        for result in (job.target, *map(job.beside, besides)):
+            if (first := taken.setdefault(result.resolve(), job.source)) != job.source:
+                raise JobError(f"{first} and {job.source} would both become {result}: restore them one by one")
+            if result.resolve() in sources:
+                raise JobError(f"{result} is also an input: choose another output")
         if job.target.suffix.lower() not in SAVE_EXTENSIONS:
             raise JobError(f"{job.target} has an extension that cannot be written: use {', '.join(SAVE_EXTENSIONS)}")
         if job.target.is_dir() or any(parent.is_file() for parent in job.target.parents):
             raise JobError(f"{job.target} cannot be written: choose another output")
-        taken[target] = job.source
 
 
 def _with_results(job: FileJob, existing: Existing, besides: Sequence[str]) -> FileJob:
