@@ -26,9 +26,7 @@ class GaussianPairs:
     Attributes:
         process: the forward process.
         mean: m, in image units.
-        variance: v, in squared image units.
-
-    Raises ValueError if v < 0.
+        variance: v, in squared image units; a negative value raises ValueError.
     """
 
     process: Process
@@ -67,9 +65,7 @@ class FiniteSet:
 
     Attributes:
         process: the forward process.
-        clean: NumPy images (n, channel, height, width), n ≥ 1.
-
-    Raises ValueError for an array of another shape.
+        clean: NumPy images (n, channel, height, width), n ≥ 1; another shape raises ValueError.
     """
 
     process: Process

@@ -31,8 +31,7 @@ def rate_distortion(records: Sequence[Record], metric: str, path: Path) -> None:
 
 
 def perception_distortion(records: Sequence[Record], distortion: str, perception: str, path: Path) -> None:
-    """Plots perception over distortion: one line for each corruption, one marker for each method; better is down and
-    right."""
+    """Plots perception over distortion: a line per corruption, a marker per method; down and right is better."""
     markers = dict(zip(_methods(records), cycle("os^vDP*X<>"), strict=False))
     with drawing(path) as axes:
         for corruption in dict.fromkeys(r.corruption for r in records):

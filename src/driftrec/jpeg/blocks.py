@@ -103,8 +103,7 @@ def pad(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float
 
 
 def unpad(plane: Plane, height: int, width: int) -> Plane:
-    """The plane of height × width that is nearest to the given one once padded: each edge sample becomes the mean of
-    its copies.
+    """The plane of height × width that is nearest to the given one once padded: edge samples average their copies.
 
     Followed by `pad`, it is the projection onto planes whose padding repeats the edge.
     """

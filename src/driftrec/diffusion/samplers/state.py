@@ -18,8 +18,7 @@ Times: TypeAlias = Sequence[float]
 def checks_first(sampler: Callable[Parameters, Iterator[Array]]) -> Callable[Parameters, Iterator[Array]]:
     """Makes a sampler raise its errors when it is called, not when its first estimate is requested.
 
-    The sampler must be a generator that checks its arguments, then yields once without a value, then yields its
-    estimates.
+    The sampler must be a generator that checks its arguments, yields once without a value, then yields its estimates.
     """
 
     @wraps(sampler)
@@ -85,10 +84,7 @@ def draw(noise: Noise, y: Array) -> Array:
 
 
 def checked(times: Times, process: Process | None = None) -> tuple[float, ...]:
-    """Returns the times as floats.
-
-    Raises ValueError unless they fall, lie in (0, 1] and, if `process` is given, start where it has noise.
-    """
+    """The times as floats.  Raises ValueError unless they fall, lie in (0, 1], and start where `process` has noise."""
     times = tuple(float(t) for t in times)
     if not times or not all(u < t for t, u in pairwise(times)):
         raise ValueError(f"times must fall from one to the next, got {times}")
