@@ -1,12 +1,12 @@
-"""Colour correction.  The slow part of a picture, colour and shading, need not be guessed: the file knows it.
+"""Colour correction: the file still holds a picture's low frequencies, colour and shading, so sampling need not guess.
 
-Small networks leave a trace of their bias there, a shift of colour that grows with the noise.  So a sample takes its
-low band from the faithful estimate,
+The bias of small networks shifts the colour, and the shift grows with the noise.  A sample therefore takes its low band
+from the faithful estimate,
 
     x̂ ← x̂ + B (E[x0 | y] − x̂),                                                                    (E21)
 
-with B the binomial filter [1 2 1]/4 along both axes at distances 1, 2 and 4, a low-pass of 3.2 pixels (standard
-deviation) that lets nothing through the borders.  The paper's own correction moves the mean of each channel only.
+where B is the binomial filter [1 2 1]/4 along both axes at distances 1, 2 and 4.  It is a low-pass filter with a
+standard deviation of 3.2 pixels that moves nothing across the borders.  The paper corrects only the channel means.
 """
 
 from driftrec.diffusion.types import Array
@@ -15,14 +15,14 @@ DISTANCES = (1, 2, 4)
 
 
 def with_low_band(x: Array, reference: Array) -> Array:
-    """(E21): the image x, changed in place, with the low band of `reference`; both (batch, channel, height, width)."""
-    for channel in range(x.shape[1]):  # one at a time, which bounds the memory
+    """Gives x the low band of `reference` (E21), in place, and returns x; both (batch, channel, height, width)."""
+    for channel in range(x.shape[1]):  # one at a time, to bound the memory
         x[:, channel] += low_band(reference[:, channel] - x[:, channel])
     return x
 
 
 def with_mean(x: Array, reference: Array) -> Array:
-    """The image x, changed in place, with the mean of every channel of `reference` (DriftRec's correction)."""
+    """Gives every channel of x the mean of that of `reference`, in place, and returns x (DriftRec's correction)."""
     for image, other in zip(x, reference, strict=True):
         for channel, like in zip(image, other, strict=True):
             channel += float(like.mean()) - float(channel.mean())
@@ -30,7 +30,7 @@ def with_mean(x: Array, reference: Array) -> Array:
 
 
 def low_band(x: Array) -> Array:
-    """B of an image (…, height, width), in place.  Sides of 4 pixels or fewer are smoothed less."""
+    """Applies B to an image (…, height, width) in place, and returns it.  Sides of up to 4 pixels are smoothed less."""
     for distance in DISTANCES:
         for view in (x, x.swapaxes(-1, -2)):
             flow = (view[..., distance:] - view[..., :-distance]) / 4

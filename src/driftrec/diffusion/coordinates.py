@@ -1,6 +1,6 @@
-"""The coordinates of a network: residual r/k from the anchor, noise-to-scale ratio s, corrupted image y.
+"""A network's coordinates: the residual r/k from the anchor, the noise-to-scale ratio s and the corrupted image y.
 
-They belong to no process, so one network serves all of them.
+They do not depend on the process, so one network works with all of them.
 """
 
 from collections.abc import Callable
@@ -10,16 +10,16 @@ from driftrec.diffusion.process import Process
 from driftrec.diffusion.types import GRAY, Anchor, Array, Denoise
 
 Estimate: TypeAlias = Callable[[Array, float, Array], Array]
-"""(residual r/k, ratio s, y) -> x0: what a network computes; images of one shape, s in (0, ∞]."""
+"""(residual r/k, ratio s, y) -> x0: the function that a network computes; images of the same shape, s in (0, ∞]."""
 
 
 def anchor_image(y: Array, anchor: Anchor) -> Array:
-    """The image that a process drifts to and that residuals are measured from, of y's shape and dtype."""
+    """The image that a process drifts to and that residuals are measured from, with y's shape and dtype."""
     return y if anchor == "corrupted" else y * 0 + GRAY
 
 
 def denoise_states(estimate: Estimate, process: Process, anchor: Anchor) -> Denoise:
-    """The network as a `Denoise` of the states of `process`, which drifts to `anchor`."""
+    """Wraps the network as a `Denoise` for states of `process`, which drifts to `anchor`."""
 
     def denoise(xt: Array, y: Array, t: float) -> Array:
         residual = xt - anchor_image(y, anchor)

@@ -1,12 +1,11 @@
 """Time grids: t_0 > t_1 > … > t_{N−1}, as tuples of floats.
 
-A sampler evaluates its denoiser once at each time, and the estimate at the last one is the result: N times are N
-network evaluations, N − 1 steps between neighbours, and no step after the last.  A step takes its size from its two
-times, so there is no separate step size to disagree with the grid, and t = 0 is never needed.
+A sampler evaluates its denoiser once at each time, and the estimate at the last time is the result.  N times therefore
+mean N network evaluations and N − 1 steps between neighbours, with no step after the last time.  The two times of a
+step determine its size, so no separate step size can contradict the grid, and t = 0 is never needed.
 
-All grids have their first time at `start` and their last at `end`, 0 < end < start ≤ 1; a grid of a single time is
-(start,).  They differ in the clock that they divide evenly.  All raise ValueError for count < 1, or when `start` and
-`end` are not so.
+All grids begin at `start` and finish at `end`, 0 < end < start ≤ 1; a grid of a single time is (start,).  They differ
+in the clock that they divide evenly.  All raise ValueError if count < 1 or if `start` and `end` violate these bounds.
 """
 
 from collections.abc import Sequence
@@ -20,20 +19,20 @@ START, END = 1.0, 0.03
 
 
 def uniform_time(count: int, *, start: float = START, end: float = END) -> tuple[float, ...]:
-    """`count` times at equal distances: the paper's grid."""
+    """Returns `count` evenly spaced times: the paper's grid."""
     _check(count, start, end)
     return _between(start, np.linspace(start, end, count)[1:-1], end, count)
 
 
 def uniform_log_snr(process: Process, count: int, *, start: float = START, end: float = END) -> tuple[float, ...]:
-    """`count` times at equal distances in log-SNR λ, the natural clock of the process (E5)."""
+    """Returns `count` times evenly spaced in log-SNR λ, the natural clock of the process (E5)."""
     _check(count, start, end)
     log_snrs = np.linspace(process.log_snr(start), process.log_snr(end), count)
     return _between(start, process.time_of_log_snr(log_snrs[1:-1]), end, count)
 
 
 def _between(start: float, inner: Sequence[float] | np.ndarray, end: float, count: int) -> tuple[float, ...]:
-    """The grid with its ends exactly as they were given, not as they come back from a clock."""
+    """Returns the grid with exactly the given ends, free of the rounding errors of a clock."""
     return tuple(float(t) for t in (start, *inner, end)[:count])
 
 

@@ -1,21 +1,21 @@
-"""How a natural restoration is made of a faithful one: where sampling starts, how many evaluations it takes, and how it
-ends.
+"""Turns a faithful restoration into a natural one: where sampling starts, how many evaluations it takes, how it ends.
 
-The faithful estimate E[x0 | y] is the first evaluation.  Sampling starts around it, (E8), not at the end of the
-process: noise need only drown what the file lost.  How much that was shows in how far the faithful estimate moved away
-from the file, d = √E[(x̂0 − y)²], and the noise-to-scale ratio to start from is
+The first evaluation gives the faithful estimate E[x0 | y].  Sampling starts around it, (E8), not at the end of the
+process, because the noise only has to cover what the file lost.  The distance of the faithful estimate from the file,
+d = √E[(x̂0 − y)²], measures that loss.  Sampling starts at the noise-to-scale ratio
 
     s = min(d²/level, s(start)).                                                                   (E20)
 
-A file that lost next to nothing starts below the grid's end, and keeps its faithful estimate.  A grid of a single time
-has it half-way in log-SNR, where the noise leaves something to find, and most of the faithful estimate to see.
+For a file that lost almost nothing, this start lies below the grid's end, and the faithful estimate is the result.  A
+grid of a single time puts it half-way between start and end in log-SNR.  There the noise hides enough to leave detail
+to sample, but most of the faithful estimate remains visible.
 
-At the end the sample gets the low band of the faithful estimate (`driftrec.diffusion.colour`).  A model may have a
-finisher, which makes the last evaluation in place of the denoiser (`driftrec.train.finisher`) and has learnt the low
-band too, all but the means.
+At the end the sample takes the low band of the faithful estimate (`driftrec.diffusion.colour`).  A model may have a
+finisher (`driftrec.train.finisher`), which replaces the denoiser in the last evaluation.  It has also learnt the low
+band, except for the means.
 
 Networks that were not trained at s = ∞, such as the paper's, have no faithful estimate.  For them sampling starts
-around y and uses the whole grid, and the low band is that of y.
+around y, uses the whole grid and takes the low band of y.
 """
 
 from collections.abc import Iterator, Mapping
@@ -36,17 +36,18 @@ Around: TypeAlias = Literal["faithful", "file"]
 
 @dataclass(frozen=True)
 class Plan:
-    """The settings of natural restorations; those of a model are on its card.
+    """The settings for natural restorations; a model's card holds its own.
 
     Attributes:
         process: the process to sample.
-        evaluations: of the network in all, the faithful one included; at least 1.
-        start, end: latest and last time of the grid, 0 < end < start ≤ 1; a single time lies between.
-        eta: strength of the fresh noise, in [0, 1], see `driftrec.diffusion.samplers.first_order`.
-        level: of (E20), in image units; smaller values start earlier.
-        around: where sampling starts: at the faithful estimate, or, without one, at the anchor with all the noise.
-        anchor: what the network's residuals are measured from.
-        colour: what samples take from the faithful estimate, or without one from the file, see
+        evaluations: total number of network evaluations, including the faithful one; at least 1.
+        start, end: latest possible first time and last time of the grid, 0 < end < start ≤ 1; a single time lies
+            between them.
+        eta: strength of the fresh noise, in [0, 1]; see `driftrec.diffusion.samplers.first_order`.
+        level: the level in (E20), in image units; smaller values start at larger noise.
+        around: where sampling starts: around the faithful estimate or, without one, around the anchor with full noise.
+        anchor: the image that the network's residuals are measured from.
+        colour: what samples take from the faithful estimate, or from the file if there is none; see
             `driftrec.diffusion.colour`.
 
     Raises ValueError for values outside these ranges.
@@ -78,10 +79,10 @@ class Plan:
                 raise ValueError(f"{name} must be one of {', '.join(get_args(known))}, got {value!r}")
 
     def times(self, change: float, evaluations: int | None = None) -> tuple[float, ...]:
-        """The sampler's grid after a faithful estimate that moved by `change`, d of (E20), in image units.
+        """The sampler's grid when the faithful estimate differs from the file by `change`, d of (E20), in image units.
 
-        One time for each evaluation but the first; none where there is nothing to sample.  Without a faithful estimate,
-        one time for each evaluation, whatever the change.
+        It has one time for each evaluation except the first, and is empty if there is nothing to sample.  Without a
+        faithful estimate it has one time for each evaluation, and `change` is ignored.
         """
         count = self.evaluations if evaluations is None else evaluations
         if self.around == "file":
@@ -103,11 +104,11 @@ class Plan:
         evaluations: int | None = None,
         finish: Denoise | None = None,
     ) -> Iterator[Array]:
-        """Yields the faithful estimate and those of every step; the last one, after (E21), is the restoration.
+        """Yields the faithful estimate and the estimate of every step; the last one, after (E21), is the restoration.
 
-        Arguments: `denoise`, `y`, `noise` as for `driftrec.diffusion.samplers.multistep`; `faithful`, E[x0 | y] of y's
-        shape, or None for plans around the file; `change` and `evaluations` as for `times`; `finish` makes the last
-        evaluation of the sampler, by default `denoise` does.
+        Arguments: `denoise`, `y`, `noise` as for `driftrec.diffusion.samplers.multistep`; `faithful`, E[x0 | y] with
+        y's shape, or None for plans that start around the file; `change` and `evaluations` as for `times`; `finish`,
+        the denoiser of the sampler's last evaluation, `denoise` by default.
         """
         if faithful is not None:
             yield faithful
@@ -126,12 +127,12 @@ class Plan:
         return correct(x0, reference)
 
     def card(self) -> dict[str, Any]:
-        """The plan as values for JSON; `plan_from_card` is the way back."""
+        """The plan as values for JSON; `plan_from_card` is the inverse."""
         return asdict(self) | {"process": self.process.card()}
 
 
 def plan_from_card(card: Mapping[str, Any]) -> Plan:
-    """The plan that `Plan.card` wrote down.  Raises ValueError for unknown or wrong settings."""
+    """Builds the plan from its card; the inverse of `Plan.card`.  Raises ValueError for unknown or wrong settings."""
     try:
         return Plan(**{**card, "process": process_from_card(card["process"])})
     except (KeyError, TypeError) as error:

@@ -1,8 +1,7 @@
-"""The types that all modules of the mathematics share.
+"""Types shared by all modules of `driftrec.diffusion`.
 
-Images are arrays of shape (batch, channel, height, width), float32, RGB in [0, 1].  Samplers and processes
-use only + − × ÷ on them, so NumPy arrays and PyTorch tensors pass through the same code; ``Array`` therefore
-stands for either.
+Images are arrays of shape (batch, channel, height, width), float32, RGB in [0, 1].  Samplers and processes use only
++ − × ÷ on them, so the same code works on NumPy arrays and PyTorch tensors, and `Array` stands for either.
 """
 
 from collections.abc import Callable
@@ -18,13 +17,14 @@ All three arrays have the same shape; t is a Python float in [0, 1].
 """
 
 REGRESSION_RATIO = 1e3
-"""Networks take noise-to-scale ratios from this one on, infinity included, for s = ∞: they ignore the residual and
-answer E[x0 | y]."""
+"""Networks treat noise-to-scale ratios of this value or more, including infinity, as s = ∞: they ignore the residual
+and return E[x0 | y]."""
 
 Noise: TypeAlias = Callable[[tuple[int, ...]], Array]
-"""shape -> array of independent standard normal numbers, of the kind and dtype that the images have."""
+"""shape -> array of independent standard normal numbers, of the same array type and dtype as the images."""
 
 Anchor: TypeAlias = Literal["corrupted", "gray"]
-"""What a process drifts to, and residuals are measured from: the corrupted image, or mid-gray as for pure noise."""
+"""The image that a process drifts to and that residuals are measured from: the corrupted image, or mid-gray for
+processes that start from pure noise."""
 
 GRAY = 0.5

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 GRID_SHIFT = 4
-"""Rows and columns between the two grids on which blocking is measured: the usual shift of double JPEGs."""
+"""Offset in rows and columns between the two grids on which blocking is measured: the usual shift of double JPEGs."""
 
 PATCH = 256
 """Side of the patches that FID and KID are computed from, in pixels."""
@@ -41,7 +41,7 @@ Compute = Callable[[Comparison], float | None]
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric: label, decimals, better direction, how to make it, and whether it needs a clean picture."""
+    """A metric: its label, decimals and better direction, its factory, and whether it needs a clean picture."""
 
     label: str
     decimals: int
@@ -56,7 +56,7 @@ class Metric:
 
 
 def _full(function: Callable[[Pixels, Pixels], float]) -> Callable[[Path | None], Compute]:
-    """A metric of two pictures that needs no weights."""
+    """Makes the factory of a metric that compares two pictures and needs no weights."""
 
     def compute(pair: Comparison) -> float:
         if pair.clean is None:
@@ -159,7 +159,7 @@ def known(name: str) -> Metric:
 
 
 def available(names: Iterable[str], folder: Path | None = None) -> tuple[list[str], list[str]]:
-    """Returns (metrics that can be computed here, a sentence of explanation for each of the others)."""
+    """Returns (metrics that can be computed here, a sentence for each other metric that says why it cannot)."""
     there, missing = [], []
     for name in names:
         try:
@@ -173,7 +173,7 @@ def available(names: Iterable[str], folder: Path | None = None) -> tuple[list[st
 
 
 def as_batch(pixels: Pixels) -> "Tensor":
-    """(1, 3, height, width), float32 in [0, 1]; gray becomes three equal channels."""
+    """Converts a picture to (1, 3, height, width), float32 in [0, 1]; gray becomes three equal channels."""
     import torch
 
     rgb = np.broadcast_to(np.atleast_3d(pixels), (*pixels.shape[:2], 3))

@@ -1,4 +1,4 @@
-"""Plots of records, and sheets of enlarged crops; both deterministic."""
+"""Plots of records and comparison sheets of enlarged crops; all output is deterministic."""
 
 from collections.abc import Sequence
 from itertools import cycle
@@ -17,11 +17,11 @@ from driftrec.evaluate.metrics.fidelity import Pixels, luma
 from driftrec.evaluate.statistics import mean_of
 
 CROP, ZOOM, MARGIN = 96, 2, 4
-"""Sides of crops and their enlargement, and space between them, in pixels."""
+"""Side of the crops in pixels, their magnification, and the space between them in pixels."""
 
 
 def rate_distortion(records: Sequence[Record], metric: str, path: Path) -> None:
-    """A metric over bits per pixel, one line for each method, with 95 % intervals over pictures."""
+    """Plots a metric over bits per pixel: one line for each method, with 95 % intervals over pictures."""
     with drawing(path) as axes:
         for method in _methods(records):
             points = [_point(group, "bits_per_pixel", metric) for group in _by_corruption(records, method)]
@@ -31,7 +31,7 @@ def rate_distortion(records: Sequence[Record], metric: str, path: Path) -> None:
 
 
 def perception_distortion(records: Sequence[Record], distortion: str, perception: str, path: Path) -> None:
-    """Perception over distortion, a line for each corruption, a marker for each method; better is down and right."""
+    """Plots perception over distortion: a line per corruption, a marker per method; down and right is better."""
     markers = dict(zip(_methods(records), cycle("os^vDP*X<>"), strict=False))
     with drawing(path) as axes:
         for corruption in dict.fromkeys(r.corruption for r in records):
@@ -47,7 +47,7 @@ def perception_distortion(records: Sequence[Record], distortion: str, perception
 
 
 def evaluations_curve(records: Sequence[Record], metric: str, path: Path) -> None:
-    """A metric over network evaluations, one line for each corruption, through all methods that count them."""
+    """Plots a metric over network evaluations: one line for each corruption, through all methods that count them."""
     counted = [r for r in records if r.evaluations]
     with drawing(path) as axes:
         for corruption in dict.fromkeys(r.corruption for r in counted):
@@ -59,7 +59,7 @@ def evaluations_curve(records: Sequence[Record], metric: str, path: Path) -> Non
 
 
 def seconds_bar(records: Sequence[Record], path: Path) -> None:
-    """Mean seconds per megapixel of each method that was timed."""
+    """Plots the mean seconds per megapixel of each method that was timed."""
     timed = [r for r in records if r.seconds is not None]
     with drawing(path) as axes:
         for position, method in enumerate(_methods(timed)):
@@ -73,7 +73,7 @@ def seconds_bar(records: Sequence[Record], path: Path) -> None:
 
 
 def all_plots(records: Sequence[Record], folder: Path) -> list[Path]:
-    """Every plot that the records allow, as PNG files in a folder."""
+    """Writes every plot that the records allow as a PNG file in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     there = [name for name in METRICS if any(name in r.metrics for r in records)]
     made = []
@@ -91,16 +91,17 @@ def all_plots(records: Sequence[Record], folder: Path) -> list[Path]:
 
 
 def made_path(folder: Path, name: str, made: list[Path]) -> Path:
-    """folder/name.png, noted in `made`."""
+    """Returns folder/name.png and appends it to `made`."""
     made.append(folder / f"{name}.png")
     return made[-1]
 
 
 def sheet(records: Sequence[Record], out: Path, path: Path) -> bool:
-    """One row: each method's restoration of one corrupted picture, whole and with the crop where they differ most.
+    """Writes one row: each method's restoration of one corrupted picture, whole and as an enlarged crop.
 
-    `records` are those of one picture and corruption whose pictures `benchmark.run` kept in `out`; the clean picture
-    comes last where there is one.  Returns False, and writes nothing, where none was kept.
+    The crop is where the first and the last picture differ most.  `records` belong to one picture and corruption
+    whose restored pictures `benchmark.run` kept in `out`.  The clean picture, if there is one, comes last.  Returns
+    False and writes nothing if no picture was kept.
     """
     kept = {r.method: picture_path(out, r) for r in records if picture_path(out, r).is_file()}
     if not kept:
@@ -129,7 +130,7 @@ def sheet(records: Sequence[Record], out: Path, path: Path) -> bool:
 
 
 def hardest_crop(a: Pixels, b: Pixels) -> tuple[int, int]:
-    """(top, left) of the crop of 96×96 in which two pictures differ most, on a grid of 16 pixels; (0, 0) if equal."""
+    """(top, left) of the 96×96 crop in which two pictures differ most, on a grid of 16 pixels; (0, 0) if equal."""
     error = np.square(luma(a) - luma(b))
     table = np.pad(error.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     height, width = (min(CROP, n) for n in error.shape)
@@ -143,7 +144,7 @@ def hardest_crop(a: Pixels, b: Pixels) -> tuple[int, int]:
 
 
 class drawing:
-    """Axes of a new figure, saved at the end; without the global state of pyplot, so that workers may draw too."""
+    """Opens the axes of a new figure and saves it at the end; avoids pyplot's global state, so workers can draw too."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -174,7 +175,7 @@ def _line(
 
 
 def _point(group: Sequence[Record], x: str, y: str) -> tuple[float, float, float, float]:
-    """(mean x, mean y, its interval) over the pictures that have both."""
+    """(mean x, mean y, and the interval of mean y) over the pictures that have both."""
     values = [(a, b) for r in group if (a := r.value(x)) is not None and (b := r.value(y)) is not None]
     mean = mean_of([b for _, b in values])
     return float(np.mean([a for a, _ in values])), mean.value, mean.low, mean.high

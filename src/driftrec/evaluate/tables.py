@@ -1,4 +1,4 @@
-"""Tables: one class that renders all of them, and those of measurements and of a benchmark's records."""
+"""Builds and renders the tables of measurements and of benchmark records."""
 
 import csv
 import io
@@ -19,19 +19,20 @@ COST = {
     "megabytes": ("peak memory, MB", 0, "MB"),
     "evaluations": ("evaluations of the network", 1, ""),
 }
-"""Columns of the table of costs: heading, decimals, unit."""
+"""Columns of the cost table: heading, decimals, unit."""
 
 SETS = {"fid": ("FID ↓", 2), "kid": ("KID × 10³ ↓", 2)}
 
 BASELINE = "JPEG"
-"""The method that the differences are taken to."""
+"""The method that the others are compared with in tables of differences."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """The mean of a metric or cost over the pictures of one method and corruption; of all where there is none.
+    """The mean of a metric or cost over the pictures of one method and corruption; "" stands for all corruptions.
 
-    `over` is the method that a mean is the difference to, and `p` that of its test, or the words for it ("< 0.001").
+    If `over` names a method, the mean is the difference to that method, and `p` is the p-value of its test, as a number
+    or as text ("< 0.001").
     """
 
     method: str
@@ -43,7 +44,7 @@ class Row:
 
     @property
     def text(self) -> str:
-        """The mean as tables state it: of a difference with its interval and p."""
+        """The mean as tables show it; a difference also shows its interval and p."""
         decimals = METRICS[self.metric].decimals if self.metric in METRICS else COST[self.metric][1]
         if not self.over:
             return f"{self.mean.value:.{decimals}f}"
@@ -61,7 +62,7 @@ class Row:
 
     @staticmethod
     def of(entry: Measurement) -> "Row":
-        """The row that became a measurement."""
+        """The row of a measurement: the inverse of `measurement`."""
         value = float(entry.value)
         low, high = (value if bound is None else bound for bound in (entry.low, entry.high))
         mean = Mean(value, low, high, entry.count or 0)
@@ -71,9 +72,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A title, empty for none, the names of the columns, and rows of a name and cells.
+    """A title (may be empty), the names of the columns, and rows, each of which has a name and cells.
 
-    `corner` is the heading of the names; columns named in `words` are set flush left.
+    `corner` is the heading of the column of names; columns listed in `words` are left-aligned.
     """
 
     title: str
@@ -89,7 +90,7 @@ class Table:
         return f"**{self.title}**\n\n{table}" if self.title else table
 
     def latex(self) -> str:
-        """A booktabs table; published rows are set apart by a rule."""
+        """A booktabs table; a rule separates published rows from measured ones."""
         body, was_published = [], False
         for name, cells in self.rows:
             if name.endswith("†") and not was_published:
@@ -113,7 +114,7 @@ class Table:
 
 
 def table_of(entries: Sequence[Measurement], title: str = "") -> Table:
-    """A row for what was measured, a column for each measure, "–" where there is no value."""
+    """A table with a row for each thing measured, a column for each measure, and "–" for missing values."""
     labels = _ordered(label for entry in entries for label in entry.what)
     measures = _ordered(entry.measure for entry in entries)
     cells: dict[tuple[str, ...], dict[str, str]] = {}
@@ -125,14 +126,14 @@ def table_of(entries: Sequence[Measurement], title: str = "") -> Table:
 
 
 def keep(path: Path, entries: Sequence[Measurement], note: str = "", *, partial: bool = False) -> str:
-    """Writes measurements to a file and renders it; those of other rows and columns stay if these are `partial`."""
+    """Writes measurements to a file and renders it; if `partial`, the file's other measurements are kept."""
     fresh = Measurements(entries, note)
     (Measurements.read(path).updated(fresh) if partial and path.is_file() else fresh).write(path)
     return render(path)
 
 
 def render(path: Path) -> str:
-    """Writes the table of a file of measurements, its note and conditions beside it as Markdown, and returns it."""
+    """Writes a Markdown page beside a file of measurements, with its table, note and conditions; returns the page."""
     stored = Measurements.read(path)
     parts = [table_of(stored.entries).markdown(), stored.note, stored.conditions()]
     page = "\n\n".join(part for part in parts if part) + "\n"
@@ -141,12 +142,12 @@ def render(path: Path) -> str:
 
 
 def rows_of(records: Sequence[Record]) -> list[Row]:
-    """All that is reported of a run: means, costs over all corruptions, differences to the plain JPEG."""
+    """All rows that are reported for a run: means, costs over all corruptions, and differences to the plain JPEG."""
     return [*summarise(records), *costs(records), *differences(records, BASELINE)]
 
 
 def summarise(records: Sequence[Record]) -> list[Row]:
-    """Means of all metrics and costs of every method and corruption, in the order of the records."""
+    """Means of all metrics and costs for every method and corruption, in the order of the records."""
     return [
         Row(method, corruption, name, mean_of(values))
         for (method, corruption), group in _groups(records).items()
@@ -156,7 +157,7 @@ def summarise(records: Sequence[Record]) -> list[Row]:
 
 
 def costs(records: Sequence[Record]) -> list[Row]:
-    """The costs of each method over all corruptions; of memory that of the picture that took most."""
+    """The mean costs of each method over all corruptions; for memory the maximum over the pictures."""
     rows = []
     for method in _ordered(r.method for r in records):
         for name in COST:
@@ -167,7 +168,7 @@ def costs(records: Sequence[Record]) -> list[Row]:
 
 
 def differences(records: Sequence[Record], baseline: str, metrics: Sequence[str] = ("psnr", "lpips_alex")) -> list[Row]:
-    """What each method gains over `baseline` on the same pictures."""
+    """The mean difference between each method and `baseline` on the same pictures."""
     groups = {key: {r.picture: r for r in group} for key, group in _groups(records).items()}
     rows = []
     for name in metrics:
@@ -184,7 +185,7 @@ def differences(records: Sequence[Record], baseline: str, metrics: Sequence[str]
 def metric_tables(
     rows: Sequence[Row], others: Sequence[Published] = (), names: Sequence[str] = tuple(METRICS)
 ) -> list[Table]:
-    """One table for each of the metrics that was measured: methods by corruptions, published rows (†) below."""
+    """One table for each measured metric: rows are methods, columns corruptions, published rows (†) come last."""
     measured = [row for row in rows if row.corruption and not row.over]
     corruptions = _ordered(row.corruption for row in measured)
     tables = []
@@ -197,14 +198,14 @@ def metric_tables(
 
 
 def cost_table(rows: Sequence[Row]) -> Table | None:
-    """Seconds, memory and evaluations of each method, over all corruptions; None where nothing was timed."""
+    """Seconds, memory and evaluations of each method over all corruptions; None if no costs were measured."""
     found = {(row.method, row.metric): row.text for row in rows if not row.corruption}
     lines = [(m, tuple(found.get((m, name), "–") for name in COST)) for m in _ordered(m for m, _ in found)]
     return Table("cost", tuple(heading for heading, *_ in COST.values()), tuple(lines)) if lines else None
 
 
 def difference_tables(rows: Sequence[Row]) -> list[Table]:
-    """For each metric what the methods gain over another: mean difference, 95 % interval, p."""
+    """For each metric, the differences of the methods to another one: mean difference, 95 % interval, p."""
     found = [row for row in rows if row.over]
     corruptions = _ordered(row.corruption for row in rows if row.corruption)
     return [
@@ -218,7 +219,7 @@ def difference_tables(rows: Sequence[Row]) -> list[Table]:
 
 
 def set_table(values: dict[tuple[str, str], dict[str, float]], others: Sequence[Published] = ()) -> list[Table]:
-    """FID, and KID ± its standard error, of (method, corruption), as `benchmark.distances` gives them."""
+    """Tables of FID, and of KID ± its standard error, by method and corruption, from `benchmark.distances`."""
     corruptions = _ordered(c for _, c in values)
     tables = []
     for name, (heading, decimals) in SETS.items():
@@ -240,7 +241,7 @@ def set_table(values: dict[tuple[str, str], dict[str, float]], others: Sequence[
 
 
 def as_csv(rows: Sequence[Row], others: Sequence[Published] = ()) -> str:
-    """method, corruption, metric, mean, low, high, pictures, source; `source` is empty for what was measured."""
+    """CSV text: method, corruption, metric, mean, low, high, pictures, source; `source` is empty for measured rows."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["method", "corruption", "metric", "mean", "low", "high", "pictures", "source"])
@@ -257,7 +258,7 @@ def as_csv(rows: Sequence[Row], others: Sequence[Published] = ()) -> str:
 
 
 def sources(others: Sequence[Published]) -> str:
-    """Where the published rows come from, one line each."""
+    """The sources of the published rows, one line each."""
     return "\n".join(f"* † {text}: <{url}>" for text, url in dict.fromkeys((o.source, o.url) for o in others))
 
 
@@ -269,7 +270,7 @@ def _groups(records: Sequence[Record]) -> dict[tuple[str, str], list[Record]]:
 
 
 def _unit(label: str) -> str:
-    """What a metric's label names in brackets at its end: "dB" of "PSNR (dB)"; empty for pure numbers."""
+    """The unit in brackets at the end of a metric's label, such as "dB" in "PSNR (dB)"; empty for pure numbers."""
     found = re.search(r"\(([^()\d]+)\)$", label)
     return found[1] if found else ""
 
@@ -279,7 +280,7 @@ def _values(records: Sequence[Record], name: str) -> list[float]:
 
 
 def _lines(rows: Sequence[Row], corruptions: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """A line for each method, with a cell for each corruption."""
+    """One line for each method, with one cell for each corruption."""
     texts = {(row.method, row.corruption): row.text for row in rows}
     methods = _ordered(row.method for row in rows)
     return [(method, tuple(texts.get((method, c), "–") for c in corruptions)) for method in methods]

@@ -33,9 +33,9 @@ OFFSET = np.float32(128)
 
 
 def to_components(image: NDArray[np.float32], colour: str) -> list[Plane]:
-    """The components of an image (height, width, 3), RGB in [0, 1], as planes of its size.
+    """The components of an image (height, width, 3), RGB in [0, 1], as planes of the same size.
 
-    `colour` is "gray" (the mean of the channels: three estimates of one number), "YCbCr" or "RGB".
+    `colour` is "gray" (the mean of the channels, which are three estimates of the same value), "YCbCr" or "RGB".
     """
     levels = image * np.float32(255)
     if colour == "gray":
@@ -76,7 +76,7 @@ def _both_sides(matrix: Plane, plane: Plane) -> Plane:
 
 
 def box_mean(samples: Plane, vertical: int, horizontal: int) -> Plane:
-    """Means over vertical × horizontal pixels, as encoders subsample chroma; the sides must be multiples."""
+    """Means over vertical × horizontal pixels, as in chroma subsampling; the sides must be multiples of the factors."""
     if (vertical, horizontal) == (1, 1):
         return samples
     total = samples[::vertical, ::horizontal].copy()  # many times faster than a mean over axes of a reshaped plane
@@ -103,9 +103,9 @@ def pad(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float
 
 
 def unpad(plane: Plane, height: int, width: int) -> Plane:
-    """The plane of height × width whose padding is nearest to the given one: each edge becomes the mean of its copies.
+    """The plane of height × width that is nearest to the given one once padded: edge samples average their copies.
 
-    With `pad` it is the projection onto planes whose padding repeats the edge.
+    Followed by `pad`, it is the projection onto planes whose padding repeats the edge.
     """
     if plane.shape == (height, width):
         return plane
@@ -118,7 +118,7 @@ def unpad(plane: Plane, height: int, width: int) -> Plane:
 def upsample_triangle(samples: Plane, vertical: int, horizontal: int) -> Plane:
     """Chroma at full size by linear interpolation between sample centres: libjpeg's "fancy" upsampling, unrounded.
 
-    Factors of 1 and 2 are interpolated (weights ¾ and ¼), others are repeated, as libjpeg does.
+    Factors of 1 and 2 are interpolated (weights ¾ and ¼); for other factors samples are repeated, as in libjpeg.
     """
     for axis, factor in enumerate((vertical, horizontal)):
         samples = _double(samples, axis) if factor == 2 else np.repeat(samples, factor, axis=axis)
@@ -126,7 +126,7 @@ def upsample_triangle(samples: Plane, vertical: int, horizontal: int) -> Plane:
 
 
 def _double(samples: Plane, axis: int) -> Plane:
-    """Twice as many samples along an axis, each of ¾ of the nearest and ¼ of the next nearest old one."""
+    """Twice as many samples along an axis; each is ¾ of the nearest old sample plus ¼ of the next nearest."""
     old = np.moveaxis(samples, axis, -1)
     new = np.empty((*old.shape[:-1], old.shape[-1], 2), np.float32)
     new[...] = old[..., None]

@@ -1,8 +1,8 @@
 """Decodes entropy-coded segments of JPEG files to coefficients: sequential and progressive Huffman scans.
 
-Only the search for the start of each code word cannot be vectorised, because it starts where the previous one
-ended.  A scan is therefore read in two passes: a *walk* in plain Python that only adds up lengths, and a vectorised
-pass that reads the values at the positions found.  Source: ITU-T T.81, Annexes C, F and G.
+Each code word starts where the previous one ends, so the search for their positions cannot be vectorised.  A scan is
+therefore read in two passes: a *walk* in plain Python that only adds up lengths, and a vectorised pass that reads the
+values at the positions found.  Source: ITU-T T.81, Annexes C, F and G.
 """
 
 from array import array
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 EOB_STEP = 64
-"""How far an end of block moves the coefficient index: past every block."""
+"""Increment of the coefficient index at an end of block: past the last coefficient of any block."""
 
-_INVALID = 1 << 12  # a step that no valid code has
+_INVALID = 1 << 12  # an increment that no valid code has
 
 
 class ScanError(ValueError):
@@ -25,9 +25,9 @@ class ScanError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class HuffmanTable:
-    """A Huffman table as lookups by the next 16 bits, (65536,) each, and as lists for the walks.
+    """A Huffman table as lookup arrays indexed by the next 16 bits, (65536,) each, and as lists for the walks.
 
-    `symbols`: the symbol; `lengths`: bits of its code word, 0 where there is none.
+    `symbols` holds the symbol; `lengths` holds the bits of its code word, or 0 if there is no code word.
     """
 
     symbols: NDArray[np.int32] = field(repr=False)
@@ -36,7 +36,7 @@ class HuffmanTable:
     @staticmethod
     def build(counts: Sequence[int], symbols: Sequence[int]) -> "HuffmanTable":
         """Builds a table from the number of code words of each length 1 … 16 and the symbols in code word order
-        (T.81, Annex C).  Raises ScanError if the code words do not fit."""
+        (T.81, Annex C).  Raises ScanError if counts and symbols do not form a code."""
         if len(counts) != 16:
             raise ScanError("a Huffman table is cut short")
         lengths = np.repeat(np.arange(1, 17), counts)
@@ -52,17 +52,18 @@ class HuffmanTable:
 
     @cached_property
     def entries(self) -> tuple[list[int], list[int]]:
-        """`symbols` and `lengths`."""
+        """`symbols` and `lengths` as lists."""
         return self.symbols.tolist(), self.lengths.tolist()
 
     @cached_property
     def dc_advances(self) -> list[int]:
-        """Bits of code word and value of a DC difference."""
+        """For each entry, the bits of the code word and value of a DC difference."""
         return np.where(self.lengths > 0, self.lengths + (self.symbols & 15), _INVALID).tolist()
 
     @cached_property
     def ac_moves(self) -> list[int]:
-        """Bits of code word and value, plus 32 × how far the coefficient index moves, of an AC symbol."""
+        """For each entry, the bits of the code word and value of an AC symbol, plus 32 × the increment of the
+        coefficient index."""
         run, size = self.symbols >> 4, self.symbols & 15
         step = np.where((size > 0) | (run == 15), run + 1, EOB_STEP)
         step = np.where(self.lengths > 0, step, _INVALID)
@@ -70,17 +71,17 @@ class HuffmanTable:
 
 
 class Bits:
-    """The bits of one segment, stuffing removed; reading past the end gives zeros for a while, then ScanError."""
+    """The bits of one segment, with stuffing removed; reads past the end first give zeros, then ScanError."""
 
     def __init__(self, data: bytes) -> None:
         self.end = 8 * len(data)
         padded = np.frombuffer(data + bytes(64), np.uint8).astype(np.uint32)
         self._words = padded[:-3] << 24 | padded[1:-2] << 16 | padded[2:-1] << 8 | padded[3:]
         self.words = array("I", self._words.tobytes())
-        """The 32 bits starting at each byte."""
+        """The 32 bits that start at each byte."""
 
     def windows(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The 16 bits starting at each bit position."""
+        """The 16 bits that start at each bit position."""
         return (self._words[positions >> 3] >> (16 - (positions & 7)).astype(np.uint32) & 0xFFFF).astype(np.int64)
 
     def values(self, positions: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -95,10 +96,10 @@ class Bits:
 
 
 def sequential(bits: Bits, pattern: Sequence[tuple[HuffmanTable, HuffmanTable]], out: NDArray[np.int16]) -> None:
-    """All blocks of a sequential segment, with the DC and AC tables of the pattern in turn.
+    """Decodes all blocks of a sequential segment, with the DC and AC tables of the pattern in turn.
 
-    Fills `out` (count, len(pattern), 64), zeros before, in stored order; DC holds differences.  Raises ScanError for
-    damaged data.
+    Fills `out` (count, len(pattern), 64), which must hold zeros, in stored order; DC values are differences.  Raises
+    ScanError for damaged data.
     """
     moves = [(dc.dc_advances, ac.ac_moves) for dc, ac in pattern]
     position, chunk = 0, 1 + 16384 // len(pattern)
@@ -161,7 +162,7 @@ def _sequential_chunk(
 
 
 def dc_first(bits: Bits, pattern: Sequence[HuffmanTable], out: NDArray[np.int16]) -> None:
-    """First scan of DC: fills `out` (count, len(pattern), 64) with differences, not shifted to their place yet."""
+    """First DC scan: fills `out` (count, len(pattern), 64) with differences, not yet shifted to their bit position."""
     words, found, position = bits.words, [], 0
     moves = [table.dc_advances for table in pattern]
     try:

@@ -49,7 +49,7 @@ CHROMA_SCORE = 0.15
 """Lowest score of all chroma frequencies together for chroma to be recovered."""
 
 CHROMA_LEAD = 1.5
-"""Lowest ratio of that score to the best score on a grid that starts elsewhere."""
+"""Lowest ratio of that score to the best score on a grid with another start, for chroma to be recovered."""
 
 SIGNIFICANCE = 5
 """A gap or a gain counts only if it is larger than this many standard deviations of its sampling noise.  Frequencies
@@ -89,7 +89,7 @@ def recovered(pixels: NDArray[np.float32], trace: Trace, file: JpegFile | None =
 
     Arguments:
         pixels: RGB (height, width, 3), float32 in [0, 1], in the orientation in which the trace was found.
-        trace: of a compression coarser than any later one, on a grid other than theirs.
+        trace: the trace of a compression that was coarser than any later one and on another grid.
         file: the JPEG that the pixels were decoded from, if any.
 
     Returns an array of the same shape.  Some parts stay unchanged: blocks that the border cuts; blocks whose recovered
@@ -166,10 +166,10 @@ class _Fit:
     Attributes:
         grid, table: the grid and the table (8, 8).
         quantised: which frequencies look quantised, (8, 8).
-        variances: of the error e, (8, 8).
-        counts: how often each multiple of the step occurs, (8, 8, multiples), plus ½.
-        lowest: the multiple that counts start with.
-        score: of all frequencies together, 0 if it is not significant.
+        variances: variances of the error e, (8, 8).
+        counts: number of occurrences of each multiple of the step, plus ½, (8, 8, multiples).
+        lowest: the multiple that `counts` starts with.
+        score: the score of all frequencies together, 0 if it is not significant.
         median_score: the median of the scores of frequencies with a significant gap.
     """
 
@@ -233,7 +233,7 @@ def _fit(
     grid: Grid,
     resubsample: Resubsample,
 ) -> _Fit | None:
-    """Return how components look on a grid; None if there are too few blocks or no frequency has a significant gap."""
+    """Return the statistics of components on a grid; None with too few blocks or without a significant gap."""
     functions, variances, coefficients = [], [], np.zeros((BLOCK, BLOCK, 0), np.float32)
     for place in (grid.reference, grid):
         blocks = place.blocks(unclipped)
@@ -306,10 +306,10 @@ def _recover_planes(planes: Sequence[Plane], fit: _Fit, resubsample: Resubsample
 
 
 def _bands(height: int) -> Iterator[tuple[slice, slice]]:
-    """Yield bands of rows with everything that their blocks and chroma depend on: (rows to work on, rows to keep)."""
+    """Yield (rows to process, rows to keep) for each band; the former include all that the latter depend on."""
     for top in range(0, height, BAND):
         bottom = min(top + BAND, height)
-        margin = MCU + PASSES * CHROMA_REACH  # blocks that start before the band, and the reach of the passes
+        margin = MCU + PASSES * CHROMA_REACH  # for blocks that start before the band, and for the reach of the passes
         yield slice(max(top - margin, 0), min(bottom + margin, height)), slice(top, bottom)
 
 

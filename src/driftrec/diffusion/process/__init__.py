@@ -1,4 +1,4 @@
-"""Forward processes: how a clean image turns into noise around a corrupted one, and the clock that samplers follow."""
+"""Forward processes, which turn a clean image into noise around a corrupted one, and the clock that samplers use."""
 
 from driftrec.diffusion.process.base import Process, Time, Times
 from driftrec.diffusion.process.cards import process_from_card

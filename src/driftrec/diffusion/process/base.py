@@ -1,4 +1,4 @@
-"""The forward processes: drift from the clean image x0 towards the corrupted image y, plus a little noise.
+"""Forward processes: the state drifts from the clean image x0 towards the corrupted image y and gains a little noise.
 
     dx = f(t) (y − x) dt + g(t) dw,  t ∈ [0, 1]                                                    (E1)
     x_t = y + k(t) (x0 − y) + σ(t) z,  z ~ N(0, 1)                                                 (E2)
@@ -7,11 +7,11 @@
     s(t) = σ(t)/k(t),  λ(t) = −ln s(t)                                                             (E5)
 
 With r = x − y, (E2) is an ordinary Gaussian diffusion of the residual: r_t = k r_0 + σ z.  Samplers and networks
-therefore need a process only through its scale k and its standard deviation σ, and these only as the noise-to-scale
-ratio s or its logarithm, the log-SNR λ, which falls all the way from +∞ at t = 0: λ is the natural clock.
+therefore need only two functions of a process, its scale k and its standard deviation σ.  They use them through the
+noise-to-scale ratio s or the log-SNR λ = −ln s.  λ falls monotonically from +∞ at t = 0, so it is the natural clock.
 
-`Process` derives everything that follows from k, σ, f and g.  A scalar time gives a Python float, an array of times a
-float64 array of its shape; times outside [0, 1] raise ValueError.
+`Process` derives all other functions from k, σ, f and g.  A scalar time gives a Python float, and an array of times
+gives a float64 array of the same shape; times outside [0, 1] raise ValueError.
 """
 
 import math
@@ -27,9 +27,9 @@ Time = TypeVar("Time", float, Times)
 
 
 class Process(ABC):
-    """A forward process (E1); it has no state of its own.
+    """A forward process (E1), without mutable state.
 
-    A process says what it is in the four methods that follow, on float64 arrays of times in [0, 1].
+    Subclasses define the four methods below, on float64 arrays of times in [0, 1].
     """
 
     @abstractmethod
@@ -61,7 +61,7 @@ class Process(ABC):
         return _like(t, self._log_scale(_checked(t)))
 
     def scale(self, t: Time) -> Time:
-        """k(t) of (E3), the share of the residual x0 − y that is left; it falls from 1."""
+        """k(t) of (E3), the fraction of the residual x0 − y that remains; it falls from 1."""
         return _like(t, np.exp(self._log_scale(_checked(t))))
 
     def std(self, t: Time) -> Time:
@@ -77,16 +77,16 @@ class Process(ABC):
         return _like(t, self._log_snr(_checked(t)))
 
     def time_of_log_snr(self, log_snr: Time) -> Time:
-        """The time at which λ has this value, exact to rounding.
+        """The time at which λ has this value, exact up to rounding.
 
-        Raises ValueError for values below λ(1), which the process never reaches, and above λ(10⁻²⁰⁰).
+        Raises ValueError for values below λ(1), which the process never reaches, and for values above λ(10⁻²⁰⁰).
         """
         target = np.asarray(log_snr, np.float64)
         lowest, highest = self.log_snr(1.0), self.log_snr(_EARLIEST)
         if not ((target >= lowest - 1e-9) & (target <= highest)).all():
             raise ValueError(f"log-SNRs of this process lie between {lowest:.4f} and {highest:.4f}, got {log_snr}")
         early, late = np.full_like(target, math.log(_EARLIEST)), np.zeros_like(target)
-        for _ in range(64):  # Bisection in ln t, in which λ is almost a straight line; 460 / 2⁶⁴ is below rounding.
+        for _ in range(64):  # Bisection in ln t, where λ is almost linear; 460 / 2⁶⁴ is below rounding.
             middle = (early + late) / 2
             is_late = self._log_snr(np.exp(middle)) < target
             early, late = np.where(is_late, early, middle), np.where(is_late, middle, late)
@@ -104,12 +104,12 @@ class Process(ABC):
             return self._log_scale(t) - np.log(self._std(t))
 
     def card(self) -> dict[str, Any]:
-        """The process as values for JSON, where it is a dataclass; `process_from_card` is the way back."""
+        """The process, which must be a dataclass, as values for JSON; `process_from_card` is the inverse."""
         parameters = fields(cast(Any, self))
         return {"name": type(self).__name__, **{field.name: getattr(self, field.name) for field in parameters}}
 
 
-_EARLIEST = 1e-200  # the range of `time_of_log_snr` ends here, before rounding to zero spoils variances
+_EARLIEST = 1e-200  # lower end of the range of `time_of_log_snr`; at earlier times variances would round to zero
 
 
 def _checked(t: float | Times) -> Times:
@@ -120,5 +120,5 @@ def _checked(t: float | Times) -> Times:
 
 
 def _like(argument: Time, value: Times) -> Time:
-    """`value` as the kind of thing that `argument` is."""
+    """`value` as a float if `argument` is a scalar, otherwise as an array."""
     return cast(Time, np.asarray(value) if isinstance(argument, np.ndarray) else float(value))

@@ -1,4 +1,4 @@
-"""Processes by name, as recipes and model cards state them."""
+"""Looks up processes by the names that recipes and model cards use."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -12,10 +12,10 @@ _BY_NAME = {kind.__name__: kind for kind in (OUVE, TSDVE, CosVE, VP, Bridge)}
 
 
 def process_from_card(card: Mapping[str, Any]) -> Process:
-    """The process that `Process.card` wrote down, {"name": "OUVE", "gamma": 1.0, …}; parameters left out take
-    their defaults.
+    """Builds the process from its card, such as {"name": "OUVE", "gamma": 1.0, …}; the inverse of `Process.card`.
 
-    Raises ValueError for an unknown name or parameter, and for a value of the wrong kind or out of range.
+    Missing parameters take their defaults.  Raises ValueError for an unknown name or parameter, and for a value of the
+    wrong type or out of range.
     """
     values = dict(card)
     name = values.pop("name", None)

@@ -1,8 +1,8 @@
-"""The paper's processes (DriftRec, arXiv 2211.06757): they differ in their drift rate f, and share the noise.
+"""The paper's processes (DriftRec, arXiv 2211.06757): they differ in the drift rate f and share the same noise.
 
     g(t) = c σ_min w(t),  w(t) = κ^t or 1 + (κ − 1) t,  κ = σ_max/σ_min                            (E6)
 
-The paper's noise grows exponentially; linear growth is an option of its code.  With γ = 0 all of them are the
+The paper's noise grows exponentially; linear growth is an option in its code.  With γ = 0 each of them is the
 variance-exploding diffusion (VE) of Song et al. 2021 (arXiv 2011.13456).
 """
 
@@ -26,9 +26,9 @@ class PaperProcess(Process):
     Attributes:
         gamma: stiffness γ of the drift per unit of time, in [0, 100].
         sigma_min, sigma_max: the size of the noise in image units, 10⁻⁶ ≤ sigma_min < sigma_max ≤ 1000.
-        growth: of the noise with time.
+        growth: how the noise grows with time.
 
-    Raises ValueError for values outside these ranges, within which (E4) is exact to 10⁻¹².
+    Raises ValueError for values outside these ranges.  Inside them (E4) is exact to 10⁻¹².
     """
 
     gamma: float = 1.0
@@ -48,14 +48,14 @@ class PaperProcess(Process):
             raise ValueError(f"growth must be 'exponential' or 'linear', got {self.growth!r}")
 
     def _gain(self) -> float:
-        """The constant c² of (E6); here the one with which σ(1) = σ_max."""
+        """The constant c² of (E6), by default chosen such that σ(1) = σ_max."""
         return math.exp(2 * self._log_kappa) / float(self._unit_variance(np.asarray(1.0)))
 
     def _unit_variance(self, t: Times) -> Times:
         """(E4) for c σ_min = 1: ∫₀ᵗ (k(t)/k(v))² w²(v) dv.
 
-        Gauss–Legendre quadrature over v = t · node keeps its relative accuracy for t → 0, where splines and
-        differences of antiderivatives lose theirs.
+        Gauss–Legendre quadrature over v = t · node stays accurate relative to the result for t → 0, where splines and
+        differences of antiderivatives do not.
         """
         v = t[..., None] * _NODES
         decay = self._log_scale(t)[..., None] - self._log_scale(v)
@@ -89,7 +89,7 @@ class OUVE(PaperProcess):
     """Ornstein–Uhlenbeck, variance exploding: f = γ, k = e^{−γt}.
 
     With the paper's c² = 2 (γ + ln κ) for exponential growth, the variance has the closed form
-    σ² = σ_min² (κ^{2t} − e^{−2γt}), which at t = 1 is σ_max² − σ_min² e^{−2γ}: just short of σ_max².
+    σ² = σ_min² (κ^{2t} − e^{−2γt}).  At t = 1 it is σ_max² − σ_min² e^{−2γ}, slightly less than σ_max².
     """
 
     def _drift_rate(self, t: Times) -> Times:

@@ -1,7 +1,7 @@
-"""Processes of other diffusion models.  They are of the same form (E1), so every sampler and every network serves them.
+"""Processes of other diffusion models.  They also have the form (E1), so every sampler and network works with them.
 
-Palette, SR3 and the like (arXiv 2111.05826, 2104.07636) start from pure noise: their processes drift from the clean
-image to a constant instead of y, see `anchor` in `driftrec.train.recipe`.  A diffusion bridge does end in y.
+Palette, SR3 and similar models (arXiv 2111.05826, 2104.07636) start from pure noise: their processes drift from the
+clean image to a constant instead of y; see `anchor` in `driftrec.train.recipe`.  A diffusion bridge does end at y.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ from driftrec.diffusion.process.base import Process, Times
 class VP(Process):
     """Variance preserving (Song et al. 2021, arXiv 2011.13456, equation 11): f = β/2, g² = β std².
 
-    β rises linearly from `beta_min` to `beta_max`; `std` is the standard deviation that is preserved, in image units.
+    β rises linearly from `beta_min` to `beta_max`; `std_max` (std above) is the preserved standard deviation, in image
+    units.
     Raises ValueError unless 0 < beta_min ≤ beta_max ≤ 1000 and std > 0.
     """
 
@@ -51,12 +52,12 @@ class Bridge(Process):
 
         g² = V',  f = V'/(V(1) − V),  k = 1 − V/V(1),  σ² = V k                                    (E7)
 
-    It is (E1) with a drift that grows without bound: at t = 1 the state is y itself, without noise.  As I2SB's, the
+    It is (E1) with a drift that grows without bound: at t = 1 the state is y itself, without noise.  As in I2SB, the
     noise rises and falls symmetrically: g ∝ floor + (1 − floor)(1 − |2t − 1|).
 
     Attributes:
         std_max: √V(1), the standard deviation of the free motion at t = 1, in image units, above 0.
-        floor: g at both ends over g in the middle, in (0, 1].
+        floor: ratio of g at either end to g in the middle, in (0, 1].
 
     Raises ValueError for values outside these ranges.
     """
@@ -71,10 +72,10 @@ class Bridge(Process):
             )
 
     def _elapsed(self, t: Times) -> Times:
-        """V(t)/V(1): a cubic on each half; the second mirrors the first."""
+        """V(t)/V(1): a cubic on each half of [0, 1]; the second half mirrors the first."""
         rise = (1 - self.floor) / self.floor
         early = np.minimum(t, 1 - t)
-        # ∫ (1 + 2 rise v)² dv, with v² terms that do not cancel near 0.
+        # ∫ (1 + 2 rise v)² dv, expanded so that nothing cancels near 0.
         part = early * (1 + 2 * rise * early + 4 / 3 * (rise * early) ** 2)
         half = 0.5 * (1 + rise + rise**2 / 3)
         share = part / (2 * half)

@@ -1,26 +1,26 @@
-"""Samplers: they yield the estimate x̂0 of every time of the grid; the last one is the result.
+"""Samplers: they yield the estimate x̂0 at every time of the grid; the last estimate is the result.
 
     for x0 in multistep(denoise, y, process, times, noise=noise):
         ...                                            # progress, previews, an early end
 
-They know a `Denoise` and a process, nothing else.  The first state is
+They depend only on a `Denoise` and a process.  The first state is
 
     x = y + k (mean − y) + σ z                                                                     (E8)
 
 at the first time, where `mean` is the best guess of the clean image so far: y itself, as in the paper, or a regression
-estimate, which allows to start late.  Those of `family` then take steps t → u < t of one form, and differ in its three
-coefficients; the others are built on them:
+estimate, which allows a start with less noise.  The samplers of `family` then take steps t → u < t of one form and
+differ in its three coefficients; the other samplers build on them:
 
     x_u = y + a (x_t − y) + b (x̂0 − y) + n z                                                       (E9)
 
 They evaluate `denoise` once at each time, and call `noise` once for the start and once for each step with n > 0.
-Arrays are combined by + − × with Python floats only, so NumPy arrays and PyTorch tensors pass, in their own dtype.
-Nothing that was passed in or yielded is ever changed; whoever receives an estimate must not change it either, but for
-the last one.
+Arrays are combined only by + − × with Python floats, so NumPy arrays and PyTorch tensors both work, in their own dtype.
+Samplers never change an array that was passed in or yielded.  The caller must not change an estimate either, except the
+last one.
 
-Memory, measured in arrays of y's size beside y, the mean and what the denoiser itself takes: 2 while the denoiser works
-(the state, and the last estimate where the caller or `multistep` holds it), and at most 4 between evaluations.  Do not
-collect the estimates, as `*_, x0 = …` would, when the images are large.
+Memory, in arrays of y's size, besides y, the mean and what the denoiser itself uses: 2 while the denoiser runs (the
+state, and the last estimate if the caller or `multistep` holds it), and at most 4 between evaluations.  If the images
+are large, do not collect the estimates, as `*_, x0 = …` would.
 """
 
 from driftrec.diffusion.samplers.corrector import predictor_corrector

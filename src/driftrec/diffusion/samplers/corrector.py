@@ -1,4 +1,4 @@
-"""Predictor–corrector sampling: Langevin steps at every time, between the steps from time to time."""
+"""Predictor–corrector sampling: Langevin steps at every time, in between the steps from one time to the next."""
 
 import math
 from collections.abc import Iterator
@@ -31,24 +31,24 @@ def predictor_corrector(
 ) -> Iterator[Array]:
     """The paper's general sampler (after Song et al. 2021, arXiv 2011.13456, algorithms 4 and 5).
 
-    At every time, `corrector_steps` steps of Langevin dynamics towards the marginal of that time come first:
+    At every time, it first takes `corrector_steps` steps of Langevin dynamics towards the marginal of that time:
 
         x ← x + ε score + √(2ε) z                                                                  (E14)
         langevin: ε = 2 (snr ‖z‖/‖score‖)²,  annealed-langevin: ε = 2 (snr σ)²
 
-    The norms are those of each image alone, so that no result depends on its batch mates.  Then the predictor steps to
-    the next time.  N times cost N (1 + corrector_steps) + initial_steps evaluations.
+    The norms are computed for each image alone, so no result depends on the rest of the batch.  Then the predictor
+    steps to the next time.  N times cost N (1 + corrector_steps) + initial_steps evaluations.
 
-    Arguments beside those of `first_order`:
-        predictor: the step between times; "none" leaves it to the corrector.
+    Arguments, in addition to those of `first_order`:
+        predictor: the step between times; with "none" only the corrector changes the state.
         corrector: the rule for ε.
-        snr: of a corrector step, > 0.
-        corrector_steps: at every time, from 0 on.
-        initial_steps: more of them at the first time.
-        final_denoising: the result is the estimate x̂0 at the last time; otherwise the state itself, noise included,
-            for one evaluation less.
+        snr: signal-to-noise ratio of a corrector step, > 0.
+        corrector_steps: number of corrector steps at every time, at least 0.
+        initial_steps: number of additional corrector steps at the first time, at least 0.
+        final_denoising: if true, the result is the estimate x̂0 at the last time; otherwise it is the state itself,
+            including noise, which saves one evaluation.
 
-    Raises ValueError as `first_order` does, and for options outside these ranges.
+    Raises ValueError when `first_order` does, and for options outside these ranges.
     """
     times = checked(times, process)
     if predictor not in get_args(Predictor) or corrector not in get_args(Corrector):

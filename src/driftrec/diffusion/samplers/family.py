@@ -26,21 +26,21 @@ def first_order(
 
         a = (σ_u/σ_t) e^{−η²h},  b = k_u (1 − e^{−(1+η²)h}),  n = σ_u √(1 − e^{−2η²h})               (E10)
 
-    They are the exact solution of the reverse SDE (η = 1) or of the ODE (η = 0) while x̂0 stays as it is.  For the
-    residual x − y this is the family of DDIM (Song et al. 2021, arXiv 2010.02502, equation 12); between 0 and 1, its η
-    counts differently.
+    They solve the reverse SDE (η = 1) or the ODE (η = 0) exactly if x̂0 is constant over the step.  For the residual
+    x − y this is the family of DDIM (Song et al. 2021, arXiv 2010.02502, equation 12); between 0 and 1, the η of DDIM
+    is scaled differently.
 
     Arguments:
         denoise: the estimate of the clean image, see `driftrec.diffusion.types.Denoise`.
         y: corrupted images (batch, channel, height, width).
-        process: the process that `denoise` answers for.
-        times: falling, in (0, 1]; see `driftrec.diffusion.grids`.
-        noise: shape -> standard normal numbers of y's kind and dtype.
-        mean: where to start, (E8); shape of y.
+        process: the process of the states that `denoise` takes.
+        times: falling times in (0, 1]; see `driftrec.diffusion.grids`.
+        noise: shape -> standard normal numbers of y's array type and dtype.
+        mean: the image to start around, (E8), with y's shape; y if None.
         eta: strength of the fresh noise, in [0, 1].
 
-    Raises ValueError for times that do not fall or lie outside (0, 1], for eta outside [0, 1], and, when the noise is
-    first drawn, for noise of another shape or dtype than y.
+    Raises ValueError for times that do not fall or lie outside (0, 1], for eta outside [0, 1] and, when noise is first
+    drawn, for noise whose shape or dtype differs from y's.
     """
     return _steps(denoise, y, process, checked(times), noise, mean, _exponential(process, eta))
 
@@ -59,8 +59,8 @@ def multistep(
 
         x̂0 ← x̂0_t + h/(2 h_prev) (x̂0_t − x̂0_prev)                                                 (E11)
 
-    The first step is of first order.  For the residual this is 2M of DPM-Solver++ and its SDE form (Lu et al. 2022,
-    arXiv 2211.01095).  Arguments and errors as for `first_order`.
+    The first step is of first order.  For the residual this is DPM-Solver++ (2M) and its SDE form (Lu et al. 2022,
+    arXiv 2211.01095).  Arguments and errors are those of `first_order`.
     """
     return _steps(denoise, y, process, checked(times), noise, mean, _exponential(process, eta), extrapolate=True)
 
@@ -73,8 +73,8 @@ def euler_maruyama(
         x_u − y = (x_t − y) + δ (f (x_t − y) + g² score) + g √δ z
         score = (k (x̂0 − y) − (x_t − y)) / σ²                                                      (E12)
 
-    δ is the distance of the two times, whatever the grid.  Few steps do badly: prefer `multistep`.
-    Arguments and errors as for `first_order`.
+    δ is the difference of the two times on any grid.  Results are poor with few steps: prefer `multistep`.
+    Arguments and errors are those of `first_order`.
     """
     return _steps(denoise, y, process, checked(times, process), noise, mean, euler_maruyama_rule(process))
 
@@ -87,7 +87,7 @@ def reverse_diffusion(
         x_t − y = q (x_u − y) + G z,  q = k_t/k_u,  G² = σ_t² − q² σ_u²
         x_u − y = (2 − q) (x_t − y) + G² score + G z                                               (E13)
 
-    To first order in δ this is `euler_maruyama`.  Arguments and errors as for `first_order`.
+    To first order in δ this is `euler_maruyama`.  Arguments and errors are those of `first_order`.
     """
     return _steps(denoise, y, process, checked(times, process), noise, mean, reverse_diffusion_rule(process))
 
@@ -109,7 +109,7 @@ def _exponential(process: Process, eta: float) -> Rule:
         raise ValueError(f"eta must be between 0 and 1, got {eta}")
 
     def step(t: float, u: float) -> Step:
-        if process.std(t) == 0:  # the end of a bridge: the state is y and says nothing, so the noise is fresh
+        if process.std(t) == 0:  # the end of a bridge: the state is y and tells nothing about x0, so all noise is fresh
             return Step(0.0, process.scale(u), process.std(u))
         h = process.log_snr(u) - process.log_snr(t)
         return Step(
@@ -122,7 +122,7 @@ def _exponential(process: Process, eta: float) -> Rule:
 
 
 def euler_maruyama_rule(process: Process) -> Rule:
-    """(E12), sorted by x_t − y, x̂0 − y and z."""
+    """(E12), its terms collected by x_t − y, x̂0 − y and z."""
 
     def step(t: float, u: float) -> Step:
         delta, g = t - u, process.diffusion(t)
@@ -137,7 +137,7 @@ def euler_maruyama_rule(process: Process) -> Rule:
 
 
 def reverse_diffusion_rule(process: Process) -> Rule:
-    """(E13), sorted by x_t − y, x̂0 − y and z."""
+    """(E13), its terms collected by x_t − y, x̂0 − y and z."""
 
     def step(t: float, u: float) -> Step:
         q = math.exp(process.log_scale(t) - process.log_scale(u))
@@ -149,7 +149,7 @@ def reverse_diffusion_rule(process: Process) -> Rule:
 
 
 def complete(x: Array, x0: Array, y: Array, step: Step, previous: Array | None = None, slope: float = 0.0) -> None:
-    """Adds to x, which is a x_t, in place, all of (E9) but the noise, with x̂0 + slope (x̂0 − previous) for x̂0."""
+    """Completes x = a x_t, in place, to (E9) without the noise, with x̂0 + slope (x̂0 − previous) in place of x̂0."""
     a, b, _ = step
     x += y * (1 - a - b)
     if previous is None:
@@ -169,7 +169,7 @@ def _steps(
     rule: Rule,
     extrapolate: bool = False,
 ) -> Iterator[Array]:
-    """Steps (E9) from time to time, with (E11) where `extrapolate` says so."""
+    """Takes the steps (E9) along the grid, with (E11) if `extrapolate` is true."""
     x = start(y, process, times[0], noise, mean)
     previous, h_previous = None, math.inf
     for t, u in pairwise(times):
@@ -177,11 +177,11 @@ def _steps(
         yield x0
         h = process.log_snr(u) - process.log_snr(t)
         step = rule(t, u)
-        x = x * step.a  # a new array, because the denoiser may have kept the old one, or returned it
+        x = x * step.a  # a new array, because the denoiser may have kept or returned the old one
         complete(x, x0, y, step, previous, h / (2 * h_previous))
         if extrapolate:
             previous, h_previous = x0, h
-        del x0  # not to hold it during the next evaluation
+        del x0  # frees its memory during the next evaluation
         if step.n > 0:
             x += draw(noise, y) * step.n
     yield denoise(x, y, times[-1])

@@ -1,4 +1,4 @@
-"""Euler–Heun: the reverse SDE in steps of second order in the drift, two evaluations each."""
+"""Euler–Heun: steps on the reverse SDE that are of second order in the drift and cost two evaluations each."""
 
 import math
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from driftrec.diffusion.types import Array, Denoise, Noise
 def euler_heun(
     denoise: Denoise, y: Array, process: Process, times: Times, *, noise: Noise, mean: Array | None = None
 ) -> Iterator[Array]:
-    """Euler–Heun steps of δ = t − u: an Euler–Maruyama step tells the drift at its end, and the mean of both is taken.
+    """Euler–Heun steps of δ = t − u, with the mean of the drifts at the start and end of an Euler–Maruyama step.
 
         x̃ = x_t + δ β(x_t, t) + g_t √δ z,  β = f (x − y) + g² score
         x_u = x_t + δ/2 (β(x_t, t) + β(x̃, u)) + (g_t + g_u)/2 √δ z                                 (E15)
 
-    N times cost 2 N − 1 evaluations.  Arguments and errors as for `driftrec.diffusion.samplers.first_order`.
+    N times cost 2 N − 1 evaluations.  Arguments and errors are those of `driftrec.diffusion.samplers.first_order`.
     """
     times = checked(times, process)
     yield

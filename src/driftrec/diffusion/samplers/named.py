@@ -1,4 +1,4 @@
-"""Samplers by name, at a given number of evaluations: as plans and experiments choose them."""
+"""Samplers by name and number of evaluations, for plans and experiments."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -17,7 +17,7 @@ _FAST = {
     "ancestral": first_order,
     "ddim": partial(first_order, eta=0.0),
 }
-"""On the grid that is uniform in log-SNR."""
+"""Samplers that run on the grid that is uniform in log-SNR."""
 
 _PAPER = {
     "euler-maruyama": (euler_maruyama, 1),
@@ -26,10 +26,10 @@ _PAPER = {
     "langevin": (partial(predictor_corrector, corrector="langevin"), 2),
     "annealed-langevin": (partial(predictor_corrector, corrector="annealed-langevin"), 2),
 }
-"""On the paper's grid, uniform in time; with evaluations for each of its times."""
+"""Samplers that run on the paper's grid, uniform in time, each with its number of evaluations for every time."""
 
 ADAPTIVE = "probability-flow"
-"""Takes as many evaluations as its tolerances ask for."""
+"""The sampler whose tolerances determine the number of evaluations."""
 
 NAMES = (*_FAST, *_PAPER, ADAPTIVE)
 
@@ -48,8 +48,8 @@ def sample(
 ) -> Iterator[Array]:
     """Samples with at most `evaluations` evaluations between the times `start` and `end`.
 
-    Other arguments as for `driftrec.diffusion.samplers.first_order`.  Raises ValueError for an unknown name, and as the
-    sampler.
+    The other arguments are those of `driftrec.diffusion.samplers.first_order`.  Raises ValueError for an unknown name
+    and whenever the sampler does.
     """
     if name in _FAST:
         times = uniform_log_snr(process, evaluations, start=start, end=end)

@@ -1,4 +1,4 @@
-"""The probability-flow ODE with an adaptive solver: as exact as asked for, in as many evaluations as that takes."""
+"""The probability-flow ODE with an adaptive solver, which takes as many evaluations as its tolerances require."""
 
 from collections.abc import Iterator
 
@@ -21,23 +21,23 @@ def probability_flow(
     rtol: float = 1e-3,
     atol: float = 1e-3,
 ) -> Iterator[Array]:
-    """The probability-flow ODE from the first of `times` to the last by SciPy's RK45, each image by itself.
+    """Solves the probability-flow ODE from the first to the last of `times` by SciPy's RK45, each image separately.
 
-    In ρ = (x − y)/k and with the log-SNR λ as the clock it reads
+    In terms of ρ = (x − y)/k and with the log-SNR λ as the clock it is
 
         dρ/dλ = x̂0 − y − ρ                                                                         (E16)
 
-    for every process.  One estimate is yielded, that at the last time.
+    for every process.  The only estimate it yields is that at the last time.
 
-    Arguments beside those of `driftrec.diffusion.samplers.first_order`: `rtol`, `atol`, relative and absolute
-    tolerance of ρ; y must be a NumPy array.  Raises ValueError as `first_order` does, for tolerances ≤ 0, and when the
-    solver gives up; ModuleNotFoundError without SciPy.
+    Arguments, in addition to those of `driftrec.diffusion.samplers.first_order`: `rtol` and `atol`, the relative and
+    absolute tolerance of ρ; y must be a NumPy array.  Raises ValueError when `first_order` does, for tolerances ≤ 0 and
+    when the solver gives up, and ModuleNotFoundError if SciPy is not installed.
     """
     times = checked(times, process)
     if not (rtol > 0 and atol > 0):
         raise ValueError(f"tolerances must be positive, got rtol {rtol} and atol {atol}")
     yield
-    from scipy.integrate import solve_ivp  # not needed by the tool
+    from scipy.integrate import solve_ivp  # not needed by the command line tool
 
     first, last = times[0], times[-1]
     x = start(y, process, first, noise, mean)

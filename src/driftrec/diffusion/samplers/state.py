@@ -1,4 +1,4 @@
-"""What all samplers share: noise, the first state, the check of their times, and a count of evaluations."""
+"""Code that all samplers share: noise, the first state, the check of times and a counter of evaluations."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
@@ -12,13 +12,13 @@ from driftrec.diffusion.types import Array, Denoise, Noise
 
 Parameters = ParamSpec("Parameters")
 Times: TypeAlias = Sequence[float]
-"""Falling times in (0, 1], see `driftrec.diffusion.grids`."""
+"""Falling times in (0, 1]; see `driftrec.diffusion.grids`."""
 
 
 def checks_first(sampler: Callable[Parameters, Iterator[Array]]) -> Callable[Parameters, Iterator[Array]]:
-    """A sampler whose errors are raised when it is called, not when its first estimate is asked for.
+    """Makes a sampler raise its errors when it is called, not when its first estimate is requested.
 
-    The sampler is a generator that checks its arguments, then yields nothing once, then its estimates.
+    The sampler must be a generator that checks its arguments, yields once without a value, then yields its estimates.
     """
 
     @wraps(sampler)
@@ -31,12 +31,12 @@ def checks_first(sampler: Callable[Parameters, Iterator[Array]]) -> Callable[Par
 
 
 def seeded_noise(seeds: Sequence[int]) -> Noise:
-    """float32 NumPy noise with one generator per image, so that no result depends on its batch mates.
+    """Returns float32 NumPy noise with one generator per image, so that no result depends on the rest of the batch.
 
     Arguments:
-        seeds: one for each image of the batch.
+        seeds: one seed for each image of the batch.
 
-    The noise raises ValueError for a shape whose batch is not as long as `seeds`.
+    The returned function raises ValueError if the batch size of a shape differs from the number of seeds.
     """
     generators = [np.random.default_rng(seed) for seed in seeds]
 
@@ -52,7 +52,7 @@ def seeded_noise(seeds: Sequence[int]) -> Noise:
 
 
 class Counted:
-    """A denoiser that counts its evaluations, one for a whole batch."""
+    """A denoiser that counts its evaluations; a whole batch counts as one."""
 
     def __init__(self, denoise: Denoise) -> None:
         self._denoise = denoise
@@ -76,7 +76,7 @@ def start(y: Array, process: Process, t: float, noise: Noise, mean: Array | None
 
 
 def draw(noise: Noise, y: Array) -> Array:
-    """Noise for y.  Raises ValueError for another shape or dtype than y's."""
+    """Draws noise for y.  Raises ValueError if its shape or dtype differs from y's."""
     z = noise(tuple(y.shape))
     if z.shape != y.shape or z.dtype != y.dtype:
         raise ValueError(f"noise must be {y.dtype} of shape {tuple(y.shape)}, got {z.dtype} of {tuple(z.shape)}")
@@ -84,7 +84,7 @@ def draw(noise: Noise, y: Array) -> Array:
 
 
 def checked(times: Times, process: Process | None = None) -> tuple[float, ...]:
-    """The times.  Raises ValueError unless they fall and lie in (0, 1], and `process`, if given, starts with noise."""
+    """The times as floats.  Raises ValueError unless they fall, lie in (0, 1], and start where `process` has noise."""
     times = tuple(float(t) for t in times)
     if not times or not all(u < t for t, u in pairwise(times)):
         raise ValueError(f"times must fall from one to the next, got {times}")

@@ -1,1 +1,1 @@
-"""The metrics of the field: each is one function or one network, pinned to hand-computed cases and published rows."""
+"""Image quality metrics: each is one function or network, tested on cases computed by hand and on published figures."""

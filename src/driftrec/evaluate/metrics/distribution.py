@@ -1,7 +1,7 @@
-"""How alike two sets of pictures are, whatever shows where: FID and KID of features, spectra, wavelet marginals.
+"""Similarity of distributions, regardless of position: FID and KID of features, spectra, wavelet marginals.
 
 FID and KID compare features of an Inception network, one array (patches, features) for each picture.  The other
-measures need no network: they compare two pictures, and ask for texture of the right strength, not in the right place.
+measures need no network: they compare two pictures by the strength of their texture, not by its position.
 """
 
 from collections.abc import Sequence
@@ -14,22 +14,22 @@ from driftrec.evaluate.metrics.fidelity import Pixels, luma
 Features = NDArray[np.floating]
 
 LEVELS = 3
-"""Scales of the wavelet transform."""
+"""Number of scales of the wavelet transform."""
 
 
 def fid(a: Features, b: Features) -> float:
-    """Fréchet distance of Gaussians fitted to two sets of features; not negative, 0 for equal sets.
+    """Fréchet distance between Gaussians fitted to two sets of features; at least 0, and 0 for equal sets.
 
         |μ_a − μ_b|² + tr(Σ_a + Σ_b − 2 (Σ_a Σ_b)^½)                       (Heusel et al. 2017, arXiv 1706.08500)
 
-    It is biased: sets of n samples of one distribution read above 0, and the more so the smaller n is, so figures can
-    be compared at equal n only (10 000 or more are usual).  Where there are fewer, trust `kid`.
+    It is biased: for two sets of n samples of one distribution it is above 0, and the bias grows as n falls.  Compare
+    figures only at equal n (10 000 or more are usual); with fewer samples, use `kid`.
 
     Arguments: (samples, features).  Raises ValueError for fewer than two samples or different numbers of features.
     """
     _check(a, b)
     centred = [(x - x.mean(axis=0)) / np.sqrt(len(x) - 1) for x in (a.astype(np.float64), b.astype(np.float64))]
-    # tr (Σ_a Σ_b)^½ is the sum of the singular values of X_a X_bᵀ, and R of X = Q R serves as well as X.
+    # tr (Σ_a Σ_b)^½ is the sum of the singular values of X_a X_bᵀ; R of X = Q R gives the same values as X.
     ra, rb = (np.asarray(np.linalg.qr(x, mode="r")) for x in centred)
     cross = np.linalg.svd(ra @ rb.T, compute_uv=False).sum()
     apart = np.square(a.mean(axis=0, dtype=np.float64) - b.mean(axis=0, dtype=np.float64)).sum()
@@ -37,15 +37,15 @@ def fid(a: Features, b: Features) -> float:
 
 
 def kid(a: Sequence[Features], b: Sequence[Features]) -> tuple[float, float]:
-    """(KID, its standard error): squared maximum mean discrepancy under k(x, y) = (x·y/d + 1)³, without bias.
+    """(KID, its standard error): unbiased squared maximum mean discrepancy under k(x, y) = (x·y/d + 1)³.
 
-    The mean over sets of one distribution is 0, whatever their size; single values may be negative.  (Bińkowski et al.
-    2018, arXiv 1801.01401, equation 4.)  The standard error is a jackknife over pictures, whose patches belong
-    together (too large by up to √2 where the distributions are equal); papers mostly print the deviation over random
-    subsets of 1000 instead.
+    Its expectation for two sets of one distribution is 0 at any size; single values may be negative.  (Bińkowski et al.
+    2018, arXiv 1801.01401, equation 4.)  The standard error is a jackknife that leaves out whole pictures with all
+    their patches; it is too large by up to √2 if the distributions are equal.  Most papers print the standard deviation
+    over random subsets of 1000 instead.
 
-    Arguments: for each picture its features (patches, features); picture i of `a` and of `b` belong together where
-    both sets have one length, and are left out together.  Raises ValueError for fewer than three pictures a set.
+    Arguments: the features of each picture, (patches, features).  If both sets have the same length, pictures i of `a`
+    and `b` form a pair and are left out together.  Raises ValueError for fewer than three pictures in a set.
     """
     if min(len(a), len(b)) < 3:
         raise ValueError(f"KID needs three pictures or more in each set, got {len(a)} and {len(b)}")
@@ -68,20 +68,20 @@ def kid(a: Sequence[Features], b: Sequence[Features]) -> tuple[float, float]:
 
 
 def spectrum_distance(restored: Pixels, clean: Pixels) -> float:
-    """Root mean square difference of the radial power spectra of two lumas, in dB; 0 for equal spectra.
+    """Root mean square difference between the radial power spectra of two lumas, in dB; 0 for equal spectra.
 
-    Power is averaged over rings of one cycle per picture, from 1 to half the shorter side.  Blur shows as lost,
-    blocks and noise as added power.  Raises ValueError for pictures of different sizes.
+    Power is averaged over rings one cycle per picture wide, from 1 to half the shorter side.  Blur lowers the power;
+    blocks and noise raise it.  Raises ValueError for pictures of different sizes.
     """
     a, b = (10 * np.log10(_radial_power(luma(x)) + 1e-3) for x in _pair(restored, clean))
     return float(np.sqrt(np.mean(np.square(a - b))))
 
 
 def wavelet_distance(restored: Pixels, clean: Pixels) -> float:
-    """Wasserstein-1 distance of the marginals of Haar coefficients of two lumas, relative to their mean size.
+    """Wasserstein-1 distance between the marginals of two lumas' Haar coefficients, relative to their mean magnitude.
 
     Mean over three scales and three orientations of mean |sorted a − sorted b| / mean |b|: 0 for equal marginals,
-    1 where all texture is gone.  Raises ValueError for pictures of different sizes, or of fewer than 16 pixels a side.
+    1 if all texture is gone.  Raises ValueError for pictures of different sizes, or of fewer than 16 pixels a side.
     """
     pair = _pair(restored, clean)
     if min(clean.shape[:2]) < 2 ** (LEVELS + 1):
@@ -98,14 +98,14 @@ def _kernel(x: Features, y: Features) -> NDArray[np.float64]:
 
 
 def _kernel_sums(a: Sequence[Features], b: Sequence[Features]) -> NDArray[np.float64]:
-    """(pictures, pictures): the kernel summed over all pairs of patches of two pictures."""
+    """The kernel summed over all pairs of patches of two pictures, (pictures, pictures)."""
     starts = np.cumsum([0, *(len(x) for x in b[:-1])])
     stacked = np.concatenate(b)
     return np.array([np.add.reduceat(_kernel(x, stacked).sum(axis=0), starts) for x in a])
 
 
 def _radial_power(gray: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean power over rings of the spectrum, (half the shorter side,); a Hann window hides the picture's borders."""
+    """Mean power over rings of the spectrum, (half the shorter side,); a Hann window suppresses border effects."""
     height, width = gray.shape
     window = np.outer(np.hanning(height), np.hanning(width))
     power = np.abs(np.fft.fft2((gray - gray.mean()) * window)) ** 2 / np.square(window).sum()
@@ -117,7 +117,7 @@ def _radial_power(gray: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _haar(gray: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Details of the orthonormal Haar transform: three orientations at each of `LEVELS` scales."""
+    """Detail coefficients of the orthonormal Haar transform: three orientations at each of `LEVELS` scales."""
     details = []
     for _ in range(LEVELS):
         gray = gray[: gray.shape[0] // 2 * 2, : gray.shape[1] // 2 * 2]

@@ -2,9 +2,9 @@
 
     d(a, b) = 1 − Σ_l Σ_c (α_lc S_mean + β_lc S_structure)                       (equation 7; Σ α + β = 1)
 
-where both similarities compare one channel's mean, or its covariance, over all pixels.  The picture itself is layer 0.
-Weights are a safetensors file with torchvision's `features.*` of VGG16 and the fitted `alpha` and `beta`.  pyiqa is not
-used because it requires torchvision, transformers and bitsandbytes.
+S_mean compares the means of one channel over all pixels, S_structure their covariance.  The picture itself is layer 0.
+The weights file is a safetensors file with `features.*` of torchvision's VGG16 and the fitted `alpha` and `beta`.
+pyiqa is not used because it requires torchvision, transformers and bitsandbytes.
 """
 
 from os import PathLike
@@ -46,7 +46,7 @@ class Dists(nn.Module):
         except (OSError, SafetensorError, RuntimeError) as error:
             raise ValueError(f"{weights} does not hold the weights of DISTS") from error
         self.requires_grad_(False)
-        row = torch.tensor([1.0, 2.0, 1.0]) / 4  # a Hanning window of 5, without its zeros
+        row = torch.tensor([1.0, 2.0, 1.0]) / 4  # a Hann window of length 5 without its zeros
         self.register_buffer("blur", torch.outer(row, row)[None, None], persistent=False)
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor(DEVIATION)[:, None, None], persistent=False)
@@ -56,7 +56,7 @@ class Dists(nn.Module):
         """The distance of each pair, (batch,): 0 for equal pictures, at most about 1, symmetric.
 
         Arguments: a and b, float32 RGB of shape (batch, 3, height, width) in [0, 1], compared at full size.  Raises
-        ValueError for other or different shapes, and for sides of fewer than 32 pixels.
+        ValueError if the shapes are invalid or differ, and for sides shorter than 32 pixels.
         """
         if a.shape != b.shape:
             raise ValueError(f"pictures of different sizes cannot be compared: {list(a.shape)} and {list(b.shape)}")
@@ -77,7 +77,7 @@ class Dists(nn.Module):
         return 1 - similar
 
     def _layers(self, image: Tensor) -> list[Tensor]:
-        """Return the picture and the features after each stage, with L2 pooling instead of VGG's max pooling."""
+        """The picture and the features after each stage, with L2 pooling instead of VGG's max pooling."""
         x, layers = (image - self.mean) / self.deviation, [image]
         for layer in self.features:
             if isinstance(layer, nn.MaxPool2d):
@@ -90,7 +90,7 @@ class Dists(nn.Module):
 
 
 def _vgg16() -> nn.Sequential:
-    """The convolutions of torchvision's VGG16, numbered as there, without the last pooling."""
+    """The convolutions of torchvision's VGG16, with its numbering, without the last pooling."""
     layers: list[nn.Module] = []
     inner = 3
     for stage in STAGES:

@@ -1,8 +1,8 @@
-"""How close a restored picture is to the clean one: PSNR, SSIM, PSNR-B, the blocking effect factor, colour shift.
+"""Fidelity of a restored picture to the clean one: PSNR, SSIM, PSNR-B, the blocking effect factor, colour shift.
 
-Pictures are uint8 arrays in [0, 255], (height, width, 3) RGB or (height, width) gray; every function takes one pair,
-the restored picture first, and gives one number, so a set's figure is the mean over its pictures, as in the field.
-All of them raise ValueError for arrays of other shapes or types, and for two pictures that differ in size.
+Pictures are uint8 arrays in [0, 255], (height, width, 3) RGB or (height, width) gray.  Every function takes one pair,
+the restored picture first, and returns one number; the figure for a set is the mean over its pictures, as in papers.
+All functions raise ValueError for arrays of other shapes or types, and for two pictures of different sizes.
 """
 
 import math
@@ -21,7 +21,7 @@ WINDOW = 11
 """Side of the Gaussian window of SSIM, in pixels."""
 
 PLAIN_WINDOW = 8
-"""Side of the plain window of SSIM, in pixels."""
+"""Side of the uniform window of `ssim_plain`, in pixels."""
 
 
 def psnr(restored: Pixels, clean: Pixels) -> float:
@@ -30,7 +30,7 @@ def psnr(restored: Pixels, clean: Pixels) -> float:
 
 
 def psnr_luma(restored: Pixels, clean: Pixels) -> float:
-    """`psnr` of the luma, not rounded, in dB; as in super-resolution papers.  For gray pictures it is `psnr`."""
+    """`psnr` of the luma, not rounded, in dB, as in super-resolution papers; the same as `psnr` for gray pictures."""
     _check(restored, clean)
     return _decibels(float(np.mean(np.square(luma(restored) - luma(clean)))))
 
@@ -38,11 +38,11 @@ def psnr_luma(restored: Pixels, clean: Pixels) -> float:
 def ssim(restored: Pixels, clean: Pixels) -> float:
     """Structural similarity, at most 1, with a Gaussian window (11×11, σ 1.5), mean over channels.
 
-    It is the SSIM of the code of SwinIR and FBCNN; QGAC and JDEC print `ssim_plain`, whose values are higher (plain
-    JPEG at quality 10, LIVE1 in colour: .759 where this one reads .743).  Windows that leave the picture do not count.
-    (Wang et al. 2004.)
+    The code of SwinIR and FBCNN computes this SSIM.  QGAC and JDEC print `ssim_plain`, whose values are higher (.759
+    instead of .743 for plain JPEG at quality 10 on LIVE1 in colour).  Windows that extend beyond the picture do not
+    count.  (Wang et al. 2004.)
 
-    Raises ValueError, besides the module's reasons, for pictures of fewer than 11 pixels in height or width.
+    Raises ValueError, in addition to the module's errors, for pictures of fewer than 11 pixels in height or width.
     """
     _check(restored, clean)
     if min(clean.shape[:2]) < WINDOW:
@@ -60,12 +60,12 @@ def ssim(restored: Pixels, clean: Pixels) -> float:
 
 
 def ssim_plain(restored: Pixels, clean: Pixels) -> float:
-    """Structural similarity, at most 1, with a plain window of 8×8 equal weights, mean over channels.
+    """Structural similarity, at most 1, with a uniform 8×8 window, mean over channels.
 
-    It is the SSIM that QGAC and JDEC print for colour pictures.  Windows that leave the picture do not count.
+    QGAC and JDEC print this SSIM for colour pictures.  Windows that extend beyond the picture do not count.
     (Wang et al. 2004, with the window of Wang and Bovik 2002.)
 
-    Raises ValueError, besides the module's reasons, for pictures of fewer than 8 pixels in height or width.
+    Raises ValueError, in addition to the module's errors, for pictures of fewer than 8 pixels in height or width.
     """
     _check(restored, clean)
     if min(clean.shape[:2]) < PLAIN_WINDOW:
@@ -80,17 +80,17 @@ def ssim_plain(restored: Pixels, clean: Pixels) -> float:
 
 
 def colour_shift(restored: Pixels, clean: Pixels) -> float:
-    """How far the mean colour moved: Euclidean distance of the pictures' mean RGB (or gray), in gray levels."""
+    """Shift of the mean colour: Euclidean distance between the pictures' mean RGB (or gray), in gray levels."""
     _check(restored, clean)
     means = (np.atleast_3d(x).mean(axis=(0, 1), dtype=np.float64) for x in (restored, clean))
     return float(np.linalg.norm(np.subtract(*means)))
 
 
 def psnr_b(restored: Pixels, clean: Pixels) -> float:
-    """PSNR less a penalty for blocks, in dB: 10 log10(255² / (MSE + BEF)), the convention of FBCNN and JDEC.
+    """PSNR with a penalty for blocking, in dB: 10 log10(255² / (MSE + BEF)), the convention of FBCNN and JDEC.
 
-    The error is that of all channels, the blocking effect factor that of the restored picture's luma, rounded.
-    (Yim and Bovik 2011.)  Raises ValueError as `blocking_effect` does.
+    MSE covers all channels; BEF, the blocking effect factor, uses the restored picture's rounded luma.
+    (Yim and Bovik 2011.)  Raises ValueError when `blocking_effect` does.
     """
     error = _mean_square_error(restored, clean)
     return _decibels(error + blocking_effect(np.rint(luma(restored))))
@@ -99,7 +99,7 @@ def psnr_b(restored: Pixels, clean: Pixels) -> float:
 def psnr_b_channels(restored: Pixels, clean: Pixels) -> float:
     """PSNR-B of each channel, averaged, in dB: the convention of torchjpeg and of the DriftRec paper.
 
-    On plain JPEGs of LIVE1 it reads about 0.45 dB less than `psnr_b`.  Raises ValueError as `blocking_effect` does.
+    On plain JPEGs of LIVE1 it is about 0.45 dB lower than `psnr_b`.  Raises ValueError when `blocking_effect` does.
     """
     _check(restored, clean)
     channels = (np.moveaxis(np.atleast_3d(picture), 2, 0) for picture in (restored, clean))
@@ -109,12 +109,12 @@ def psnr_b_channels(restored: Pixels, clean: Pixels) -> float:
 def blocking_effect(gray: NDArray) -> float:
     """BEF: how much larger squared steps are across the 8×8 grid than elsewhere, in squared gray levels.
 
-    The grid starts at the first pixel; for another one cut the array there.  Never negative; weighted by
-    log 8 / log min(height, width).  (Yim and Bovik 2011.)  Steps are counted as they are, so that sides need not be
-    multiples of 8; the code of FBCNN takes width / 8 − 1 boundaries and that of torchjpeg ⌊width / 8⌋ − 1, too few
-    otherwise, which lowers PSNR-B of plain JPEGs on LIVE1 by up to 0.02 dB.
+    The grid starts at the first pixel; to move it, crop the array.  BEF is at least 0 and is weighted by
+    log 8 / log min(height, width).  (Yim and Bovik 2011.)  This function counts the actual steps, so sides need not be
+    multiples of 8.  The code of FBCNN assumes width / 8 − 1 boundaries and that of torchjpeg ⌊width / 8⌋ − 1.  For
+    other sides that is too few, which lowers PSNR-B of plain JPEGs on LIVE1 by up to 0.02 dB.
 
-    Argument: `gray`, (height, width), any real dtype.  Raises ValueError when a side is shorter than a block.
+    Argument: `gray`, (height, width), any real dtype.  Raises ValueError if a side is shorter than a block.
     """
     if gray.ndim != 2 or min(gray.shape) < BLOCK:
         raise ValueError(f"blocking needs one channel of at least {BLOCK}×{BLOCK} pixels, got {gray.shape}")
@@ -129,14 +129,14 @@ def blocking_effect(gray: NDArray) -> float:
 
 
 def luma(pixels: Pixels) -> NDArray[np.float64]:
-    """Y of ITU-R BT.601, (height, width), not rounded: in studio range [16, 235] for RGB; a gray picture itself."""
+    """Y of ITU-R BT.601, (height, width), not rounded, in studio range [16, 235] for RGB; gray pictures unchanged."""
     if pixels.ndim == 2:
         return pixels.astype(np.float64)
     return 16 + pixels.astype(np.float64) @ np.array([65.481, 128.553, 24.966]) / 255
 
 
 def _windows(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means over all plain windows that lie inside a picture (height, width, channel)."""
+    """Means over all uniform windows that lie inside a picture (height, width, channel)."""
     half, (height, width) = PLAIN_WINDOW // 2, x.shape[:2]
     means = uniform_filter(x, PLAIN_WINDOW, axes=(0, 1))
     return means[half : height - half + 1, half : width - half + 1]

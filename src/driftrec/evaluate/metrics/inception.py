@@ -1,7 +1,7 @@
-"""The Inception network of FID: that of TensorFlow's 2015 release, as pytorch-fid ported it (arXiv 1512.00567).
+"""The Inception network for FID, from TensorFlow's 2015 release as ported by pytorch-fid (arXiv 1512.00567).
 
-It differs from torchvision's Inception v3 in its weights, in average pooling that excludes the padding, and in max
-pooling instead of average pooling in its last block.  Names are those of torchvision, so that the port's file loads.
+It differs from torchvision's Inception v3 in three ways: it has other weights, its average pooling excludes the
+padding, and its last block uses max pooling.  Names follow torchvision, so that the weights file of the port loads.
 torch-fidelity is not used because it requires torchvision.
 """
 
@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 FEATURES = 2048
 SIDE = 299
-"""Side that pictures are resized to, in pixels."""
+"""Pictures are resized to squares of this side, in pixels."""
 
 
 class Inception(nn.Module):
-    """Features of pictures.  Raises ValueError when the weights file cannot be read or does not hold the network."""
+    """Computes features.  Raises ValueError if the weights file cannot be read or does not hold the network."""
 
     def __init__(self, weights: str | PathLike[str] | None) -> None:
         super().__init__()

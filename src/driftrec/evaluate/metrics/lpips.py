@@ -1,10 +1,10 @@
-"""LPIPS v0.1: a distance between pictures that follows what people see (Zhang et al. 2018, arXiv 1801.03924).
+"""LPIPS v0.1: a distance between pictures that approximates human judgement (Zhang et al. 2018, arXiv 1801.03924).
 
     d(a, b) = Σ_l mean over pixels Σ_c w_lc (f̂_lc(a) − f̂_lc(b))²        f̂ = f / |f|, normalised over channels c
 
 where f_l are the features of an ImageNet network after its l-th layer, and w_l ≥ 0 was fitted to human judgements.
-AlexNet ("alex") is the one that papers print.  Weights are a safetensors file that holds the trunk as torchvision
-names it (`features.*`) and the heads (`lin0.weight`, …); they are not part of driftrec.
+Papers use AlexNet ("alex").  The weights file, which is not part of driftrec, is a safetensors file with the trunk
+under torchvision's names (`features.*`) and the heads (`lin0.weight`, …).
 """
 
 import re
@@ -23,13 +23,13 @@ SCALE = (0.458, 0.448, 0.450)
 """Mean and standard deviation of ImageNet's red, green and blue in [−1, 1]."""
 
 SMALLEST = 32
-"""Sides of pictures, in pixels: with shorter ones nothing is left after the last pooling."""
+"""Shortest side of pictures, in pixels; smaller pictures have no features left after the last pooling."""
 
 
 class Lpips(nn.Module):
     """LPIPS with the trunk AlexNet ("alex") or SqueezeNet 1.1 ("squeeze").
 
-    Arguments: `trunk`; `weights`, the path of its file.  Raises ValueError for any other trunk, and when the file
+    Arguments: `trunk`; `weights`, the path of its weights file.  Raises ValueError for any other trunk, and if the file
     cannot be read or does not hold that network.
     """
 
@@ -60,11 +60,11 @@ class Lpips(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """The distance of each pair, (batch,): 0 for equal pictures, symmetric, independent of batch mates; it can be
-        differentiated by the pictures.
+        """The distance of each pair, (batch,): 0 for equal pictures, symmetric, independent of the rest of the batch,
+        differentiable with respect to the pictures.
 
         Arguments: a and b, float32 RGB of shape (batch, 3, height, width) in [0, 1] (the original code takes
-        [−1, 1]).  Raises ValueError for other shapes or values, and for sides of fewer than 32 pixels.
+        [−1, 1]).  Raises ValueError for other shapes or values, and for sides shorter than 32 pixels.
         """
         for image in (a, b):
             _check(image)
@@ -85,7 +85,8 @@ class Lpips(nn.Module):
 
 
 class _Fire(nn.Module):
-    """SqueezeNet's block: few channels by 1×1, then many by 1×1 and as many by 3×3 (Iandola et al. 2016)."""
+    """SqueezeNet's Fire module: a 1×1 convolution to few channels, then 1×1 and 3×3 convolutions to many, half of them
+    each (Iandola et al. 2016)."""
 
     def __init__(self, inner: int, squeezed: int, expanded: int) -> None:
         super().__init__()
@@ -99,7 +100,7 @@ class _Fire(nn.Module):
 
 
 def _alexnet() -> nn.Sequential:
-    """The convolutions of torchvision's AlexNet, numbered as there."""
+    """The convolutions of torchvision's AlexNet, with its numbering."""
     return nn.Sequential(
         nn.Conv2d(3, 64, 11, stride=4, padding=2),
         nn.ReLU(),
@@ -117,7 +118,7 @@ def _alexnet() -> nn.Sequential:
 
 
 def _squeezenet() -> nn.Sequential:
-    """The convolutions of torchvision's SqueezeNet 1.1, numbered as there."""
+    """The convolutions of torchvision's SqueezeNet 1.1, with its numbering."""
     return nn.Sequential(
         nn.Conv2d(3, 64, 3, stride=2),
         nn.ReLU(),
@@ -135,7 +136,7 @@ def _squeezenet() -> nn.Sequential:
     )
 
 
-_TRUNKS = {  # how to build it, and {index of a layer that is compared: its channels}
+_TRUNKS = {  # (function that builds the trunk, {index of a compared layer: its channels})
     "alex": (_alexnet, {1: 64, 4: 192, 7: 384, 9: 256, 11: 256}),
     "squeeze": (_squeezenet, {1: 64, 4: 128, 7: 256, 9: 384, 10: 384, 11: 512, 12: 512}),
 }
@@ -147,5 +148,5 @@ def _check(image: Tensor) -> None:
             f"pictures are (batch, 3, height, width) with sides of {SMALLEST} pixels or more, not {list(image.shape)}"
         )
     low, high = (float(v) for v in image.detach().aminmax())
-    if not (low >= 0 and high <= 1):  # so that NaN is refused too
+    if not (low >= 0 and high <= 1):  # written this way to reject NaN too
         raise ValueError(f"values of pictures are in [0, 1], not in [{low:.3g}, {high:.3g}]")

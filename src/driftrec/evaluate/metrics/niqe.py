@@ -1,9 +1,9 @@
-"""NIQE: how far a picture's local statistics are from those of good photographs; needs no clean picture.
+"""NIQE: distance of a picture's local statistics from those of good photographs; it needs no clean picture.
 
     d = √((μ − μ₀)ᵀ ((Σ + Σ₀)/2)⁺ (μ − μ₀))                                     (Mittal et al. 2013, equation 10)
 
-μ and Σ are mean and covariance, over blocks of 96×96 pixels, of 36 features; μ₀ and Σ₀ those of 125 pristine
-photographs.  Lower is better; good photographs score about 3, plain JPEGs of quality 10 about 6 to 8.  pyiqa is not
+μ and Σ are the mean and covariance of 36 features over blocks of 96×96 pixels; μ₀ and Σ₀ are those of 125 pristine
+photographs.  Lower is better: good photographs score about 3, plain JPEGs at quality 10 about 6 to 8.  pyiqa is not
 used because it requires torchvision, transformers and bitsandbytes.
 """
 
@@ -20,7 +20,7 @@ from scipy.special import gamma
 from driftrec.evaluate.metrics.fidelity import Pixels, luma
 
 BLOCK = 96
-"""Side of the blocks that are described, in pixels of the first of two scales."""
+"""Side of the blocks that features are computed for, in pixels at the first of the two scales."""
 
 _NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 _SHAPES = np.arange(0.2, 10.001, 0.001)
@@ -29,7 +29,7 @@ _RATIOS = gamma(2 / _SHAPES) ** 2 / (gamma(1 / _SHAPES) * gamma(3 / _SHAPES))
 
 @dataclass(frozen=True, eq=False)
 class Pristine:
-    """What NIQE compares with: `mean` (36,), `covariance` (36, 36), and the 7×7 `window` of local means."""
+    """The reference model of NIQE: `mean` (36,), `covariance` (36, 36), and the 7×7 `window` for local means."""
 
     mean: NDArray[np.float64]
     covariance: NDArray[np.float64]
@@ -37,7 +37,7 @@ class Pristine:
 
     @staticmethod
     def load(path: str | PathLike[str]) -> "Pristine":
-        """Reads `niqe_pris_params.npz` as BasicSR publishes it.  Raises ValueError for any other file."""
+        """Reads `niqe_pris_params.npz` in the form that BasicSR publishes.  Raises ValueError for any other file."""
         try:
             with np.load(path) as file:
                 mean, covariance, window = (file[key] for key in ("mu_pris_param", "cov_pris_param", "gaussian_window"))
@@ -49,8 +49,8 @@ class Pristine:
 def niqe(pixels: Pixels, pristine: Pristine) -> float:
     """NIQE of one picture; lower is better.
 
-    Arguments: `pixels`, uint8 (height, width, 3) or (height, width), of which the luma counts.  Raises ValueError for
-    pictures with fewer than two whole blocks of 96×96 pixels, and for pictures that are flat all over.
+    Arguments: `pixels`, uint8 (height, width, 3) or (height, width); only their luma is used.  Raises ValueError for
+    pictures with fewer than two whole blocks of 96×96 pixels, and for pictures with fewer than two textured blocks.
     """
     gray = luma(pixels)
     rows, columns = (side // BLOCK for side in gray.shape)
@@ -77,7 +77,8 @@ def niqe(pixels: Pixels, pristine: Pristine) -> float:
 def fit_asymmetric(values: NDArray[np.float64]) -> tuple[float, float, float]:
     """(shape α, left scale β_l, right scale β_r) of an asymmetric generalised Gaussian, by moments.
 
-    Density ∝ exp(−(|x|/β)^α), with β_l left and β_r right of 0.  (Lasmar et al. 2009.)  NaN where one side is empty.
+    The density is ∝ exp(−(|x|/β)^α), with β_l left and β_r right of 0.  All are NaN if either side has no values.
+    (Lasmar et al. 2009.)
     """
     left, right = values[values < 0], values[values > 0]
     if left.size == 0 or right.size == 0:
@@ -92,7 +93,7 @@ def fit_asymmetric(values: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 def _normalised(gray: NDArray[np.floating], window: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gray less its local mean, over its local deviation plus 1 (equation 1)."""
+    """(gray − local mean) / (local standard deviation + 1), equation 1."""
     gray = gray.astype(np.float64)
     mean = correlate(gray, window, mode="nearest")
     variance = correlate(gray**2, window, mode="nearest") - mean**2
@@ -100,7 +101,7 @@ def _normalised(gray: NDArray[np.floating], window: NDArray[np.float64]) -> NDAr
 
 
 def _block_features(normalised: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    """(blocks, 18): the fit of each block, and those of its products with four neighbours."""
+    """Parameters of the fits to each block and to its products with four neighbours, (blocks, 18)."""
     rows, columns = (n // side for n in normalised.shape)
     blocks = normalised[: rows * side, : columns * side].reshape(rows, side, columns, side).swapaxes(1, 2)
     return np.array([_features(block) for block in blocks.reshape(-1, side, side)])
