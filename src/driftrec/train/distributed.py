@@ -1,4 +1,4 @@
-"""The processes of a run, one for each device, on one machine or many, and the values that they exchange.
+"""The processes of a run (one per device, on one or more machines) and the values that they exchange.
 
 torchrun and `fabric run` start the processes; without these the first process starts the others of its machine itself,
 by running its own command again.

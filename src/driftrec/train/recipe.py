@@ -203,7 +203,7 @@ class TrainConfig(Section):
         )
 
     def loss(self) -> Loss:
-        """What it is trained with."""
+        """The loss that the network is trained with."""
         what, noise = self.objective, self.noise
         return Loss(what.weight, noise.floor, noise.residual_std, what.norm == "absolute", what.std_exponent)
 
@@ -255,7 +255,7 @@ def _put(values: dict[str, Any], keys: list[str], value: object) -> None:
 
 
 def sentence(error: ValidationError) -> str:
-    """What is wrong with the first wrong setting of a recipe."""
+    """The error message for the first invalid setting of a recipe."""
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "value_error":
