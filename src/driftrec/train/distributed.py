@@ -18,7 +18,7 @@ Value = TypeVar("Value")
 def launch(precision: str, devices: int | str, nodes: int) -> Fabric:
     """Joins, or starts, the processes of a run.
 
-    Arguments: `precision`, Fabric's name of one, or "auto" for bfloat16 where the machine is fast in it; `devices` of
+    Arguments: `precision`, Fabric's name of one, or "auto" for bfloat16 if it is fast on the machine; `devices` of
     each machine, or "auto" for all GPUs, or one CPU; `nodes`, machines.  Where torchrun or `fabric run` started this
     process, their devices and nodes count instead.
     """

@@ -302,7 +302,7 @@ def _pictures(config: TrainConfig, cache: Path | None) -> tuple[Corpus, Corpus]:
 
 
 def owner(number: int, devices: int) -> int:
-    """The device for piece `number` of the work, of which piece 0 is by far the largest."""
+    """The device for piece `number` of the work; piece 0 is by far the largest."""
     return 0 if number == 0 or devices == 1 else 1 + (number - 1) % (devices - 1)
 
 
