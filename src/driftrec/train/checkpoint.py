@@ -26,7 +26,7 @@ def write(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """(tensors, facts) of a checkpoint; ValueError when the file is not one of ours."""
+    """(tensors, facts) of a checkpoint; raises ValueError when the file is not a driftrec checkpoint."""
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -48,7 +48,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: list[str]) -> dic
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], names: list[str]) -> None:
-    """Puts back what `optimizer_tensors` took out, in the memory layout of the parameters.
+    """Restores the state that `optimizer_tensors` returned, in the memory layout of the parameters.
 
     Fused optimisers walk parameter and state as flat memory: state in another layout would be silently wrong.
     """

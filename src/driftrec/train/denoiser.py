@@ -1,9 +1,10 @@
 """From the raw network F to a denoiser: what it predicts, and the loss it is trained with.
 
 In the coordinates (r/k, s) of the theory, r = x − y and s = σ/k, the noisy residual is r/k = r0 + s z, whatever the
-process.  A `Denoiser` answers in them; its kinds differ in what F stands for.
+process.  A `Denoiser` works in these coordinates; its subclasses differ in the meaning of F.
 
-`Residual`, ours: with S² = E[(x0 − y)²], the preconditioning of EDM (Karras et al. 2022, table 1) for the residual,
+`Residual`, this project's own, applies the preconditioning of EDM (Karras et al. 2022, table 1) to the residual, with
+S² = E[(x0 − y)²]:
 
     x̂0 − y = c_skip r/k + c_out F(c_in r/k, c_noise, y)                                            (E22)
     c_skip = S²/(S² + s²),  c_out = s S/√(S² + s²),  c_in = 1/√(S² + s²),  c_noise = ¼ ln s        (E23)
@@ -11,7 +12,7 @@ process.  A `Denoiser` answers in them; its kinds differ in what F stands for.
 As s → ∞: c_skip, c_in → 0 and c_out → S, so x̂0 − y = S F(0, ·, y) is plain L2 regression of the residual.  Such samples
 see a residual input of exact zeros, never noise.
 
-`Score`, the paper's (arXiv 2211.06757): F/σ is the score of x_t, so that F stands for −z:
+`Score`, the paper's (arXiv 2211.06757): F/σ is the score of x_t, so F estimates −z:
 
     x̂0 − y = r/k + s F(x_t, ln σ, y)                                                               (E25)
 
@@ -130,7 +131,7 @@ class Score(Denoiser):
 
 
 EARLIEST = 1e-4
-"""The earliest time that a `Score` tells apart."""
+"""The earliest time that a `Score` distinguishes."""
 
 
 def process_end(process: Process) -> float:
@@ -149,7 +150,7 @@ def faithful_estimate(estimate: Estimator, y: Tensor) -> Tensor:
 
 
 def _scaled(residual: Tensor, ratio: Tensor, residual_std: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(c_in r/k, s, √(S² + s²), c_noise) of (E23), of which s and √(S² + s²) spread over an image."""
+    """(c_in r/k, s, √(S² + s²), c_noise) of (E23); s and √(S² + s²) broadcast over an image."""
     regression = (ratio >= REGRESSION_RATIO)[:, None, None, None]
     s = ratio.clamp(max=REGRESSION_RATIO)
     c_noise = s.log() / 4

@@ -1,4 +1,4 @@
-"""The processes of a run, one for each device, on one machine or many, and the values that they exchange.
+"""The processes of a run (one per device, on one or more machines) and the values that they exchange.
 
 torchrun and `fabric run` start the processes; without these the first process starts the others of its machine itself,
 by running its own command again.
@@ -18,7 +18,7 @@ Value = TypeVar("Value")
 def launch(precision: str, devices: int | str, nodes: int) -> Fabric:
     """Joins, or starts, the processes of a run.
 
-    Arguments: `precision`, Fabric's name of one, or "auto" for bfloat16 where the machine is fast in it; `devices` of
+    Arguments: `precision`, Fabric's name of one, or "auto" for bfloat16 if it is fast on the machine; `devices` of
     each machine, or "auto" for all GPUs, or one CPU; `nodes`, machines.  Where torchrun or `fabric run` started this
     process, their devices and nodes count instead.
     """

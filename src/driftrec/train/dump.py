@@ -13,7 +13,7 @@ from driftrec.train.recipe import TrainConfig, sentence
 Values: TypeAlias = dict[str, Any]
 
 MIGRATIONS: tuple[Callable[[Values], Values], ...] = (dict,)
-"""The first makes the values of version 1 those of version 2, and so on.  Version 1 lacks the number only."""
+"""The first function converts version 1 to version 2, and so on.  Version 1 only lacks the version number."""
 
 
 def version() -> int:

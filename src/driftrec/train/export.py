@@ -31,8 +31,8 @@ TOLERANCE = 2e-3
 def export(path: Path, target: Path, name: str, licence: str) -> float:
     """Writes the ONNX file of a checkpoint and verifies it; returns the largest difference to PyTorch.
 
-    `name` and `licence` (of the weights) go on the card; all else on it comes from the checkpoint.  Raises ValueError
-    when the file computes something else than the checkpoint; then no file is left.
+    `name` and `licence` (of the weights) go on the card; the rest of the card comes from the checkpoint.  Raises
+    ValueError when the file and the checkpoint give different results, and then writes no file.
     """
     model = load(path)
     content = card(model, name, licence)
@@ -76,7 +76,7 @@ def _exported(network: nn.Module, multiple: int) -> onnx.ModelProto:
 
 
 def _bare(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without the exporter's notes, which name folders of this machine."""
+    """Removes the exporter's notes, which name folders of this machine."""
     graph = model.graph
     for part in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         part.ClearField("metadata_props")
@@ -135,7 +135,7 @@ def _halve(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _difference(model: Model, path: Path, multiple: int) -> float:
-    """Largest difference of the file to PyTorch over other sizes than the export saw, and at s = ∞."""
+    """Largest difference between the file and PyTorch, at sizes that the export did not use and at s = ∞."""
     session = ort.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
     worst = 0.0
     for batch, rows, columns in ((1, 3, 5), (3, 2, 2)):

@@ -1,7 +1,7 @@
 """Finishers: a second network for the last step of a plan, trained to look sharp.
 
 A plan of few evaluations ends in E[x0 | x_t, y] at a noise level that is not small, an average that is softer than any
-clean picture.  A finisher G makes the last evaluation in the denoiser's place.  It is a network of the same kind in the
+clean picture.  A finisher G replaces the denoiser in the last evaluation.  It is a network of the same kind in the
 same coordinates, starts with the denoiser's weights, and learns from the very states that the plan's sampler reaches
 with the denoiser, which stays as it is:
 
@@ -10,9 +10,9 @@ with the denoiser, which stays as it is:
 with S_i² as in (E24), LPIPS by one or two networks n, and p the mean of e over the B blocks of 8×8 pixels, less its own
 mean.  For errors that know no blocks, E‖p‖² is E‖e‖²/B; a pattern that repeats from block to block counts B times as
 much.  It is the texture that is cheapest to make up, and just what a restorer of JPEGs must not leave.  For the same
-reason LPIPS, whose networks have grids of their own, sees the pictures from another corner on in every step.
+reason LPIPS, whose networks have grids of their own, sees a crop with a different corner in every step.
 
-To train the last step alone, on the sampler's own states, is the corrective step of CRP (Lay et al. 2023, arXiv
+Training only the last step, on the sampler's own states, is the corrective step of CRP (Lay et al. 2023, arXiv
 2309.09677), there with the mean squared error.
 """
 
@@ -35,7 +35,7 @@ from driftrec.train.recipe import FinishSection, TrainConfig
 Module = TypeVar("Module", bound=nn.Module)
 
 PERIOD = 16
-"""The largest stride of the networks of LPIPS, in pixels: from corner to corner their grids repeat after as many."""
+"""The largest stride of the LPIPS networks, in pixels: their grids repeat when the corner moves by this much."""
 
 LPIPS_WEIGHTS = {"alex": LPIPS_ALEX, "squeeze": LPIPS_SQUEEZE}
 
@@ -101,7 +101,7 @@ class Finishing:
         return {prefix + name: value for name, value in self.denoiser.named_parameters()}
 
     def facts(self, name: str) -> dict[str, Any]:
-        """What is known of the denoiser's run, under that name."""
+        """The facts about the denoiser's run, under the key `name`."""
         return {name: {**self.of.facts, "config": dump(self.of.config)}}
 
     def _end(self, y: Tensor, faithful: Tensor, seed: int) -> tuple[Tensor, float]:

@@ -1,8 +1,8 @@
 """The training loop: resumable at any kill, on one CPU or on the GPUs of several machines, through Lightning Fabric.
 
-`train` is a generator of log records.  The state of a run is its last checkpoint and nothing else: crop i, noise of
-step n and learning rate at a given progress are pure functions, so a resumed run of a fixed number of steps ends in the
-very weights that an uninterrupted one would have reached; on another number of devices, in the same but for rounding.
+`train` is a generator of log records.  The last checkpoint holds the whole state of a run: crop i, the noise of step n
+and the learning rate at a given progress are pure functions.  A resumed run of a fixed number of steps therefore ends
+with exactly the weights of an uninterrupted one.  On another number of devices the weights differ only by rounding.
 """
 
 import json
@@ -65,7 +65,7 @@ class Ema:
 
     @contextmanager
     def swapped_into(self, model: nn.Module) -> Iterator[None]:
-        """Within the context the model has the averaged weights."""
+        """Gives the model the averaged weights within the context."""
         own = {name: p.detach().clone() for name, p in model.named_parameters()}
         model.load_state_dict(self.weights, strict=False)
         try:
@@ -124,7 +124,7 @@ class Run:
         self._start_clock()
 
     def _facts(self, corpus: Corpus, origin: TrainedNetwork | None, finishing: Finishing | None) -> dict[str, Any]:
-        """What checkpoints say about the run beside how far it is."""
+        """Facts that checkpoints store about the run, apart from its progress."""
         return {
             "config": dump(self.config),
             "data": corpus.summary(),
@@ -155,7 +155,7 @@ class Run:
 
     @property
     def progress(self) -> float:
-        """How much of the run is done, from 0 to 1."""
+        """The fraction of the run that is done, from 0 to 1."""
         by_steps = self.steps / self.config.steps if self.config.steps else 0.0
         return max(by_steps, (self.before + self.sitting) / self.minutes if self.minutes else 0.0)
 
@@ -200,8 +200,7 @@ class Run:
     def validate(self) -> dict[str, Any]:
         """Scores of the averaged weights, logged; kept as best.safetensors when they are the best so far.
 
-        Of training itself the record says the mean loss and the crops per second, of all devices together, since the
-        validation before.
+        The record also gives the mean loss and the crops per second over all devices since the previous validation.
         """
         losses = self.processes.of_all(torch.stack(self.losses).mean().item())
         self.tick()
@@ -227,7 +226,7 @@ class Run:
         return record
 
     def _scores(self) -> dict[str, float]:
-        """Scores of the validation, whose corruptions the processes share; the first has the one that is sampled."""
+        """Validation scores.  The processes divide the corruptions; the first process takes the one that is sampled."""
 
         def network(*inputs: Tensor) -> Tensor:
             with self.fabric.autocast():
@@ -244,7 +243,7 @@ class Run:
         return {key: score for name in corrupted for key, score in found[name].items()}
 
     def save(self) -> None:
-        """Writes all that the next sitting needs."""
+        """Writes everything that the next sitting needs."""
         weights = dict(self.model.named_parameters())
         state = {f"model.{k}": v for k, v in weights.items()} | {f"ema.{k}": v for k, v in self.ema.weights.items()}
         self.tick()
@@ -272,7 +271,7 @@ class Run:
         checkpoint.load_optimizer(self.optimizer, tensors, self.names)
         self.steps, self.before = facts["step"], facts["minutes"]
         self.facts |= {"earlier": facts["earlier"]} if "earlier" in facts else {}
-        if before.finish == self.config.finish:  # otherwise what is best was judged otherwise
+        if before.finish == self.config.finish:  # otherwise the best score was measured differently
             self.best = facts["best"]
 
     def _agree(self, corpus: Corpus) -> None:
@@ -303,7 +302,7 @@ def _pictures(config: TrainConfig, cache: Path | None) -> tuple[Corpus, Corpus]:
 
 
 def owner(number: int, devices: int) -> int:
-    """The device for piece `number` of the work, of which piece 0 is by far the largest."""
+    """The device for piece `number` of the work; piece 0 is by far the largest."""
     return 0 if number == 0 or devices == 1 else 1 + (number - 1) % (devices - 1)
 
 

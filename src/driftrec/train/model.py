@@ -23,10 +23,10 @@ from driftrec.train.nn.cost import cost
 from driftrec.train.recipe import TrainConfig
 
 FINISHED = "finished"
-"""Where a finisher's checkpoint keeps its denoiser: the name among the facts, and, with a dot, before the tensors'."""
+"""The key of the denoiser's facts in a finisher's checkpoint and, followed by a dot, the prefix of its tensors."""
 
 HALF = ".half"
-"""After the names of tensors that an ONNX file stores in half precision."""
+"""Suffix of the names of tensors that an ONNX file stores in half precision."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TrainedNetwork:
     facts: Mapping[str, Any]
 
     def spent(self) -> dict[str, int]:
-        """Steps and minutes of training behind the weights, those of the runs that they started from included."""
+        """Steps and minutes of training behind the weights, including the runs that they started from."""
         before = self.facts.get("earlier", {"steps": 0, "minutes": 0})
         return {
             "steps": self.facts["step"] + before["steps"],
@@ -112,7 +112,7 @@ def card(model: Model, name: str, licence: str) -> dict[str, Any]:
 
 
 def _training(trained: TrainedNetwork) -> dict[str, Any]:
-    """What a card says of a run: enough to continue it elsewhere, but not where its pictures were."""
+    """The card's entry for a run: enough to continue it elsewhere, without the paths of its pictures."""
     facts, config = trained.facts, dump(trained.config)
     for section, key in (("data", "folders"), ("data", "corrupted"), ("finish", "weights_folder")):
         (config[section] or {}).pop(key, None)

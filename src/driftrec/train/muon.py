@@ -33,7 +33,7 @@ def orthogonalise(matrices: Tensor, iterations: int = 5) -> Tensor:
 
 
 def _precision(device: torch.device) -> torch.dtype:
-    """bfloat16, which is enough, where the hardware multiplies it; elsewhere it would be several times slower."""
+    """bfloat16, which is precise enough, if the hardware supports it; otherwise float32, which is then faster."""
     fast = device.type != "cpu" or torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast else torch.float32
 

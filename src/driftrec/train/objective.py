@@ -1,4 +1,4 @@
-"""Training objectives: the states that a step asks the network about, and the loss of its answers."""
+"""Training objectives: the states that the network sees in a step, and the loss of its estimates."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -1,6 +1,6 @@
-"""Imports checkpoints of the paper's own program, whose NCSN++ is that of the score_sde code (Song et al. 2021).
+"""Imports checkpoints of the paper's own program, which uses the NCSN++ of the score_sde code (Song et al. 2021).
 
-There the network is one flat list, `all_modules`, in the order of the forward pass, and `output_layer`.  A block's
+There, the network is one flat list, `all_modules`, in the order of the forward pass, and `output_layer`.  A block's
 layers are GroupNorm_0, Conv_0, Dense_0, GroupNorm_1, Conv_1, Conv_2; attention's 1×1 convolutions are matrices NIN_0 to
 NIN_3 of (inputs, outputs).  Averaged weights lie in ema.shadow_params, without names, in the order of the parameters.
 """
@@ -23,7 +23,7 @@ from driftrec.train.nn.ncsnpp import Attention, Down, NCSNpp, Up
 from driftrec.train.recipe import TrainConfig
 
 PREFIXES = ("module.", "backbone.", "dnn.")
-"""Of names, by the class that holds the network; any number of them."""
+"""Prefixes of parameter names, one for each class around the network; a name may have several."""
 
 FREQUENCIES = "all_modules.0.W"
 """Parameters that are not trained, which some averages leave out."""
@@ -154,7 +154,7 @@ def _attention(ours: str) -> dict[str, str]:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """What a file holds; nothing in it is ever run."""
+    """The content of a file; no code in it is run."""
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
     try:
@@ -173,7 +173,7 @@ def _content(path: Path) -> dict[str, Any]:
 
 
 def _averaged(state: dict[str, Tensor], shadows: Sequence[Tensor], path: Path) -> dict[str, Tensor]:
-    """The state with the averages in the place of the parameters, which have the same order."""
+    """The state with the parameters replaced by their averages, which are in the same order."""
     names = [name for name in state if len(shadows) == len(state) or _bare(name) != FREQUENCIES]
     fits = len(names) == len(shadows) and all(state[n].shape == s.shape for n, s in zip(names, shadows, strict=True))
     if not fits:

@@ -1,4 +1,4 @@
-"""What a run is made of: typed, frozen, read from a YAML recipe; an unknown key is an error that names the nearest."""
+"""The settings of a run: typed, frozen, read from YAML.  The error for an unknown key names the nearest known key."""
 
 import difflib
 import math
@@ -26,7 +26,7 @@ class Section(BaseModel):
 
 
 def _kind(network: object) -> str:
-    """Which network a recipe describes: the U-Net unless it says otherwise."""
+    """The kind of network that a recipe describes; the U-Net by default."""
     return network.get("kind", "unet") if isinstance(network, dict) else getattr(network, "kind", "")
 
 
@@ -36,15 +36,15 @@ NetworkConfig = Annotated[
 
 
 class DataSection(Section):
-    """Which pictures, cut how, corrupted how.
+    """The training pictures, their crops and their corruption.
 
-    With `corrupted`, pairs come from disk and nothing needs to be known of the corruption; else `corruption` says what
-    is done to the clean pictures, one step after the other; else it is the mixture of JPEGs that the shipped model is
-    for.
+    With `corrupted`, pairs come from disk and the corruption may be unknown.  Otherwise `corruption` lists the steps
+    that are applied to the clean pictures in order.  Without either, the corruption is the mixture of JPEGs that the
+    shipped models train on.
     """
 
     folders: tuple[Path, ...] = ()  # or other sources of pictures, see driftrec.train.data.sources
-    corrupted: tuple[Path, ...] = ()  # as many, with pictures of the same names and sizes
+    corrupted: tuple[Path, ...] = ()  # one for each of `folders`, with pictures of the same names and sizes
     corruption: tuple[Step, ...] = ()  # by kind, see driftrec.train.data.degrade
     held_out: float = Field(default=0.06, gt=0, lt=1)  # share of the originals kept for validation
     crop: int = Field(default=96, ge=16)  # pixels
@@ -72,7 +72,7 @@ class DataSection(Section):
 
     @property
     def is_jpeg(self) -> bool:
-        """Validation is on JPEGs of several qualities, not on the very corruption that is trained."""
+        """Whether validation uses JPEGs of several qualities rather than the training corruption."""
         return not self.corrupted and all(isinstance(step, RandomJpeg) for step in self.corruption)
 
     def degradation(self) -> Degradation:
@@ -203,7 +203,7 @@ class TrainConfig(Section):
         )
 
     def loss(self) -> Loss:
-        """What it is trained with."""
+        """The loss that the network is trained with."""
         what, noise = self.objective, self.noise
         return Loss(what.weight, noise.floor, noise.residual_std, what.norm == "absolute", what.std_exponent)
 
@@ -255,7 +255,7 @@ def _put(values: dict[str, Any], keys: list[str], value: object) -> None:
 
 
 def sentence(error: ValidationError) -> str:
-    """What is wrong with the first wrong setting of a recipe."""
+    """The error message for the first invalid setting of a recipe."""
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "value_error":

@@ -1,4 +1,4 @@
-"""Checkpoints run in PyTorch, on whatever device it knows, without an export."""
+"""Runs checkpoints in PyTorch, on any device that it supports, without an export."""
 
 from pathlib import Path
 
@@ -16,8 +16,8 @@ class TorchRunner(Runner):
     """A checkpoint of `driftrec train` in PyTorch, float32.
 
     Arguments: `path`, best.safetensors or last.safetensors; `threads`, CPU threads of the whole process (default:
-    PyTorch's); `device`, one of `DEVICES`, or "auto" for the first that is there.  Raises ValueError for a file that
-    is no checkpoint and a device that is not there.
+    PyTorch's); `device`, one of `DEVICES`, or "auto" for the first that is available.  Raises ValueError for a file
+    that is not a checkpoint or a device that is not available.
     """
 
     def __init__(self, path: Path, *, threads: int | None = None, device: str = "auto") -> None:

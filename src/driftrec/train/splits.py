@@ -20,11 +20,11 @@ Split: TypeAlias = Mapping[str, list[Path]]
 """The pictures of train, valid and test."""
 
 CELEBAHQ, FLICKR2K, DIV2K, DIV2K_VALID = 30_000, 2_650, 800, 100
-"""How many pictures each of them has."""
+"""Number of pictures in each data set."""
 
 SEED = 102_405
 SHARES = 0.8, 0.05
-"""Of train and valid; the rest is test."""
+"""Shares of train and valid; the rest is test."""
 
 # fmt: off
 DIV2K_HELD_OUT = (
@@ -38,17 +38,18 @@ DIV2K_HELD_OUT = (
 
 
 def celebahq(pictures: Path, out: Path, count: int = CELEBAHQ) -> dict[str, int]:
-    """Builds the split of CelebA-HQ; pictures of other sizes become PNGs of 256×256.  Returns how many went where.
+    """Builds the split of CelebA-HQ; pictures of other sizes become PNGs of 256×256.  Returns the number in each part.
 
-    Raises ValueError unless `pictures` holds `count` of them: of others the shuffle is not the paper's.
+    Raises ValueError unless `pictures` holds `count` of them: with any other set the shuffle is not the paper's.
     """
     return _build(shuffled(_pictures(pictures, count, "CelebA-HQ")), out, _place_256)
 
 
 def d2kf2k(div2k: Path, flickr2k: Path, out: Path) -> dict[str, int]:
-    """Builds D2KF2K of the folder with DIV2K_train_HR and DIV2K_valid_HR, and of that with Flickr2K's pictures.
+    """Builds D2KF2K from the folder of DIV2K_train_HR and DIV2K_valid_HR and the folder of Flickr2K's pictures.
 
-    Names get the data set's in front.  Returns how many pictures went where; raises ValueError where some are missing.
+    File names are prefixed with the name of the data set.  Returns the number of pictures in each
+    part; raises ValueError when some are missing.
     """
     parts = {
         "DIV2K": div2k_split(div2k),

@@ -31,7 +31,7 @@ PROBE = 0.05
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """Clean centre crops (n, 3, size, size) in [0, 1], and what became of them, by name of the corruption."""
+    """Clean centre crops (n, 3, size, size) in [0, 1], and their corrupted versions by name of the corruption."""
 
     clean: Tensor
     corrupted: dict[str, Tensor]
@@ -100,7 +100,8 @@ class Validation:
     For every corruption, PSNR in dB (mean over images, RGB) of the input and of the restorations that the network is
     trained for: `faithful`, and at JPEG's `SHEET_QUALITY` or the only corruption `natural`.  Networks without a
     faithful estimate are scored, as `denoised`, by their estimate from the clean image with noise of ratio `PROBE`.
-    A finisher is scored by what it makes of the plans: PSNR, `natural`, each LPIPS, and the mean of (E26), `finish`.
+    A finisher is scored by its results at the end of the plans: PSNR, `natural`, each LPIPS, and the mean of (E26),
+    `finish`.
     """
 
     def __init__(self, config: TrainConfig, corpus: Corpus, finishing: Finishing | None = None) -> None:
@@ -141,8 +142,8 @@ class Validation:
         return result
 
     def decision(self, scores: dict[str, float]) -> float:
-        """What chooses the best weights, the larger the better: the PSNR of the faithful estimates, or where there are
-        none of the denoised ones; of finishers the negative (E26)."""
+        """The score that selects the best weights; larger is better.  It is the PSNR of the faithful estimates, or of
+        the denoised ones if the network has no faithful estimate; for finishers it is the negative of (E26)."""
         kind = "finish" if self.finishing else "faithful" if self.has_faithful else "denoised"
         names = [f"{kind}_{quality}" for quality in DECISIVE] if self.jpeg else [kind]
         mean = sum(scores[name] for name in names) / len(names)

@@ -81,7 +81,7 @@ class Corpus:
         )
 
     def summary(self) -> dict[str, object]:
-        """What a model card says of the data: pictures, megapixels, and how many pictures each licence has."""
+        """The model card's entry for the data: pictures, megapixels, and how many pictures each licence has."""
         return {
             "pictures": len(self),
             "megapixels": round(int(self.areas[-1]) / 1e6) if len(self) else 0,
@@ -97,8 +97,8 @@ def _fraction(name: str) -> float:
 def open_corpus(sources: list[Path], cache: Path | None = None, corrupted: Sequence[Path] = ()) -> Corpus:
     """Decodes the pictures of the sources into the cache, or finds them there.
 
-    `corrupted` are as many sources of the corrupted versions.  Raises ValueError when a source has no pictures, a
-    picture cannot be decoded, and where a pair is incomplete or differs in size.
+    `corrupted` lists one source of corrupted versions for each of `sources`.  Raises ValueError when a source has no
+    pictures, a picture cannot be decoded, or a pair is incomplete or differs in size.
     """
     found = [item for source in sources for item in items(source)]
     pixels, shapes = _decoded(found, cache)

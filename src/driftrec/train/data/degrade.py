@@ -161,7 +161,7 @@ Step: TypeAlias = Annotated[RandomJpeg | DownUp | GaussianNoise | Clean | OneOf,
 
 
 def jpeg_mixture(shifted: float, double: float, clean: float, power: float = 2.0, double_first: float = 0.0) -> OneOf:
-    """What the shipped models train on: JPEGs of every quality, and shares of the cases met in the wild.
+    """The training mixture of the shipped models: JPEGs of every quality, and shares of other cases found in practice.
 
     `shifted` and `clean` are the shares of crops of larger JPEGs and of uncompressed pictures.  `double` and
     `double_first` are those of pictures compressed twice on two grids, the second time at any quality alike; the crop

@@ -1,4 +1,4 @@
-"""Where training pictures come from: folders, WebDataset shards, and data sets of Hugging Face's `datasets`.
+"""Sources of training pictures: folders, WebDataset shards, and data sets of Hugging Face's `datasets`.
 
     pictures/                      a folder and its subfolders: pictures, and tar files of pictures
     shard-0001.tar                 a tar file of pictures, as WebDataset and img2dataset write them

@@ -1,4 +1,4 @@
-"""What a network takes: multiply–adds and parameters."""
+"""The cost of a network: multiply–adds and parameters."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Cost:
-    """What one evaluation takes: `multiply_adds` of the convolutions per image pixel, and `parameters`."""
+    """Cost of one evaluation: `multiply_adds` of the convolutions per image pixel, and `parameters`."""
 
     multiply_adds: float
     parameters: int

@@ -126,7 +126,7 @@ class NoiseEmbedding(nn.Module):
 
     def __init__(self, features: int, scale: float) -> None:
         super().__init__()
-        # A parameter, so that it is kept with the weights, but not one that learns.
+        # A parameter, so it is saved with the weights, but it is not trained.
         self.frequencies = nn.Parameter(scale * torch.randn(features), requires_grad=False)
         self.first = _initialised(nn.Linear(2 * features, 4 * features))
         self.second = _initialised(nn.Linear(4 * features, 4 * features))
@@ -185,9 +185,9 @@ class Attention(Recomputable):
 
     @staticmethod
     def _attend_in_windows(h: Tensor, window: int) -> Tensor:
-        """As `_attend` in each window by itself; those at the right and bottom are filled up, and nobody looks there.
+        """`_attend` in each window separately; windows at the right and bottom are padded, and the padding is masked.
 
-        Written without branches on the size, so that one export is for all sizes.
+        The code has no branches on the size, so one export works for all sizes.
         """
         batch, channels, height, width = h.shape
         rows, columns = ((side + window - 1) // window for side in (height, width))

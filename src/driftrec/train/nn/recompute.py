@@ -1,4 +1,4 @@
-"""Memory for time: blocks whose insides are computed again on the way back, instead of being kept until then."""
+"""Blocks that recompute their activations in the backward pass instead of storing them, to save memory."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 class Recomputable(nn.Module):
     """Abstract: a block that keeps all of its activations for the gradient, or, once `recompute` is set, its inputs.
 
-    The gradients are the same.  Subclasses define `compute` in the place of `forward`, without randomness.
+    The gradients are the same.  Subclasses define `compute` instead of `forward`; it must not be random.
     """
 
     recompute = False
@@ -24,7 +24,7 @@ class Recomputable(nn.Module):
 
 
 def set_recompute(network: nn.Module, wanted: bool) -> None:
-    """Has all such blocks of a network compute again, or keep."""
+    """Sets whether all such blocks of a network recompute their activations."""
     for module in network.modules():
         if isinstance(module, Recomputable):
             module.recompute = wanted

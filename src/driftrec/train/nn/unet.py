@@ -1,4 +1,4 @@
-"""The efficient U-Net: residual blocks on unshuffled pixels, steered by the noise level.
+"""The efficient U-Net: residual blocks on unshuffled pixels, conditioned on the noise level.
 
 Three decisions make it cheap.  Pixels are first unshuffled into `patch` × `patch` cells, so no convolution
 runs at full resolution; there is no normalisation and no attention, so a tile sees the same statistics as the
