@@ -35,6 +35,11 @@ def opened(data: bytes) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
+def jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
+    """The pixels after compression by Pillow, as it decodes them."""
+    return opened(jpeg_file(pixels, quality=quality))
+
+
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     """PSNR in dB of arrays in [0, 1]; for arrays in [0, 255] it is 48.1 dB too low, which differences do not show."""
     return float(-10 * np.log10(np.mean((np.asarray(a, float) - np.asarray(b, float)) ** 2)))

@@ -10,8 +10,7 @@ from PIL import Image
 import driftrec
 from driftrec.jpeg import read_jpeg
 from driftrec.model.find import bundled_models
-from driftrec.train.data.degrade import jpeg
-from support import jpeg_file, psnr, scene
+from support import jpeg, jpeg_file, psnr, scene
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +247,7 @@ def test_a_picture_keeps_its_file_however_it_is_given(
 
 
 def test_pixels_that_were_changed_do_not_speak_for_the_file(restorer: driftrec.Restorer) -> None:
-    opened = driftrec.open_picture(jpeg_bytes(scene(72, 88), 10))
+    opened = driftrec.open_picture(jpeg_file(scene(72, 88), quality=10))
     brighter = opened.replace_pixels(np.minimum(opened.as_float() + 0.1, 1))
     assert restorer.restore(brighter, mode="faithful").consistent is None
 
@@ -259,7 +258,7 @@ def test_a_runner_of_ones_own_can_be_the_model() -> None:
 
 
 def test_options_are_given_whole_or_by_name(restorer: driftrec.Restorer) -> None:
-    data = jpeg_bytes(scene(40, 56), 10)
+    data = jpeg_file(scene(40, 56), quality=10)
     whole = restorer.restore(data, restorer.options.changed(mode="faithful", bits=16, strip=True))
     named = restorer.restore(data, mode="faithful", bits=16, strip=True)
     assert np.array_equal(whole.picture.pixels, named.picture.pixels)
@@ -275,9 +274,3 @@ def test_options_are_given_whole_or_by_name(restorer: driftrec.Restorer) -> None
 def test_devices_are_no_pictures(restorer: driftrec.Restorer) -> None:
     with pytest.raises(driftrec.PictureError, match="/dev/zero is a device: give the file of a picture"):
         restorer.restore("/dev/zero")
-
-
-def jpeg_bytes(pixels: np.ndarray, quality: int) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
-    return stream.getvalue()

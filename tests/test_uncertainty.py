@@ -5,7 +5,7 @@ from PIL import Image
 from driftrec import Picture, Restorer
 from driftrec.restoration.moments import Moments
 from driftrec.restoration.uncertainty import FULL_SCALE, deviation_data, deviation_map
-from support import scene
+from support import jpeg, scene
 
 
 def test_moments_are_those_of_all_samples_together(rng: np.random.Generator) -> None:
@@ -72,6 +72,4 @@ def test_the_map_gets_brighter_and_ends_at_full_scale() -> None:
 
 
 def _compressed(height: int, width: int) -> np.ndarray:
-    from driftrec.train.data.degrade import jpeg
-
     return jpeg(scene(height, width), 10)
