@@ -23,7 +23,7 @@ def test_moments_are_those_of_all_samples_together(rng: np.random.Generator) -> 
 def test_one_sample_has_no_deviation() -> None:
     moments = Moments()
     moments.add(np.ones((2, 2, 3), np.float32))
-    with pytest.raises(ValueError, match="needs two"):
+    with pytest.raises(ValueError, match="needs at least two samples"):
         moments.deviation()
 
 
