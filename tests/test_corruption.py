@@ -236,7 +236,7 @@ def test_one_of_several_chains_by_weight() -> None:
     ("settings", "message"),
     [
         ({"corruption": [{"kind": "jpeg", "lowest": 0}]}, "1 ≤ lowest"),
-        ({"corruption": [{"kind": "jpeg", "shifted": True, "shift": [1, 0]}]}, "not for shifted grids"),
+        ({"corruption": [{"kind": "jpeg", "shifted": True, "shift": [1, 0]}]}, "cannot be combined with shifted grids"),
         ({"corruption": [{"kind": "down-up", "factors": [0.5]}]}, "factors must be at least 1"),
         ({"corruption": [{"kind": "noise", "lowest": 9, "highest": 1}]}, "0 ≤ lowest ≤ highest"),
         ({"corruption": [{"kind": "one-of", "chains": [[]], "weights": [1, 2]}]}, "1 chains need as many weights"),

@@ -111,7 +111,7 @@ def test_averaged_weights_are_taken_where_there_are_any(trained_only: bool, tmp_
     assert set(read) == set(state)
     for name, value in read.items():
         torch.testing.assert_close(value, state[name] + (0 if trained_only and name == "all_modules.0.W" else 1))
-    with pytest.raises(ValueError, match="averaged parameters do not belong"):
+    with pytest.raises(ValueError, match="averaged parameters do not match"):
         read_official(saved(model, tmp_path / "a.ckpt", ema={"shadow_params": shadows[1:]}))
 
 

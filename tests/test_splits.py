@@ -75,7 +75,9 @@ def test_80_pictures_are_held_out() -> None:
 
 
 def test_folders_that_are_not_whole_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"there is no folder .*DIV2K_train_HR, where DIV2K's training set"):
+    with pytest.raises(
+        ValueError, match=r"there is no folder .*DIV2K_train_HR, which should hold DIV2K's training set"
+    ):
         div2k_split(tmp_path)
     files(tmp_path / "some", ["1.jpg"])
     options = ["--pictures", str(tmp_path / "some"), "--out", str(tmp_path / "o")]

@@ -110,7 +110,7 @@ def test_a_time_limit_ends_the_sitting_and_the_next_goes_on(clean_folder: Path, 
 
 
 def test_the_run_needs_a_length_and_its_own_folder(clean_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="how long"):
+    with pytest.raises(ValueError, match="the length of the run is not set"):
         next(train(tiny(clean_folder), tmp_path / "run", cache=tmp_path))
     list(train(tiny(clean_folder, steps=1), tmp_path / "run", cache=tmp_path))
     other = tiny(clean_folder, steps=2, network={"channels": [8, 8], "encoder": [1, 1], "decoder": [1]})

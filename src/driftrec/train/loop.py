@@ -284,14 +284,14 @@ class Run:
                     "all machines need the same folder"
                 )
             if theirs != pictures:
-                raise ValueError("the devices do not find the same training pictures: give all machines the same")
+                raise ValueError("the machines have different training pictures: give all of them the same")
 
 
 def _length(config: TrainConfig, time_limit: float | None) -> float | None:
     """How many minutes the run lasts; None for one that is measured in steps alone."""
     minutes = config.minutes if config.minutes or config.steps else time_limit
     if not (minutes or config.steps):
-        raise ValueError("how long? give the recipe steps or minutes, or a time limit")
+        raise ValueError("the length of the run is not set: give steps or minutes in the recipe, or a time limit")
     return minutes
 
 

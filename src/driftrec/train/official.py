@@ -85,7 +85,7 @@ def converted(network: NCSNpp, state: Mapping[str, Tensor]) -> dict[str, Tensor]
     if missing := [theirs for theirs in names.values() if theirs not in state]:
         raise ValueError(f"the checkpoint has no '{missing[0]}', which the recipe's network needs")
     if superfluous := sorted(set(state) - set(names.values())):
-        raise ValueError(f"the recipe's network has no place for '{superfluous[0]}': take the recipe of that network")
+        raise ValueError(f"the recipe's network has no '{superfluous[0]}': use the recipe of the checkpoint")
     weights = {}
     for ours, parameter in network.named_parameters():
         value = state[names[ours]]
@@ -177,7 +177,7 @@ def _averaged(state: dict[str, Tensor], shadows: Sequence[Tensor], path: Path) -
     names = [name for name in state if len(shadows) == len(state) or _bare(name) != FREQUENCIES]
     fits = len(names) == len(shadows) and all(state[n].shape == s.shape for n, s in zip(names, shadows, strict=True))
     if not fits:
-        raise ValueError(f"{path}: its {len(shadows)} averaged parameters do not belong to the {len(state)} others")
+        raise ValueError(f"{path}: its {len(shadows)} averaged parameters do not match the {len(state)} others")
     return state | dict(zip(names, shadows, strict=True))
 
 

@@ -85,7 +85,7 @@ def div2k_split(folder: Path) -> Split:
 
 def _pictures(folder: Path, count: int, name: str) -> list[Path]:
     if not folder.is_dir():
-        raise ValueError(f"there is no folder {folder}, where {name} is looked for")
+        raise ValueError(f"there is no folder {folder}, which should hold {name}: check the name")
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
     if len(found) != count:
         raise ValueError(f"{folder} has {len(found)} pictures, {name} has {count}: the split needs all and no others")

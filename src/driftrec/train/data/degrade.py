@@ -71,7 +71,7 @@ class RandomJpeg:
         if min(self.subsampling) < 0 or abs(sum(self.subsampling) - 1) > 1e-9:
             raise ValueError(f"subsampling must be three probabilities that add to 1, got {self.subsampling}")
         if min(self.shift) < 0 or (self.shifted and any(self.shift)):
-            raise ValueError(f"shift must be two numbers from 0 on, and is not for shifted grids; got {self.shift}")
+            raise ValueError(f"shift must be at least 0 and cannot be combined with shifted grids, got {self.shift}")
 
     def __call__(self, pixels: Pixels, rng: Generator) -> Pixels:
         span = self.highest - self.lowest + 1
