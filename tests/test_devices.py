@@ -212,7 +212,7 @@ def test_a_batch_that_cannot_be_shared_is_one_sentence(folder: Path) -> None:
 def test_machines_that_see_different_things_are_told(folder: Path, tmp_path: Path) -> None:
     one = Run(TrainConfig.model_validate(settings(folder)), tmp_path / "run", None, folder)
     corpus = open_corpus([folder / "clean"], folder)
-    for other, sentence in (((1, 0), "at step 0 on one device and at 1 on"), ((0, 0), "same training pictures")):
+    for other, sentence in (((1, 0), "at step 0 on one device and at 1 on"), ((0, 0), "different training pictures")):
         one.processes.of_all = lambda own, other=other: [own, other]  # pyright: ignore[reportAttributeAccessIssue]
         with pytest.raises(ValueError, match=sentence):
             one._agree(corpus)
