@@ -18,9 +18,10 @@ from typer.testing import CliRunner
 
 from driftrec import Options, Picture, Restorer
 from driftrec.cli.app import app
+from driftrec.extras import how_to_add
 from support import jpeg_file, scene
 
-pytest.importorskip("ray", reason="pip install 'driftrec[ray]' to run these tests")
+pytest.importorskip("ray", reason="the extra ray is not installed")
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
@@ -302,7 +303,7 @@ def test_bad_input_is_one_sentence_before_any_work(
 def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "driftrec.archive.pipeline", None)
     code, output = restore_archive(tmp_path, "out")
-    assert (code, "pip install 'driftrec[ray]'" in output) == (1, True)
+    assert (code, how_to_add("ray") in output) == (1, True)
 
 
 def test_restoring_single_pictures_needs_none_of_it() -> None:

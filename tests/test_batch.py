@@ -208,7 +208,7 @@ def test_a_full_disk_leaves_nothing(photos: Path) -> None:
 
 
 def test_damaged_files_end_in_a_picture_or_in_one_sentence(tmp_path: Path) -> None:
-    pytest.importorskip("platformdirs", reason="pip install 'driftrec[evaluate]' to run this test")
+    pytest.importorskip("platformdirs", reason="the extra evaluate is not installed")
     script = Path(__file__).parents[1] / "benchmarks/files.py"
     call = [sys.executable, str(script), "fuzz", "--count", "280", "--seed", "7", "--docs", str(tmp_path)]
     result = subprocess.run(call, capture_output=True, text=True)

@@ -195,7 +195,7 @@ def test_inspect_shows_a_table_or_json() -> None:
 
 @pytest.mark.usefixtures("photos")
 def test_no_command_writes_over_its_input() -> None:
-    pytest.importorskip("torch", reason="pip install 'driftrec[train,evaluate]' to run this test")
+    pytest.importorskip("torch", reason="the extras train and evaluate are not installed")
     for command in (
         ("restore", "0.jpg", "--report", "0.jpg"),
         ("evaluate", "0.jpg", "1.jpg", "--metric", "psnr", "-o", "0.jpg"),

@@ -1,6 +1,7 @@
 """Models from a hub, against a small server that answers as the hub does."""
 
 import hashlib
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +10,7 @@ from typing import ClassVar
 
 import pytest
 
+from driftrec.extras import how_to_add
 from driftrec.model import hub
 from driftrec.model.card import ModelError
 from driftrec.model.find import bundled_models, find_model
@@ -87,5 +89,5 @@ def test_what_the_hub_has_not_is_one_sentence() -> None:
 
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
-    with pytest.raises(ModelError, match=r"pip install 'driftrec\[hub\]'"):
+    with pytest.raises(ModelError, match=re.escape(how_to_add("hub"))):
         find_model("someone/photos")

@@ -1,11 +1,15 @@
 """The wheel: what an installation holds, and what it leaves out."""
 
+import re
+import tomllib
 import zipfile
 from email.parser import Parser
 from pathlib import Path
 
 import pytest
 from hatchling.builders.wheel import WheelBuilder
+
+from driftrec.extras import packages_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,3 +44,15 @@ def test_the_command_the_licence_and_the_address_are_stated(wheel: zipfile.ZipFi
     metadata = Parser().parsestr(wheel.read(f"{folder}/METADATA").decode())
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata.get_all("Project-URL") == ["Paper, https://arxiv.org/abs/2211.06757"]
+
+
+def test_the_packages_of_an_extra_are_found_in_the_metadata(wheel: zipfile.ZipFile) -> None:
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    (metadata,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    requirements = Parser().parsestr(wheel.read(metadata).decode()).get_all("Requires-Dist") or []
+
+    def names(requirements: list[str]) -> set[str]:
+        return {re.split(r"[<>=\[]", requirement)[0] for requirement in requirements}
+
+    for extra, packages in stated.items():
+        assert names(packages_of(requirements, extra)) == names(packages)

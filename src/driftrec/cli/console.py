@@ -9,6 +9,8 @@ from typing import NoReturn, TypeVar
 
 from rich.console import Console
 
+from driftrec.extras import how_to_add
+
 T = TypeVar("T")
 
 out = Console()
@@ -55,7 +57,7 @@ def sentences(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        problem = f"this command needs {error.name}: pip install 'driftrec[{extra}]'"
+        problem = f"this command needs {error.name}: {how_to_add(extra)}"
     except (ValueError, OSError) as error:
         problem = error
     if problem is not None:

@@ -14,6 +14,7 @@ import numpy as np
 from driftrec.evaluate import weights as places
 from driftrec.evaluate.metrics import distribution, fidelity, niqe
 from driftrec.evaluate.metrics.fidelity import Pixels
+from driftrec.extras import how_to_add
 from driftrec.jpeg import Cells, JpegError, read_jpeg
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def available(names: Iterable[str], folder: Path | None = None) -> tuple[list[st
             known(name).make(folder)
             there.append(name)
         except ModuleNotFoundError as error:
-            missing.append(f"{name} is left out: it needs {error.name}, pip install 'driftrec[evaluate]'")
+            missing.append(f"{name} is left out: it needs {error.name} ({how_to_add('evaluate')})")
         except ValueError as error:
             missing.append(f"{name} is left out: {error}")
     return there, missing

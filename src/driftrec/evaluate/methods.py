@@ -29,6 +29,7 @@ from driftrec.evaluate.corruptions import decode
 from driftrec.evaluate.machine import run_program
 from driftrec.evaluate.measurement import RESTORING, code_hash, hash_of
 from driftrec.evaluate.metrics.fidelity import Pixels
+from driftrec.extras import how_to_install
 from driftrec.model.find import find_model
 from driftrec.restoration.options import Options
 from driftrec.restoration.restorer import Restorer
@@ -191,7 +192,7 @@ class Spandrel(Method):
         try:
             import spandrel  # pyright: ignore[reportMissingImports]
         except ModuleNotFoundError as error:
-            raise ValueError("networks of others need spandrel: pip install spandrel") from error
+            raise ValueError(f"networks of others need spandrel: {how_to_install('spandrel')}") from error
         import torch
 
         try:

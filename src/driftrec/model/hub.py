@@ -4,6 +4,7 @@ import os
 import re
 
 from driftrec.errors import first_line
+from driftrec.extras import how_to_add
 
 FILE = "model.onnx"
 
@@ -24,7 +25,7 @@ def fetch(name: str) -> str:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.utils import disable_progress_bars
     except ModuleNotFoundError as error:
-        raise ValueError(f"models such as '{name}' come from a hub: pip install 'driftrec[hub]'") from error
+        raise ValueError(f"'{name}' is a model of a hub, which needs {error.name}: {how_to_add('hub')}") from error
     disable_progress_bars()
     try:
         return hf_hub_download(name, FILE, endpoint=os.environ.get("HF_ENDPOINT"))

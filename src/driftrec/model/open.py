@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from driftrec.extras import how_to_add
 from driftrec.model.card import ModelError
 from driftrec.model.find import DEFAULT_MODEL
 from driftrec.model.onnx import Network
@@ -27,7 +28,7 @@ def open_model(
     try:
         from driftrec.train.runner import TorchRunner  # here, as only checkpoints need PyTorch
     except ModuleNotFoundError as error:
-        raise ModelError(f"{model} needs {error.name}: pip install 'driftrec[train]'") from error
+        raise ModelError(f"{model} needs {error.name}: {how_to_add('train')}") from error
     try:
         return TorchRunner(Path(model), threads=threads, device=device)
     except ModelError:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from driftrec.extras import how_to_install
 from driftrec.picture import PICTURE_SUFFIXES
 
 
@@ -98,7 +99,7 @@ def _of_dataset(text: str) -> Iterator[Item]:
     try:
         import datasets  # pyright: ignore[reportMissingImports]
     except ModuleNotFoundError as error:
-        raise ValueError(f"{text} needs Hugging Face's datasets: pip install datasets") from error
+        raise ValueError(f"{text} needs Hugging Face's datasets: {how_to_install('datasets')}") from error
     try:
         table = datasets.load_dataset(name, split=split)
         images = table.cast_column(column, datasets.Image())[column]
