@@ -9,6 +9,7 @@ import tarfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -432,3 +433,16 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(tmp_path: Path, address:
     code, output = restore_archive(tmp_path / "in", tmp_path / "out", "--address", address)
     assert (code, f"no cluster can be reached at {address}" in output) == (1, True), output
     assert not (tmp_path / "out").exists()
+
+
+def test_quiet_leaves_the_summary_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "in/a.jpg", photo())
+    outcome = {"input": "a.jpg", "status": "restored", "pixels": 64 * 64}
+    monkeypatch.setattr("driftrec.archive.pipeline.cluster", lambda _: nullcontext())
+    monkeypatch.setattr("driftrec.archive.pipeline.run", lambda *_: iter([dict(outcome)]))
+    code, output = restore_archive(tmp_path / "in", tmp_path / "out")
+    assert (code, output.startswith("1 restored, 0 skipped, 0 failed in ")) == (0, True)
+    assert restore_archive(tmp_path / "in", tmp_path / "out", "--quiet") == (0, "")
+    if Path("/dev/full").exists():
+        sentence = "driftrec: /dev/full cannot be written (No space left on device) "
+        assert restore_archive(tmp_path / "in", tmp_path / "out", "--report", "/dev/full") == (1, sentence)

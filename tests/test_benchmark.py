@@ -349,27 +349,45 @@ def test_evaluate_compares_folders(photos: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "sentence"),
     [
-        (["benchmark", "--data", "none"], "there are no pictures in none"),
-        (["benchmark", "--data", ".", "--quality", "x"], "--quality takes numbers"),
-        (["benchmark", "--data", ".", "--quality", "0"], "1 to 100"),
-        (["benchmark", "--data", ".", "--protocol", "live2"], "choose from live1-color"),
-        (["benchmark", "--data", ".", "--method", "sharp"], "choose from plain"),
-        (["benchmark", "--data", ".", "--method", "plain", "--method", "plain"], "the same name"),
-        (["benchmark", "--data", ".", "--metric", "vmaf"], "no metric 'vmaf'"),
-        (["evaluate", "none.png"], "none.png does not exist"),
+        (["benchmark", "--data", "none"], "there are no pictures in none: name a folder of clean pictures with --data"),
+        (["benchmark", "--data", "photos", "--quality", "x"], "--quality takes numbers such as 5,10,20, not 'x'"),
+        (["benchmark", "--data", "photos", "--quality", "0"], "JPEG qualities are 1 to 100, not 0"),
+        (
+            ["benchmark", "--data", "photos", "--protocol", "live2"],
+            "there is no protocol 'live2': choose from live1-color, classic5, ",
+        ),
+        (
+            ["benchmark", "--data", "photos", "--method", "sharp"],
+            "there is no method 'sharp': choose from plain, decode, ",
+        ),
+        (
+            ["benchmark", "--data", "photos", "--method", "plain", "--method", "plain"],
+            "two methods have the same name: leave one out",
+        ),
+        (
+            ["benchmark", "--data", "photos", "--metric", "vmaf"],
+            "vmaf is left out: there is no metric 'vmaf': choose from psnr, ",
+        ),
+        (["evaluate", "none.png"], "none.png does not exist: check the name"),
+        (
+            ["evaluate", "photos/0.png", "photos/0.png", "--metric", "psnr", "-o", "none/records.jsonl"],
+            "none/records.jsonl cannot be written (No such file or directory): choose another file",
+        ),
     ],
 )
 def test_wrong_calls_end_in_one_sentence(
-    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], sentence: str, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    code, output = invoke(*arguments)
-    assert code == 1
-    assert message in output
-    assert "Traceback" not in output
-    assert list(tmp_path.iterdir()) == []
+    monkeypatch.chdir(photos.parent)
+    before = sorted(photos.parent.rglob("*"))
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, SystemExit)  # and no other exception, which would be a traceback
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"driftrec: {sentence}")
+    assert result.stderr.count("\n") == 1
+    assert sorted(photos.parent.rglob("*")) == before
 
 
 def test_pictures_without_a_partner(photos: Path, tmp_path: Path) -> None:

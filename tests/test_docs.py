@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,16 @@ def test_make_targets_in_the_readme_exist() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     used = set(re.findall(r"\bmake (\w+)", (ROOT / "README.md").read_text(encoding="utf-8")))
     assert {"restore", "test"} <= used <= targets
+
+
+def test_the_first_command_of_the_readme_leaves_nothing_untracked() -> None:
+    first = blocks(ROOT / "README.md", "sh")[0].splitlines()[0]
+    photo = Path(re.search(r"PHOTO=(\S+)", first)[1])  # pyright: ignore[reportOptionalSubscript]
+    result = photo.with_name(f"{photo.stem}-restored.png")
+    assert f"writes {result}" in first
+    patterns = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert any(fnmatch(f"/{result}", pattern) for pattern in patterns)
+    assert ".venv/" in patterns
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from driftrec import extras
 from driftrec.cli.console import sentences
@@ -64,18 +65,20 @@ def test_a_folder_is_named_as_long_as_it_exists(install, tmp_path: Path) -> None
             "driftrec[web] @ git+https://host/d.git@1f0",
         ),
         (
-            {"url": "file:///gone/d.git", "vcs_info": {"vcs": "git", "commit_id": "1f0"}, "subdirectory": "python"},
-            "driftrec[web] @ git+file:///gone/d.git@1f0#subdirectory=python",
+            {"url": "ssh://git@host/d.git", "vcs_info": {"vcs": "git", "commit_id": "1f0"}, "subdirectory": "python"},
+            "driftrec[web] @ git+ssh://git@host/d.git@1f0#subdirectory=python",
         ),
     ],
 )
 def test_an_address_is_given_with_the_extra(install, origin: dict, given: str) -> None:
     install(origin)
     assert given_to_pip(how_to_add("web")) == [given]
+    assert Requirement(given).extras == {"web"}  # pip can read it
 
 
-def test_a_copy_of_unknown_origin_gets_the_packages_themselves(install) -> None:
-    install(None)
+@pytest.mark.parametrize("origin", [None, {"url": ROOT.as_uri(), "vcs_info": {"vcs": "git", "commit_id": "1f0"}}])
+def test_a_copy_of_no_address_gets_the_packages_themselves(install, origin: dict | None) -> None:
+    install(origin)
     assert given_to_pip(how_to_add("web")) == ["starlette>=0.45", "uvicorn>=0.34"]
     assert given_to_pip(how_to_add("train")) == ["torch<3,>=2.5"]
 

@@ -42,9 +42,10 @@ def _source(origin: dict[str, Any], extra: str) -> str:
     The format: https://packaging.python.org/en/latest/specifications/direct-url-data-structure/
     """
     url = origin.get("url", "")
-    if url.startswith("file:") and "vcs_info" not in origin:
+    if url.startswith("file:"):
         path = Path(url2pathname(urlsplit(url).path))
-        return f"{path}[{extra}]" if path.exists() else ""
+        known = path.exists() and "vcs_info" not in origin  # pip takes no extras for a repository on this machine
+        return f"{path}[{extra}]" if known else ""
     if not url:
         return ""
     if "vcs_info" in origin:

@@ -9,9 +9,10 @@ import typer
 
 from driftrec import __version__
 from driftrec.cli.archive import restore_archive
-from driftrec.cli.console import say, tolerate_encodings
+from driftrec.cli.console import output_guarded, say, tolerate_encodings
 from driftrec.cli.evaluate import benchmark, evaluate
 from driftrec.cli.inspect import inspect, models
+from driftrec.cli.options import DeviceHelp
 from driftrec.cli.restore import restore
 from driftrec.cli.serve import serve
 from driftrec.cli.train import dataset, export, import_official, train
@@ -20,8 +21,9 @@ app = typer.Typer(
     name="driftrec",
     help="Restores over-compressed JPEGs.  Start with:  driftrec restore photo.jpg",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 
 
@@ -41,11 +43,12 @@ def _common(
 
 
 for command in (restore, restore_archive, inspect, models, serve, evaluate, benchmark, train, export, import_official):
-    app.command()(command)
+    app.command(cls=DeviceHelp)(command)
 app.add_typer(dataset, name="dataset")
 
 
 def main() -> None:
     """Entry point of the `driftrec` program."""
     tolerate_encodings()
-    app()
+    with output_guarded():
+        app()

@@ -4,15 +4,14 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from driftrec.cli.console import complain, say, sentences, stop, tracked
-from driftrec.cli.options import PARAMETERS, FormatOption, takes_options
+from driftrec.cli.console import complain, report_lines, say, sentences, stop
+from driftrec.cli.options import PARAMETERS, FormatOption, QuietOption, takes_options
 
 if TYPE_CHECKING:
     from driftrec.archive.places import Place
@@ -34,16 +33,24 @@ def restore_archive(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option("--actors", min=1, help="Workers; each loads its own model.  Default: as many as fit."),
+        typer.Option(
+            "--actors", metavar="N", min=1, help="Workers; each loads its own model.  Default: as many as fit."
+        ),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, max=1024, help="CPU threads per worker.")] = 1,
-    gpus: Annotated[float, typer.Option(min=0, help="GPUs per worker; 0.5 lets two workers share one.")] = 0,
+    threads: Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="CPU threads per worker.")] = 1,
+    gpus: Annotated[
+        float, typer.Option(metavar="N", min=0, help="GPUs per worker; 0.5 lets two workers share one.")
+    ] = 0,
     file_format: Annotated[
-        FormatOption, typer.Option("--format", help="Format of the results.  avif and jpeg are lossy.")
+        FormatOption,
+        typer.Option(
+            "--format", metavar="|".join(FormatOption), help="Format of the results.  avif and jpeg are lossy."
+        ),
     ] = FormatOption.png,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write one line of JSON per picture, with its outcome.")
     ] = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Restore whole archives on this machine or a Ray cluster.  Run the same command again to resume a stopped run.
 
@@ -53,6 +60,7 @@ def restore_archive(
         from driftrec.archive.pipeline import Workers, cluster, run
         from driftrec.archive.places import place
         from driftrec.archive.sources import is_archived, pieces
+        from driftrec.cli.progress import tracked
         from driftrec.model.find import find_model
 
         suffix, model = f".{file_format.value}", str(options.model)
@@ -68,18 +76,19 @@ def restore_archive(
         parts = pieces(origin, leave=results.root if origin.filesystem == results.filesystem else None)
         counts = [part.count for part in parts]
         total = None if None in counts else sum(count or 0 for count in counts)
-        with report.open("w", encoding="utf-8") if report else nullcontext() as lines, cluster(address):
+        with report_lines(report) as write, cluster(address):
             results.write(ERRORS, b"")  # an unwritable target is reported before any work is done
-            summary = Summary(lines)
+            summary = Summary(write)
             try:
                 outcomes = run(origin, results, parts, options, suffix, Workers(workers, threads, gpus))
-                summary.take(tracked(outcomes, "restoring", total))
+                summary.take(outcomes if quiet else tracked(outcomes, "restoring", total))
             except KeyboardInterrupt:
                 complain(f"stopped after {summary.counts.total()} pictures: run the same command again to resume")
                 sys.exit(130)
             finally:
                 summary.close(results)
-    say(str(summary))
+    if not quiet:
+        say(str(summary))
     if summary.errors:
         table = results.label(ERRORS)
         stop(f"{len(summary.errors)} of {summary.counts.total()} pictures could not be restored: see {table}")
@@ -88,8 +97,8 @@ def restore_archive(
 class Summary:
     """Counts outcomes.  Writes all of them to the report, and the failures to a table beside the results."""
 
-    def __init__(self, lines: TextIO | None) -> None:
-        self.lines, self.counts, self.errors = lines, Counter[str](), list[str]()
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self.write, self.counts, self.errors = write, Counter[str](), list[str]()
         self.pixels, self.start = 0, time.perf_counter()
 
     def take(self, outcomes: Iterable[dict[str, Any]]) -> None:
@@ -97,8 +106,7 @@ class Summary:
         for outcome in outcomes:
             self.pixels += outcome.pop("pixels")
             self.counts[outcome["status"]] += 1
-            if self.lines:
-                print(json.dumps(outcome, ensure_ascii=False), file=self.lines, flush=True)
+            self.write(json.dumps(outcome, ensure_ascii=False))
             if outcome["status"] == "failed":
                 facts = {"file": outcome["input"], "sentence": outcome["error"]}
                 self.errors.append(json.dumps(facts, ensure_ascii=False) + "\n")

@@ -1,11 +1,15 @@
-"""Terminal output: results go to standard output, problems to standard error, one sentence each."""
+"""Terminal output: results go to standard output, everything else to standard error; a problem is one sentence."""
 
+import errno
+import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TextIO, TypeVar
 
 from rich.console import Console
 
@@ -13,9 +17,7 @@ from driftrec.extras import how_to_add
 
 T = TypeVar("T")
 
-out = Console()
 err = Console(stderr=True)
-
 
 _ASCII = str.maketrans({"→": "->", "×": "x", "–": "-", "…": "..."})
 
@@ -27,15 +29,68 @@ def tolerate_encodings() -> None:
             stream.reconfigure(errors="replace")
 
 
+class OutputError(ValueError):
+    """A file that a command should write cannot be written."""
+
+
+@contextmanager
+def output_guarded() -> Iterator[None]:
+    """Ends the program without a traceback if standard output cannot be written, silently if its reader has gone."""
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:  # as it is where the caller has closed it
+                sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None or sys.stdout is None:  # it is not about a stream
+            stop(error)
+        with suppress(OSError, ValueError):  # what is still buffered would fail again at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not _is_closed_pipe(error):
+            complain(f"standard output cannot be written ({error.strerror or error})")
+        sys.exit(1)
+
+
+def _is_closed_pipe(error: OSError) -> bool:
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
+
+
 def say(text: str) -> None:
-    """Prints a line to standard output, never wrapped or styled."""
-    text = text if out.encoding.lower().startswith("utf") else text.translate(_ASCII)
-    out.print(text, highlight=False, markup=False, soft_wrap=True)
+    """Prints text to standard output as it is."""
+    with output_guarded():
+        _print(text, sys.stdout)
+
+
+def note(text: str) -> None:
+    """Prints text to standard error: what is neither a result nor a problem."""
+    with suppress(OSError):
+        _print(text, sys.stderr)
+
+
+def _print(text: str, stream: TextIO | None) -> None:
+    if stream is not None:
+        encoding = stream.encoding or "utf-8"
+        print(text if encoding.lower().startswith("utf") else text.translate(_ASCII), file=stream, flush=True)
+
+
+def entry(heading: str, *clauses: str) -> str:
+    """Lines for people: a heading, such as a path, and indented clauses, which are wrapped on terminals only."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    wrap = textwrap.TextWrapper(
+        shutil.get_terminal_size().columns if terminal else sys.maxsize,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join((heading, *map(wrap.fill, clauses)))
 
 
 def complain(problem: object) -> None:
     """Prints a problem, one sentence, to standard error."""
-    err.print(f"driftrec: {problem}", style="red", highlight=False, markup=False, soft_wrap=True)
+    with suppress(OSError):  # there is nobody to tell
+        err.print(f"driftrec: {problem}", style="red", highlight=False, markup=False, soft_wrap=True)
 
 
 def stop(problem: object) -> NoReturn:
@@ -65,18 +120,26 @@ def sentences(extra: str) -> Iterator[None]:
 
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Shows a progress bar with the time left, on terminals only.  Yields a function (done, total) that advances it."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+def report_lines(path: Path | None) -> Iterator[Callable[[str], None]]:
+    """Yields a function that writes a line to a file, such as a report, at once, or does nothing if there is none.
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        task = progress.add_task(label, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+    File names that are not UTF-8 become escapes, which JSON reads.  Raises OutputError if the file cannot be written.
+    """
+    if path is None:
+        yield lambda _: None
+        return
+    try:
+        file = path.open("wb", buffering=0)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror}): choose another file") from error
 
+    def write(line: str) -> None:
+        left = memoryview((line + "\n").encode("utf-8", "backslashreplace"))
+        try:
+            while left:
+                left = left[file.write(left) :]
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written ({error.strerror})") from error
 
-def tracked(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
-    """Yields the items under a progress bar, shown on terminals only; `total` is None if their number is unknown."""
-    from rich.progress import track
-
-    yield from track(items, label, total, console=err, transient=True, disable=not err.is_terminal)
+    with file:
+        yield write

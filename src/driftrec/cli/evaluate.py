@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from driftrec.cli.console import err, require_apart, say, sentences, tracked
+from driftrec.cli.console import note, report_lines, require_apart, say, sentences
 
 Weights = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Folder of metric weights.  Default: the cache, or a download.")
@@ -27,8 +27,11 @@ def evaluate(
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write one line of JSON per picture to FILE.")
     ] = None,
 ) -> None:
-    """Compare restored pictures with clean ones of the same names, using the field's metrics and conventions."""
+    """Measure restored pictures.  Compares them with clean ones of the same names, by the metrics and
+    conventions of the field.
+    """
     with sentences("evaluate"):
+        from driftrec.cli.progress import tracked
         from driftrec.evaluate.measures import STANDARD
         from driftrec.evaluate.pairs import NO_REFERENCE, measure_pairs, pairs_of, summary
 
@@ -36,9 +39,11 @@ def evaluate(
         if output:
             require_apart(output, (path for pair in pairs for path in (pair.restored, pair.clean) if path))
         names = _metrics(metric, STANDARD if clean else NO_REFERENCE, weights)
-        results = list(tracked(measure_pairs(pairs, names, weights), "measuring", len(pairs)))
-        if output:
-            output.write_text("".join(result.as_json() + "\n" for result in results), encoding="utf-8")
+        results = []
+        with report_lines(output) as write:
+            for result in tracked(measure_pairs(pairs, names, weights), "measuring", len(pairs)):
+                write(result.as_json())
+                results.append(result)
         say(summary(results))
 
 
@@ -63,24 +68,30 @@ def benchmark(
     metric: MetricNames = None,
     weights: Weights = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the results.")] = Path("benchmark"),
-    images: Annotated[int | None, typer.Option(min=1, help="Use only this many pictures, evenly spaced.")] = None,
-    sheets: Annotated[int, typer.Option(min=0, help="Make before/after sheets of this many pictures.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
+    images: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Use only this many pictures, evenly spaced.")
+    ] = None,
+    sheets: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Make before/after sheets of this many pictures.")
+    ] = 0,
+    workers: Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Worker processes.")] = 1,
     threads: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="CPU threads per worker.  Default: all cores.")
+        int | None, typer.Option(metavar="N", min=1, max=1024, help="CPU threads per worker.  Default: all cores.")
     ] = None,
 ) -> None:
-    """Compress clean pictures, restore them by several methods, and measure the results.
+    """Compare methods of restoration.  Compresses clean pictures, restores them by each method, and measures them.
 
     Run the same command again to resume a stopped run.
     """
     with sentences("evaluate"):
+        from driftrec.cli.progress import tracked
         from driftrec.evaluate import benchmark as bench
         from driftrec.evaluate.methods import parse_method
         from driftrec.evaluate.protocols import find_protocol
         from driftrec.evaluate.report import write
 
         chosen = find_protocol(protocol, _qualities(quality))
+        paths = bench.pictures_in(data, images)
         names = [*(method or chosen.methods), *(f"command:run={c}" for c in command or ())]
         methods = [parse_method(name) for name in names]
         if len({m.label for m in methods}) < len(methods):
@@ -92,7 +103,7 @@ def benchmark(
         )
         tasks = [
             bench.BenchmarkTask(path, corruption, chosen.gray)
-            for path in bench.pictures_in(data, images)
+            for path in paths
             for corruption in chosen.corruptions or (None,)
         ]
         records = list(tracked(bench.run(tasks, methods, settings), "measuring", len(tasks) * len(methods)))
@@ -109,7 +120,7 @@ def _metrics(asked: list[str] | None, standard: Iterable[str], weights: Path | N
     if asked and missing:
         raise ValueError("; ".join(missing))
     for sentence in missing:
-        err.print(sentence, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        note(sentence)
     if not names:
         raise ValueError("no metric is available: provide what the lines above name")
     return names

@@ -4,9 +4,10 @@ import inspect
 from collections.abc import Callable
 from enum import StrEnum
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from driftrec.cli.console import stop
 
@@ -40,23 +41,55 @@ class FormatOption(StrEnum):
     jpeg = "jpeg"
 
 
-class DeviceOption(StrEnum):
-    """The device names of `driftrec.model.providers`, and auto."""
+def _models() -> list[str]:
+    from driftrec.model.find import bundled_models
 
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    openvino = "openvino"
-    directml = "directml"
-    coreml = "coreml"
-    mps = "mps"
+    return list(bundled_models())
 
+
+def devices() -> list[str]:
+    """The names that --device takes here, without the devices that this installation cannot use."""
+    import sys
+    from importlib.util import find_spec
+
+    from driftrec.model.providers import available
+
+    checkpoints = ["mps"] if sys.platform == "darwin" and find_spec("torch") else []
+    return ["auto", *available(), *checkpoints]
+
+
+def _check_device(name: str | None) -> str | None:
+    """The name of a device, whether or not it can be used here.  Raises a usage error for other names."""
+    if name is None or name == "auto":
+        return name
+    from driftrec.model.providers import DEVICES
+
+    if name not in (*DEVICES, "mps"):
+        raise typer.BadParameter(f"there is no device '{name}': choose from {', '.join(devices())}")
+    return name
+
+
+class DeviceHelp(TyperCommand):
+    """A command whose help names the devices that can be used here, which takes too long to find out otherwise."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 (typer has changed the types)
+        for parameter in self.params:
+            if isinstance(parameter, TyperOption) and parameter.name == "device":
+                parameter.help = f"{parameter.help}  Here: {', '.join(devices())}."
+        super().format_help(ctx, formatter)
+
+
+QuietOption: TypeAlias = Annotated[
+    bool, typer.Option("-q", "--quiet", help="Print problems only, and show no progress.")
+]
+VerboseOption: TypeAlias = Annotated[bool, typer.Option("-v", "--verbose", help="Print more about each picture.")]
 
 # An option that is not given is None and takes the default of `Options`, which the help text repeats.
 PARAMETERS: dict[str, Any] = {
     "mode": Annotated[
         ModeOption | None,
         typer.Option(
+            metavar="|".join(ModeOption),
             show_default="natural",
             help="natural: sharp, a plausible original.  faithful: softer, closest on average.  "
             "decode: no network; decodes a JPEG better than usual.",
@@ -64,19 +97,24 @@ PARAMETERS: dict[str, Any] = {
     ],
     "steps": Annotated[
         int | None,
-        typer.Option(min=1, max=1000, help="Network evaluations.  Default: the model's.  faithful: 1, 2, 4 or 8."),
+        typer.Option(
+            metavar="N", min=1, max=1000, help="Network evaluations.  Default: the model's.  faithful: 1, 2, 4 or 8."
+        ),
     ],
     "seed": Annotated[
         int | None,
-        typer.Option(min=0, show_default="0", help="The same seed gives the same picture, another seed another one."),
+        typer.Option(
+            metavar="N", min=0, show_default="0", help="The same seed gives the same picture, another seed another one."
+        ),
     ],
     "samples": Annotated[
         int | None,
-        typer.Option(min=1, max=1000, show_default="1", help="Average this many natural restorations."),
+        typer.Option(metavar="N", min=1, max=1000, show_default="1", help="Average this many natural restorations."),
     ],
     "consistent": Annotated[
         ConsistencyOption | None,
         typer.Option(
+            metavar="|".join(ConsistencyOption),
             show_default="auto",
             help="Allow only results that compress to this file.  auto: unless it was compressed twice.",
         ),
@@ -84,7 +122,11 @@ PARAMETERS: dict[str, Any] = {
     "strength": Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, show_default="1.0", help="0: the input.  1: the restoration.  Values in between blend them."
+            metavar="N",
+            min=0,
+            max=1,
+            show_default="1.0",
+            help="0: the input.  1: the restoration.  Values in between blend them.",
         ),
     ],
     "force": Annotated[bool, typer.Option("--force", help="Also restore pictures that look clean or nearly lossless.")],
@@ -93,14 +135,23 @@ PARAMETERS: dict[str, Any] = {
         typer.Option(
             metavar="NAME|FILE|ID",
             show_default="small",
+            autocompletion=_models,
             help="A name from 'driftrec models', an .onnx file, a checkpoint of 'train', or owner/model on a hub.",
         ),
     ],
     "device": Annotated[
-        DeviceOption | None,
-        typer.Option(show_default="auto", help="Where the network runs.  auto: the fastest device installed."),
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default="auto",
+            callback=_check_device,
+            autocompletion=devices,
+            help="Where the network runs.  auto: the fastest device.",
+        ),
     ],
-    "threads": Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.  Default: all cores.")],
+    "threads": Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=1024, help="CPU threads.  Default: all cores.")
+    ],
     "tile": Annotated[
         int | None,
         typer.Option(
@@ -109,10 +160,10 @@ PARAMETERS: dict[str, Any] = {
             help="Side of the tiles of a large picture, a multiple of 16.  Smaller tiles need less memory.",
         ),
     ],
-    "bits": Annotated[int | None, typer.Option(help="Bits per sample, 8 or 16.  Default: the input's.")],
+    "bits": Annotated[int | None, typer.Option(metavar="N", help="Bits per sample, 8 or 16.  Default: the input's.")],
     "strip": Annotated[bool, typer.Option("--strip", help="Omit EXIF, XMP and IPTC; colour profiles stay.")],
     "max_megapixels": Annotated[
-        float | None, typer.Option(min=0.001, show_default="178", help="Refuse larger pictures.")
+        float | None, typer.Option(metavar="N", min=0.001, show_default="178", help="Refuse larger pictures.")
     ],
 }
 

@@ -1,18 +1,20 @@
-"""The command `driftrec restore`: its options, and the line that it prints for every picture."""
+"""The command `driftrec restore`: its options, and the lines that it prints for every picture."""
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from driftrec.cli.console import complain, progress_bar, say, stop
-from driftrec.cli.options import FormatOption, takes_options
+from driftrec.cli.console import OutputError, complain, entry, note, report_lines, say, stop
+from driftrec.cli.options import FormatOption, QuietOption, VerboseOption, takes_options
+from driftrec.cli.streams import open_source, print_picture
 
 if TYPE_CHECKING:
+    from driftrec.cli.progress import PictureProgress, Steps
     from driftrec.picture import Picture
     from driftrec.restoration.files import FileJob
     from driftrec.restoration.options import Options
@@ -27,7 +29,8 @@ PAGE = ".html"
 def restore(
     context: typer.Context,
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Pictures, folders, or patterns like '*.jpg'.")
+        list[str],
+        typer.Argument(metavar="INPUT", help="Pictures, folders, patterns like '*.jpg', or - for standard input."),
     ],
     options: "Options",
     output: Annotated[
@@ -35,13 +38,18 @@ def restore(
         typer.Option(
             "-o",
             "--output",
-            metavar="FILE|FOLDER",
-            help="Where results go.  Default: photo-restored.png beside photo.jpg.",
+            metavar="FILE|FOLDER|-",
+            help="Where results go; - is standard output.  Default: photo-restored.png beside photo.jpg, "
+            "folder-restored/ beside folder/.",
         ),
     ] = None,
     file_format: Annotated[
         FormatOption | None,
-        typer.Option("--format", help="Format of the results.  Default: as -o says, or png.  avif and jpeg are lossy."),
+        typer.Option(
+            "--format",
+            metavar="|".join(FormatOption),
+            help="Format of the results.  Default: as -o says, or png.  avif and jpeg are lossy.",
+        ),
     ] = None,
     uncertainty: Annotated[
         bool,
@@ -59,10 +67,12 @@ def restore(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write one line of JSON per picture, with its outcome.")
     ] = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Restore pictures.  Results are PNG files unless -o or --format says otherwise; inputs are never changed."""
-    from driftrec.restoration.batch import attempt
-    from driftrec.restoration.files import file_jobs
+    from driftrec.cli.progress import PictureProgress, busy
+    from driftrec.restoration.files import STREAM, file_jobs
     from driftrec.restoration.restorer import Restorer
 
     besides = [*(DEVIATIONS if uncertainty else ()), *([PAGE] if compare else ())]
@@ -76,34 +86,65 @@ def restore(
         jobs = file_jobs(
             inputs, output, existing=existing, besides=besides, suffix=suffix, others=[report] if report else []
         )
-        _check_formats(jobs, file_format, options.bits)
-        restorer = Restorer(options=options)
-        lines = report.open("w", encoding="utf-8") if report else None
+        _check_formats(jobs, file_format, options.bits, suffix)
+        if jobs[0].target == STREAM and (sys.stdout is None or sys.stdout.isatty()):
+            raise ValueError("standard output leads to no file or pipe: redirect it, or name a file with -o")
+        with busy("loading the model", shown=not quiet):
+            restorer = Restorer(options=options)
+        progress = PictureProgress([job.source for job in jobs if not job.done], shown=not quiet)
+        tell = _no_words if quiet else note if jobs[0].target == STREAM else say
+        with report_lines(report) as write:
+            counts = _restore_all(
+                jobs, partial(_restore_one, restorer, suffix, uncertainty, compare), progress, write, tell, verbose
+            )
     except (ValueError, OSError) as error:
         stop(error)
+    if counts["skipped"]:
+        tell(f"{counts['skipped']} of {len(jobs)} results already existed")
+    if counts["failed"]:
+        if len(jobs) > 1:
+            complain(f"{counts['failed']} of {len(jobs)} pictures could not be restored")
+        sys.exit(1)
+
+
+def _no_words(_: str) -> None:
+    """What --quiet says about results."""
+
+
+def _restore_all(
+    jobs: "Sequence[FileJob]",
+    work: "Callable[[Steps, FileJob], Restored]",
+    progress: "PictureProgress",
+    write: Callable[[str], None],
+    tell: Callable[[str], None],
+    verbose: bool,
+) -> Counter[str]:
+    """Runs the jobs one after the other and returns how many pictures have each status.
+
+    `write` takes the lines of the report, `tell` those for people.
+    """
+    from driftrec.restoration.batch import attempt
+    from driftrec.restoration.files import STREAM
 
     counts: Counter[str] = Counter()
     try:
         for number, job in enumerate(jobs, start=1):
-            label = f"[{number}/{len(jobs)}] {job.source.name}" if len(jobs) > 1 else job.source.name
-            outcome = attempt(job, partial(_restore_one, restorer, label, uncertainty, compare))
+            place = f"{number}/{len(jobs)} " if len(jobs) > 1 else ""
+            with progress.picture(place + Path(job.name).name, job.source) as steps:
+                outcome = attempt(job, partial(work, steps))
             counts[outcome.status] += 1
-            if lines:
-                print(outcome.as_json(), file=lines, flush=True)
+            write(outcome.as_json())
             if outcome.restored:
-                say(f"{job.source} → {job.target}  {outcome.restored.summary()}")
+                heading = job.name if job.target == STREAM else f"{job.name} → {job.target}"
+                tell(entry(heading, outcome.restored.summary(details=verbose)))
             elif outcome.error:
                 complain(outcome.error)
     except KeyboardInterrupt:
         complain(f"stopped after {counts.total()} of {len(jobs)} pictures: add --skip-existing to resume")
         sys.exit(130)
-    finally:
-        if lines:
-            lines.close()
-    if counts["skipped"]:
-        say(f"{counts['skipped']} of {len(jobs)} results already existed")
-    if counts["failed"]:
-        stop(f"{counts['failed']} of {len(jobs)} pictures could not be restored")
+    except OutputError as error:
+        stop(f"{error}; stopped after {counts.total()} of {len(jobs)} pictures: add --skip-existing to resume")
+    return counts
 
 
 def _with_samples(options: "Options", context: typer.Context) -> "Options":
@@ -117,31 +158,38 @@ def _with_samples(options: "Options", context: typer.Context) -> "Options":
     return options
 
 
-def _restore_one(restorer: "Restorer", label: str, uncertainty: bool, compare: bool, job: "FileJob") -> "Restored":
-    """Restores the picture of one job and saves all its results, while a progress bar shows."""
-    from driftrec.picture import open_picture
+def _restore_one(
+    restorer: "Restorer", suffix: str, uncertainty: bool, compare: bool, steps: "Steps", job: "FileJob"
+) -> "Restored":
+    """Restores the picture of one job and saves all its results, and says what it is doing."""
+    from driftrec.restoration.files import STREAM
 
+    steps.says("reading")
+    before = open_source(job.source, restorer.options.max_pixels)
+    steps.says("examining")
+    restored = restorer.restore(before, progress=steps.advance)
+    steps.says("saving")
+    if job.target == STREAM:
+        print_picture(restored.picture, suffix)
+        return restored
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    with progress_bar(label) as advance:
-        before = open_picture(job.source, max_pixels=restorer.options.max_pixels)
-        restored = restorer.restore(before, progress=advance)
-        restored.save(job.target)
-        if uncertainty:
-            _save_deviation(job, restored)
-        if compare:
-            _save_page(job, before, restored)
+    restored.save(job.target)
+    if uncertainty:
+        _save_deviation(job, restored)
+    if compare:
+        _save_page(job, before, restored)
     return restored
 
 
-def _check_formats(jobs: "Sequence[FileJob]", file_format: FormatOption | None, bits: int | None) -> None:
+def _check_formats(jobs: "Sequence[FileJob]", file_format: FormatOption | None, bits: int | None, default: str) -> None:
     """Raises ValueError, before any work, for names that contradict --format and for 16 bits in an 8-bit format."""
     extensions = {"tiff": (".tif", ".tiff"), "jpeg": (".jpg", ".jpeg")}
     for job in jobs:
-        suffix = job.target.suffix.lower()
+        suffix = job.target.suffix.lower() or default
         if file_format and suffix not in extensions.get(file_format.value, (f".{file_format.value}",)):
             raise ValueError(f"{job.target} is not a {file_format.value} file name: omit --format, or change it")
         if bits == 16 and suffix not in (".png", ".tif", ".tiff"):
-            raise ValueError(f"{job.target} cannot hold 16 bits: use .png or .tif")
+            raise ValueError(f"{suffix[1:]} cannot hold 16 bits: use png or tiff")
 
 
 def _save_deviation(job: "FileJob", restored: "Restored") -> None:

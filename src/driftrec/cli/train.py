@@ -8,7 +8,9 @@ import typer
 
 from driftrec.cli.console import require_apart, say, sentences
 
-dataset = typer.Typer(help="Build the paper's data sets, split into train, valid and test.", no_args_is_help=True)
+dataset = typer.Typer(
+    help="Build the paper's data sets.  They are split into train, valid and test.", no_args_is_help=True
+)
 
 OutFolder = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder for train, valid and test.")]
 
@@ -50,15 +52,17 @@ def train(
 def export(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The best.safetensors of a run.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The .onnx file to write.")],
-    name: Annotated[str, typer.Option(help="Name for the model card.")],
-    licence: Annotated[str, typer.Option(help="Licence of the weights, for the model card.")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="Name for the model card.")],
+    licence: Annotated[str, typer.Option(metavar="LICENCE", help="Licence of the weights, for the model card.")],
 ) -> None:
-    """Convert a checkpoint to a single ONNX file that 'restore --model' takes."""
+    """Convert a checkpoint to an ONNX file.  'restore --model' takes it."""
     with sentences("train"):
+        from driftrec.cli.progress import busy
         from driftrec.train.export import export as write
 
         require_apart(output, [checkpoint])
-        difference = write(checkpoint, output, name, licence)
+        with busy("exporting"):
+            difference = write(checkpoint, output, name, licence)
         say(f"{output}  {output.stat().st_size / 1e6:.1f} MB  differs from PyTorch by at most {difference:.1e}")
 
 
@@ -94,7 +98,7 @@ def import_official(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The .safetensors file to write.")],
 ) -> None:
-    """Convert a checkpoint of the paper's program to one that 'restore --model' and 'export' take."""
+    """Convert a checkpoint of the paper's program.  'restore --model' and 'export' take the result."""
     with sentences("train"):
         from driftrec.train.official import import_official as convert
         from driftrec.train.recipe import read_recipe

@@ -2,10 +2,15 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
+from PIL import Image
+
 from driftrec.errors import why_not_restored
+from driftrec.picture.quiet import quiet
 from driftrec.restoration.files import FileJob
 from driftrec.restoration.restorer import Restored
 
@@ -52,6 +57,15 @@ def facts_of(restored: Restored) -> dict[str, object]:
     }
 
 
+def count_pixels(source: Path) -> int:
+    """The number of pixels that the header of a picture's file states, at least 1; 1 if it cannot be read."""
+    with quiet(), suppress(Exception):  # of many classes, for damaged files
+        if source.is_file():
+            with Image.open(source) as image:
+                return max(image.width * image.height, 1)
+    return 1
+
+
 def attempt(job: FileJob, work: Callable[[FileJob], Restored]) -> Outcome:
     """Runs one job and returns its outcome; `work` restores and saves the picture.
 
@@ -62,5 +76,5 @@ def attempt(job: FileJob, work: Callable[[FileJob], Restored]) -> Outcome:
     try:
         restored = work(job)
     except Exception as error:  # libraries raise exceptions of every class
-        return Outcome(job, "failed", error=why_not_restored(error, str(job.source)))
+        return Outcome(job, "failed", error=why_not_restored(error, job.name))
     return Outcome(job, STATUS[restored.verdict], restored)

@@ -4,12 +4,16 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from glob import glob
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from driftrec.picture import PICTURE_SUFFIXES, SAVE_EXTENSIONS
 
 TAG = "-restored"
+
+STREAM = Path("-")
+"""Standard input as a source, standard output as a target."""
 
 Existing: TypeAlias = Literal["refuse", "replace", "skip"]
 """What to do with results that already exist."""
@@ -26,6 +30,15 @@ class FileJob:
     source: Path
     target: Path
     done: bool = False
+
+    @property
+    def name(self) -> str:
+        """The source, for messages."""
+        return "standard input" if self.source == STREAM else str(self.source)
+
+    def results(self, besides: Sequence[str]) -> list[Path]:
+        """The files that the job writes, with those of further endings."""
+        return [] if self.target == STREAM else [self.target, *map(self.beside, besides)]
 
     def beside(self, ending: str) -> Path:
         """The path of a further result: photo-restored.html beside photo-restored.png for ".html"."""
@@ -44,15 +57,24 @@ def file_jobs(
     """The jobs for files, folders and glob patterns.
 
     Without `output`, photo.jpg becomes photo-restored.png beside it, and a folder's pictures go to a new folder
-    beside it, in the same subfolders.  `output` is a folder, made if needed, for several pictures, or if it is an
-    existing folder or has no suffix; otherwise it is a file.  `besides` are the endings of further results, see
-    `FileJob.beside`; `suffix` is that of the results that are named here; `others` are further files that will be
-    written, such as a report.  Raises JobError for inputs that do not
-    exist, two inputs with the same output, outputs that are also inputs, and, with "refuse", existing outputs.
+    photos-restored beside it, in the same subfolders; that of the current folder is made inside it.  `output` is a
+    folder, made if needed, for several pictures, or if it is an existing folder or has no suffix; otherwise it is a
+    file.  "-" is standard input or output; the result of standard input goes to standard output by default.
+
+    Arguments:
+        besides: the endings of further results, see `FileJob.beside`.
+        suffix: that of the results that are named here.
+        others: further files that will be written, such as a report.
+
+    Raises JobError for inputs that do not exist, two inputs with the same output, several with one file as output,
+    outputs that are also inputs, and, with "refuse", existing outputs.
     """
     found = {path: root for text in inputs for path, root in expand(text)}
     sources = {path: root for path, root in found.items() if not _made_here(path, root, output)}
+    if not sources:
+        raise JobError("all pictures found are results of earlier runs: give the folder of the originals")
     single = len(sources) == 1 and next(iter(sources.values())) is None
+    _check_output(output, list(sources), single, besides)
     jobs = [FileJob(source, _target(source, root, output, single, suffix)) for source, root in sources.items()]
     _check(jobs, besides, others)
     return [_with_results(job, existing, besides) for job in jobs]
@@ -64,6 +86,8 @@ def expand(text: str) -> Iterable[tuple[Path, Path | None]]:
     Folders are searched with all their subfolders, except hidden ones and links to folders.
     """
     path = Path(text)
+    if path == STREAM:
+        return [(path, None)]
     if path.is_dir():
         found = sorted(_pictures_below(path))
         if not found:
@@ -89,15 +113,26 @@ def _pictures_below(folder: Path) -> Iterable[Path]:
 
 def _made_here(source: Path, root: Path | None, output: Path | None) -> bool:
     """Whether a picture is the result of an earlier run: in an output folder inside the searched folder."""
-    if root is None or output is None or output.resolve() in (root.resolve(), *root.resolve().parents):
+    if root is None or output == STREAM:
         return False
-    return source.resolve().is_relative_to(output.resolve())
+    base = (_folder_of(root) if output is None else output).resolve()
+    return base not in (root.resolve(), *root.resolve().parents) and source.resolve().is_relative_to(base)
+
+
+def _folder_of(root: Path) -> Path:
+    """The default folder for a folder's results: beside it, or inside it if it is or holds the current folder."""
+    if Path.cwd().is_relative_to(root.resolve()):
+        return root / (root.resolve().name + TAG)
+    root = root.resolve() if root.name == ".." else root
+    return root.with_name(root.name + TAG)
 
 
 def _target(source: Path, root: Path | None, output: Path | None, single: bool, suffix: str) -> Path:
     if root is not None:
-        base = root.resolve().with_name(root.resolve().name + TAG) if output is None else output
+        base = _folder_of(root) if output is None else output
         return base / source.relative_to(root).with_suffix(suffix)
+    if output == STREAM or (output is None and source == STREAM):
+        return STREAM
     if output is None:
         return source.with_name(source.stem + TAG + suffix)
     if single and output.suffix and not output.is_dir():
@@ -105,16 +140,37 @@ def _target(source: Path, root: Path | None, output: Path | None, single: bool, 
     return output / (source.stem + suffix)
 
 
+def _check_output(output: Path | None, sources: list[Path], single: bool, besides: Sequence[str]) -> None:
+    """Raises JobError if the output is one file or stream and the inputs are many, or if streams are used wrongly."""
+    if STREAM in sources and not single:
+        raise JobError("- is standard input: give no other input with it")
+    if (output == STREAM or (output is None and STREAM in sources)) and (besides or not single):
+        raise JobError("standard output takes one picture only: name a file or a folder with -o")
+    if output is None or output == STREAM:
+        return
+    if STREAM in sources and (output.is_dir() or not output.suffix):
+        raise JobError(f"{output} is a folder, and the picture of standard input has no name: give the name of a file")
+    if not single and _is_picture_name(output) and not output.is_dir():
+        raise JobError(f"{output} is the name of one picture: give a folder for the results of several, or of a folder")
+
+
+def _is_picture_name(path: Path) -> bool:
+    kind, _ = guess_type(path.name)
+    return path.suffix.lower() in PICTURE_SUFFIXES or (kind or "").startswith("image/")
+
+
 def _check(jobs: list[FileJob], besides: Sequence[str], others: Sequence[Path]) -> None:
     """Raises JobError if an output is also an input or another output, or cannot be written."""
-    sources = {job.source.resolve() for job in jobs}
+    sources = {job.source.resolve() for job in jobs if job.source != STREAM}
     taken: dict[Path, Path] = {}
     for other in others:
         if other.resolve() in sources:
             raise JobError(f"{other} is also an input: choose another output")
         taken[other.resolve()] = other
     for job in jobs:
-        for result in (job.target, *map(job.beside, besides)):
+        if job.target == STREAM:
+            continue
+        for result in job.results(besides):
             if (first := taken.setdefault(result.resolve(), job.source)) != job.source:
                 raise JobError(f"{first} and {job.source} would both become {result}: restore them one by one")
             if result.resolve() in sources:
@@ -127,8 +183,8 @@ def _check(jobs: list[FileJob], besides: Sequence[str], others: Sequence[Path]) 
 
 def _with_results(job: FileJob, existing: Existing, besides: Sequence[str]) -> FileJob:
     """The job, marked as done if its results exist and are to be skipped."""
-    results = [job.target, *map(job.beside, besides)]
+    results = job.results(besides)
     there = [result for result in results if result.exists()]
     if there and existing == "refuse":
         raise JobError(f"{there[0]} exists: choose another output, or add --overwrite or --skip-existing")
-    return replace(job, done=existing == "skip" and len(there) == len(results))
+    return replace(job, done=existing == "skip" and bool(results) and len(there) == len(results))

@@ -46,9 +46,13 @@ class Restored:
     deviation: np.ndarray | None = None
     samples: int = 1
 
-    def summary(self) -> str:
-        """One line for people: size, mode, cost, consistency, and why."""
+    def summary(self, *, details: bool = True) -> str:
+        """One line for people: what was done, how long it took, and why; the details are size, cost and consistency."""
         height, width = self.picture.pixels.shape[:2]
+        notes = "; ".join([self.note, *(f"left out: {what}" for what in self.picture.left_out)])
+        if not details:
+            work = {"restore": self.mode, "decode": "decoded", "leave": "left as it is"}[self.verdict]
+            return f"{work}, {self.seconds:.1f} s: {notes}"
         plural = "s" if self.evaluations > 1 else ""
         mean = f", mean of {self.samples} samples" if self.samples > 1 else ""
         work = {
@@ -57,7 +61,6 @@ class Restored:
             "leave": "left as it is",
         }[self.verdict]
         consistent = "" if self.consistent is None else f", consistent: {100 * self.consistent:.1f} % of coefficients"
-        notes = "; ".join([self.note, *(f"left out: {what}" for what in self.picture.left_out)])
         return f"{width}×{height}  {work}, {self.seconds:.1f} s{consistent}  ({notes})"
 
     def save(self, path: str | PathLike[str]) -> None:
