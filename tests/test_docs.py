@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -128,6 +129,11 @@ def test_commands_that_do_not_work_would_be_noticed(command: str, monkeypatch: p
         check(command, monkeypatch)
     kinds = {kind.__name__ for kind in refused.type.__mro__}
     assert kinds & {"UsageError", "SystemExit", "AssertionError", "ValueError", "FileNotFoundError"}
+
+
+def test_the_manual_page_is_that_of_the_commands() -> None:
+    script = runpy.run_path(str(ROOT / "man/write.py"))
+    assert script["PAGE"].read_text(encoding="utf-8") == script["page"](), "run: python man/write.py"
 
 
 def test_make_targets_in_the_readme_exist() -> None:

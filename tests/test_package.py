@@ -31,7 +31,10 @@ def test_recipes_models_and_pages_are_part_of_the_package(wheel: zipfile.ZipFile
 
 def test_nothing_else_is(wheel: zipfile.ZipFile) -> None:
     tops = {name.split("/")[0] for name in wheel.namelist()}
-    assert tops == {"driftrec", next(top for top in tops if top.endswith(".dist-info"))}
+    assert {top.rpartition(".")[2] for top in tops} == {"driftrec", "dist-info", "data"}
+    assert [name for name in wheel.namelist() if ".data/" in name] == [
+        "driftrec-0.1.0.data/data/share/man/man1/driftrec.1"
+    ]
     endings = {Path(name).suffix for name in wheel.namelist() if name.startswith("driftrec/")}
     assert endings == {".py", ".typed", ".yaml", ".onnx", ".json", ".html", ".css", ".js", ".svg"}
     assert sum(entry.compress_size for entry in wheel.infolist()) < 50e6
