@@ -298,5 +298,5 @@ def test_a_port_in_use_is_answered_with_the_option() -> None:
         result = run("serve", "--no-browser", "--port", str(port))
     sentence = f"port {port} is used by another program: choose another with --port, or let --port 0 find a free one"
     assert (result.exit_code, result.output) == (1, f"driftrec: {sentence}\n")
-    result = run("serve", "--no-browser", "--host", "192.0.2.1")  # an address of no machine (RFC 5737)
-    assert result.output == "driftrec: 192.0.2.1 is no address of this machine: choose another with --host\n"
+    result = run("serve", "--no-browser", "--host", "203.0.113.1")  # an address of no machine (RFC 5737)
+    assert result.output == "driftrec: 203.0.113.1 is no address of this machine: choose another with --host\n"

@@ -84,7 +84,7 @@ def benchmark(
     Run the same command again to resume a stopped run.
     """
     with sentences("evaluate"):
-        from driftrec.cli.progress import tracked
+        from driftrec.cli.progress import busy, tracked
         from driftrec.evaluate import benchmark as bench
         from driftrec.evaluate.methods import parse_method
         from driftrec.evaluate.protocols import find_protocol
@@ -96,8 +96,9 @@ def benchmark(
         methods = [parse_method(name) for name in names]
         if len({m.label for m in methods}) < len(methods):
             raise ValueError("two methods have the same name: leave one out")
-        for one in methods:
-            one.load(threads)  # reports what is missing before anything is measured
+        with busy("loading the methods"):
+            for one in methods:
+                one.load(threads)  # reports what is missing before anything is measured
         settings = bench.Settings(
             tuple(_metrics(metric, chosen.metrics, weights)), out, weights, chosen.features, sheets, threads, workers
         )
@@ -114,9 +115,11 @@ def benchmark(
 
 def _metrics(asked: list[str] | None, standard: Iterable[str], weights: Path | None) -> list[str]:
     """The metrics to compute: those asked for, all of which must be available, or the available standard ones."""
+    from driftrec.cli.progress import busy
     from driftrec.evaluate.measures import available
 
-    names, missing = available(asked or standard, weights)
+    with busy("loading the metrics"):
+        names, missing = available(asked or standard, weights)
     if asked and missing:
         raise ValueError("; ".join(missing))
     for sentence in missing:
