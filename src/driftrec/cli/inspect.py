@@ -26,7 +26,6 @@ def inspect(
     import json
 
     from driftrec.cli.progress import PictureProgress
-    from driftrec.picture import MAX_PIXELS
     from driftrec.restoration.decision import inspect as look
     from driftrec.restoration.files import expand
 
@@ -39,7 +38,7 @@ def inspect(
         try:
             with progress.picture(path.name, path) as steps:
                 steps.says("reading")
-                picture = open_source(path, MAX_PIXELS)
+                picture = open_source(path)
                 steps.says("examining")
                 found = look(picture)
         except (ValueError, OSError, MemoryError) as error:

@@ -165,7 +165,7 @@ def _restore_one(
     from driftrec.restoration.files import STREAM
 
     steps.says("reading")
-    before = open_source(job.source, restorer.options.max_pixels)
+    before = open_source(job.source, max_pixels=restorer.options.max_pixels)
     steps.says("examining")
     restored = restorer.restore(before, progress=steps.advance)
     steps.says("saving")

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from driftrec.cli.console import output_guarded
 
@@ -10,16 +10,19 @@ if TYPE_CHECKING:
     from driftrec.picture import Picture
 
 
-def open_source(path: Path, max_pixels: int) -> "Picture":
-    """Opens the picture of a file, or of standard input for "-".  Raises PictureError as `open_picture` does."""
+def open_source(path: Path, **choices: Any) -> "Picture":  # noqa: ANN401 (of open_picture's types)
+    """Opens the picture of a file, or of standard input for "-".
+
+    `choices` are arguments of `open_picture`.  Raises PictureError as it does.
+    """
     from driftrec.picture import PictureError, open_picture
     from driftrec.restoration.files import STREAM
 
     if path != STREAM:
-        return open_picture(path, max_pixels=max_pixels)
+        return open_picture(path, **choices)
     if sys.stdin is None or sys.stdin.isatty():
         raise PictureError("standard input holds no picture: redirect a file to it")
-    return open_picture(sys.stdin.buffer, max_pixels=max_pixels, name="standard input")
+    return open_picture(sys.stdin.buffer, name="standard input", **choices)
 
 
 def print_picture(picture: "Picture", suffix: str) -> None:
