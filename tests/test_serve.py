@@ -14,7 +14,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from driftrec import Restorer
-from driftrec.web.handlers import Limits
+from driftrec.web.limits import Limits
 from driftrec.web.queue import Job
 from driftrec.web.server import application
 from driftrec.web.worker import AFTER, PREVIEW, JobWorker
@@ -115,7 +115,7 @@ def test_inspect_says_what_the_file_says(client: TestClient) -> None:
         ("?force=perhaps", b"x", 400, "force must be true or false, not perhaps"),
         ("?speed=3", b"x", 400, "there is no option speed"),
         ("?model=/etc/passwd", b"x", 400, "there is no option model"),
-        ("", b"x" * 20_001, 413, "the file is larger than 0 MB: send a smaller one"),
+        ("", b"x" * 20_001, 413, "upload is larger than 0.02 MB: send a smaller file"),
     ],
 )
 def test_requests_that_cannot_be_met(

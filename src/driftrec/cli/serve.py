@@ -45,7 +45,7 @@ def serve(
             webbrowser.open(address)
 
     with sentences("web"):
-        from driftrec.web.handlers import Limits
+        from driftrec.web.limits import Limits
         from driftrec.web.server import application, run
 
         limits = Limits(round(max_megabytes * 1e6), round(max_megapixels * 1e6), time_limit, waiting=queue)

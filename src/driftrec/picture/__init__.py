@@ -12,7 +12,7 @@ Two rules shape this package.
 
 from driftrec.picture.atomic import atomic_write
 from driftrec.picture.opening import MAX_PIXELS, Source, open_picture
-from driftrec.picture.saving import PICTURE_SUFFIXES, SAVE_EXTENSIONS, encode_picture, save_picture
+from driftrec.picture.saving import PICTURE_SUFFIXES, SAVE_EXTENSIONS, encode_picture, require_format, save_picture
 from driftrec.picture.value import Picture, PictureError
 
 __all__ = [
@@ -25,5 +25,6 @@ __all__ = [
     "atomic_write",
     "encode_picture",
     "open_picture",
+    "require_format",
     "save_picture",
 ]

@@ -20,12 +20,13 @@ class _Encoder:
     options: dict[str, Any]
     alpha: bool = True
     deep: bool = True  # 16 bits per sample
+    side: int | None = None  # longest side in pixels
 
 
 _PNG = _Encoder("PNG", {})
 _TIFF = _Encoder("TIFF", {"compression": "raw"})  # Pillow's compressed TIFF cannot hold the EXIF directory
-_WEBP = _Encoder("WEBP", {"lossless": True, "exact": True}, deep=False)
-_JPEG = _Encoder("JPEG", {"quality": 95, "subsampling": "4:4:4"}, alpha=False, deep=False)
+_WEBP = _Encoder("WEBP", {"lossless": True, "exact": True}, deep=False, side=16383)
+_JPEG = _Encoder("JPEG", {"quality": 95, "subsampling": "4:4:4"}, alpha=False, deep=False, side=65535)
 
 _AVIF = _Encoder("AVIF", {"quality": 95, "subsampling": "4:4:4"}, deep=False)  # off by some levels even at 100
 
@@ -86,6 +87,11 @@ def encode_picture(picture: Picture, name: str) -> bytes:
     return stream.getvalue()
 
 
+def require_format(picture: Picture, name: str) -> None:
+    """Raises PictureError, as ``save_picture`` does, if the format that the extension names cannot hold the picture."""
+    _encoder(picture, Path(name))
+
+
 def _write(picture: Picture, encoder: _Encoder, stream: IO[bytes]) -> None:
     """Writes a picture, with all its metadata, to a stream."""
     options = encoder.options | metadata_options(picture, encoder.file_format)
@@ -108,4 +114,9 @@ def _encoder(picture: Picture, target: Path) -> _Encoder:
         raise PictureError(f"{target} cannot be written: its format holds 8 bits, not 16; use .png or .tif")
     if picture.bit_depth == 16 and encoder is _TIFF and picture.gray and picture.alpha is not None:
         raise PictureError(f"{target} cannot be written: few programs read gray TIFFs of 16 bits with alpha; use .png")
+    longest = max(picture.pixels.shape[:2])
+    if encoder.side is not None and longest > encoder.side:
+        raise PictureError(
+            f"{target} cannot be written: its format holds {encoder.side} pixels per side, not {longest}; use .png or .tif"
+        )
     return encoder

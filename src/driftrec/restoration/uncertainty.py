@@ -21,8 +21,8 @@ def deviation_data(deviation: np.ndarray, like: Picture) -> Picture:
     return Picture(np.repeat(levels[..., None], 3, axis=2), gray=True, bit_depth=16, orientation=like.orientation)
 
 
-def deviation_map(deviation: np.ndarray, like: Picture) -> Picture:
-    """The deviation as a picture, from black (none) to pale yellow (FULL_SCALE and more).  Arguments as above."""
-    at = (deviation / FULL_SCALE).clip(0, 1) * (len(COLOURS) - 1)
+def deviation_map(deviation: np.ndarray, like: Picture, full_scale: float = FULL_SCALE) -> Picture:
+    """The deviation as a picture, from black (none) to pale yellow (`full_scale` and more).  Arguments as above."""
+    at = (deviation / full_scale).clip(0, 1) * (len(COLOURS) - 1)
     channels = [np.interp(at, range(len(COLOURS)), COLOURS[:, c]) for c in range(3)]
     return Picture(np.stack(channels, axis=2).astype(np.float32), orientation=like.orientation)

@@ -5,44 +5,36 @@ under "error".  No answer reveals anything about this machine except the picture
 """
 
 import asyncio
+import contextlib
 import json
 import secrets
 import shutil
-import tempfile
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
 from importlib import resources
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from starlette.concurrency import run_in_threadpool
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from driftrec import __version__
-from driftrec.restoration.options import MOST, Options
+from driftrec.picture import PictureError
+from driftrec.restoration.options import MOST
 from driftrec.restoration.restorer import Restorer
+from driftrec.web.headers import read_header
+from driftrec.web.inspections import Inspections
+from driftrec.web.limits import Limits
+from driftrec.web.opening import explain, is_disk_full
+from driftrec.web.pace import Pace
+from driftrec.web.queries import COOKIE, address_of, browser_of, name_of, number_of, options_of
 from driftrec.web.queue import OVER, Job, JobQueue, QueueError
-from driftrec.web.worker import AFTER, BEFORE, DEVIATION, FORMATS, PREVIEW, UPLOAD, JobWorker, inspect_upload
-
-COOKIE = "driftrec"
-
-FOR_A_PICTURE = ("mode", "steps", "seed", "samples", "consistent", "strength", "force", "bits", "strip")
-"""Options that a request may set; the server sets the others."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a server accepts: bytes of an upload, pixels of a picture, seconds of work on a job, and the number of
-    waiting jobs, of all clients together (`waiting`) and of each client (`share`)."""
-
-    bytes: int = 64_000_000
-    pixels: int = 50_000_000
-    seconds: float = 600
-    waiting: int = 64
-    share: int = 16
+from driftrec.web.uploads import receive
+from driftrec.web.worker import AFTER, BEFORE, DEVIATION, FORMATS, PREVIEW, UPLOAD, JobWorker, result_name
+from driftrec.web.workspace import Workspace
+from driftrec.web.zipped import ZipStream, distinct
 
 
 class Handlers:
@@ -50,18 +42,35 @@ class Handlers:
 
     def __init__(self, restorer: Restorer, limits: Limits) -> None:
         self.limits = limits
-        self.folder = Path(tempfile.mkdtemp(prefix="driftrec-"))
+        self.workspace = Workspace()
         self.options = restorer.options.changed(max_pixels=limits.pixels)
-        self.worker = JobWorker(restorer, seconds=limits.seconds)
-        self.queue = JobQueue(self.worker.work, waiting=limits.waiting, share=limits.share, discard=_discard)
-        self.card = restorer.runner.card
+        self.pace = Pace(restorer)
+        self.worker = JobWorker(restorer, limits, self.pace)
+        self.queue = JobQueue(
+            self.worker.work,
+            waiting=limits.waiting,
+            share=limits.share,
+            discard=_discard,
+            explain=lambda error, job: explain(error, job.name, job.folder),
+        )
+        self.inspections = Inspections(limits)
+        self.stopping = False
+        self._converting = asyncio.Lock()
+
+    async def tidy(self) -> None:
+        """Deletes what has expired, once a second, until it is cancelled."""
+        while True:
+            await asyncio.sleep(1)
+            await run_in_threadpool(self.queue.forget)
 
     def close(self) -> None:
         self.queue.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.workspace.close()
+
+    # ------------------------------------------------------------------------------------------------ the server
 
     async def page(self, request: Request) -> Response:
-        """The page, with a cookie by which the queue recognises this browser's jobs."""
+        """The page, with a cookie by which the queue tells the browsers behind one address apart."""
         content = (resources.files("driftrec.web") / "page" / "index.html").read_bytes()
         response = Response(content, media_type="text/html")
         if COOKIE not in request.cookies:
@@ -69,36 +78,46 @@ class Handlers:
         return response
 
     async def about(self, _: Request) -> Response:
-        limits = self.limits
+        limits, card = self.limits, self.pace.card
         return JSONResponse(
             {
                 "driftrec": __version__,
-                "model": self.card.name,
-                "steps": self.card.plan.evaluations,
+                "model": card.name,
+                "steps": card.plan.evaluations,
                 "limits": {"bytes": limits.bytes, "pixels": limits.pixels, "seconds": limits.seconds}
-                | {"samples": MOST, "steps": MOST},
+                | {"samples": MOST, "steps": MOST, "kept": self.queue.kept},
                 "formats": list(FORMATS),
             }
         )
 
+    async def estimate(self, request: Request) -> Response:
+        """The seconds that a restoration would take; null as long as the pace of this machine is not known."""
+        pixels, options = number_of(request, "pixels"), options_of(request, self.options, ("pixels",))
+        try:
+            return JSONResponse({"seconds": self.pace.predict(pixels, options)})
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from error
+
+    # ---------------------------------------------------------------------------------------- pictures that come in
+
     async def inspect(self, request: Request) -> Response:
-        data = await self._body(request)
-        return JSONResponse(await run_in_threadpool(_inspected, data, self.limits.pixels, _name(request)))
+        name = name_of(request)
+        with _refusing(), self.inspections.place(address_of(request)), self._folder(keep=False) as folder:
+            await receive(request, folder / UPLOAD, self.limits, name)
+            return JSONResponse(await self.inspections.inspect(folder / UPLOAD, name))
 
     async def submit(self, request: Request) -> Response:
-        options = self._options(request)
-        name = _name(request)
-        data = await self._body(request)
-        folder = Path(tempfile.mkdtemp(dir=self.folder))
-        (folder / UPLOAD).write_bytes(data)
-        client = request.cookies.get(COOKIE) or (request.client.host if request.client else "")
-        job = Job(client, name, options, folder)
-        try:
+        options, name, client = options_of(request, self.options, ("name",)), name_of(request), address_of(request)
+        with _refusing(), self._folder(keep=True) as folder:
+            job = Job(client, name, options, folder, browser_of(request))
+            with self.queue.place(client):
+                await receive(request, folder / UPLOAD, self.limits, name)
+                header = await run_in_threadpool(read_header, folder / UPLOAD)
+            job.pixels = header.pixels if header else 0
             self.queue.submit(job)
-        except QueueError as error:
-            _discard(job)
-            raise HTTPException(429, str(error)) from error
         return JSONResponse(self._state(job), status_code=202)
+
+    # ------------------------------------------------------------------------------------------------ jobs
 
     async def job(self, request: Request) -> Response:
         return JSONResponse(self._state(self._job(request)))
@@ -107,34 +126,60 @@ class Handlers:
         await run_in_threadpool(self.queue.cancel, self._job(request))
         return Response(status_code=204)
 
-    async def events(self, request: Request) -> Response:
-        """Server-sent events: the job's state whenever it changes, until the job ends."""
+    async def facts(self, request: Request) -> Response:
+        """The same facts as those of `inspect`, about the upload of a job."""
         job = self._job(request)
+        with _refusing(), self.inspections.place(address_of(request)), self.queue.reading([job]):
+            return JSONResponse(await self.inspections.inspect(job.folder / UPLOAD, job.name))
+
+    async def events(self, request: Request) -> Response:
+        """Server-sent events: the state of one or several jobs whenever it changes, until all of them have ended."""
+        asked = request.path_params.get("id")
+        identifiers = request.query_params.getlist("job") if asked is None else [self._job(request).identifier]
 
         async def stream() -> AsyncIterator[str]:
-            last = ""
-            while True:
-                state = json.dumps(self._state(job))
-                if state != last:
-                    yield f"data: {state}\n\n"
-                    last = state
-                if job.state in OVER:
+            sent: dict[str, str] = {}
+            while not self.stopping:
+                jobs = {identifier: self.queue.find(identifier) for identifier in identifiers}
+                for identifier, job in jobs.items():
+                    state = json.dumps({"id": identifier, "state": "gone"} if job is None else self._state(job))
+                    if sent.get(identifier) != state:
+                        sent[identifier] = state
+                        yield f"data: {state}\n\n"
+                if all(job is None or job.state in OVER for job in jobs.values()):
                     return
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.2)
 
         return StreamingResponse(stream(), media_type="text/event-stream")
 
+    # -------------------------------------------------------------------------------------- pictures that go out
+
     async def result(self, request: Request) -> Response:
-        job, kind = self._job(request), request.query_params.get("format", "png")
-        if kind not in FORMATS:
-            raise HTTPException(400, f"format must be one of {', '.join(FORMATS)}, not {kind}")
-        if job.state != "done":
-            raise HTTPException(409, "this picture is not restored yet: wait until the job's state is done")
-        path = await run_in_threadpool(self.worker.download, job, kind)
-        name = quote(f"{PurePath(job.name).stem}-restored.{kind}")
-        return FileResponse(
-            path, media_type=FORMATS[kind], headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
-        )
+        job, kind = self._done(self._job(request)), _format(request)
+        path = await self._download(job, kind)
+        return FileResponse(path, media_type=FORMATS[kind], headers=_attachment(result_name(job, kind)))
+
+    async def archive(self, request: Request) -> Response:
+        """Results of several jobs as one ZIP archive."""
+        kind, identifiers = _format(request), request.query_params.getlist("job")
+        if not identifiers:
+            raise HTTPException(400, "the query names no job: add job=ID for each result")
+        jobs = [self._done(self._find(identifier)) for identifier in dict.fromkeys(identifiers)]
+        names = distinct([result_name(job, kind) for job in jobs])
+        for job in jobs:
+            if reason := job.facts["unavailable"].get(kind):
+                raise HTTPException(422, reason)
+
+        async def stream() -> AsyncIterator[bytes]:
+            with self.queue.reading(jobs):
+                archive = ZipStream()
+                for job, name in zip(jobs, names, strict=True):
+                    path = await self._download(job, kind)
+                    async for part in iterate_in_threadpool(archive.add(path, name)):
+                        yield part
+                yield archive.end()
+
+        return StreamingResponse(stream(), media_type="application/zip", headers=_attachment("restored.zip"))
 
     async def picture(self, request: Request) -> Response:
         names = {"before": BEFORE, "after": AFTER, "preview": PREVIEW, "deviation": DEVIATION}
@@ -149,61 +194,87 @@ class Handlers:
         except FileNotFoundError as error:
             raise HTTPException(404, "this job has just been cancelled") from error
 
+    # ------------------------------------------------------------------------------------------------ helpers
+
+    @contextlib.contextmanager
+    def _folder(self, *, keep: bool) -> Iterator[Path]:
+        """A folder for one upload.  It is deleted at the end, or, with `keep`, only after an exception."""
+        folder = self.workspace.new()
+        try:
+            yield folder
+        except BaseException:
+            keep = False
+            raise
+        finally:
+            if not keep:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    async def _download(self, job: Job, kind: str) -> Path:
+        """The result as a file.  Raises HTTPException: 422 if the format cannot hold it, 507 if the disk is full."""
+        try:
+            async with self._converting:  # one at a time, and each only once
+                with self.queue.reading([job]):
+                    return await run_in_threadpool(self.worker.download, job, kind)
+        except (PictureError, OSError, MemoryError) as error:
+            status = 507 if is_disk_full(error) else 422
+            raise HTTPException(status, explain(error, result_name(job, kind), job.folder)) from error
+
     def _job(self, request: Request) -> Job:
-        job = self.queue.jobs.get(request.path_params["id"])
+        return self._find(request.path_params["id"])
+
+    def _find(self, identifier: str) -> Job:
+        job = self.queue.find(identifier)
         if job is None:
             raise HTTPException(404, "there is no such job, or it ended long ago: send the picture again")
         return job
 
+    def _done(self, job: Job) -> Job:
+        if job.state != "done":
+            raise HTTPException(409, f"{job.name} has no result, its job is {job.state}: wait until the state is done")
+        return job
+
     def _state(self, job: Job) -> dict[str, Any]:
+        ahead = self.queue.ahead(job)
+        left = None if job.state in OVER else self.pace.left(job, ahead)
+        expires = self.queue.expires(job)
         return {
             "id": job.identifier,
             "name": job.name,
             "state": job.state,
-            "position": self.queue.position(job),
+            "position": len(ahead),
+            "phase": job.phase,
             "done": job.done,
             "total": job.total,
+            "left": left if left is None else round(left),
             "previews": job.previews,
             "error": job.error,
+            "expires": expires if expires is None else round(expires),
             **job.facts,
         }
 
-    async def _body(self, request: Request) -> bytes:
-        """The bytes of the upload.  Answers 413 as soon as they exceed the limit, whatever the header says."""
-        too_large = HTTPException(413, f"the file is larger than {self.limits.bytes / 1e6:.0f} MB: send a smaller one")
-        if int(request.headers.get("content-length", 0)) > self.limits.bytes:
-            raise too_large
-        data = bytearray()
-        try:
-            async for part in request.stream():
-                data += part
-                if len(data) > self.limits.bytes:
-                    raise too_large
-        except ClientDisconnect as error:
-            raise HTTPException(400, "the upload was cut short: send it again") from error
-        if not data:
-            raise HTTPException(400, "the request is empty: send the bytes of a picture as its body")
-        return bytes(data)
 
-    def _options(self, request: Request) -> Options:
-        """The options in the query.  Answers 400 if `Options` rejects them."""
-        query = {name: value for name, value in request.query_params.items() if name != "name"}
-        try:
-            return self.options.read(query, FOR_A_PICTURE)
-        except ValueError as error:
-            raise HTTPException(400, str(error)) from error
-
-
-def _name(request: Request) -> str:
-    """What messages and downloads call the upload."""
-    return PurePath(request.query_params.get("name", "")).name or "upload"
-
-
-def _inspected(data: bytes, max_pixels: int, name: str) -> dict[str, Any]:
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """Turns a QueueError into an answer 429, and a full disk into 507."""
     try:
-        return inspect_upload(data, max_pixels, name)
-    except (ValueError, MemoryError) as error:
-        raise HTTPException(422, str(error)) from error
+        yield
+    except QueueError as error:
+        raise HTTPException(429, str(error)) from error
+    except OSError as error:
+        if is_disk_full(error):
+            raise HTTPException(507, "the server's disk is full: try again later") from error
+        raise
+
+
+def _format(request: Request) -> str:
+    kind = request.query_params.get("format", "png")
+    if kind not in FORMATS:
+        raise HTTPException(400, f"format must be one of {', '.join(FORMATS)}, not {kind[:40]}")
+    return kind
+
+
+def _attachment(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
 
 
 def _discard(job: Job) -> None:

@@ -1,8 +1,10 @@
-"""The server: its routes, the security rules that apply to all of them, and the socket."""
+"""The server: its routes, and the socket."""
 
+import asyncio
+import contextlib
+import logging
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
 from importlib import resources
 
 import uvicorn
@@ -11,95 +13,104 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from driftrec.restoration.restorer import Restorer
-from driftrec.web.handlers import Handlers, Limits
+from driftrec.web.connections import bounded_protocol
+from driftrec.web.handlers import Handlers
+from driftrec.web.limits import Limits
+from driftrec.web.safety import Safety, as_sentence
 
-POLICY = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+GRACE = 5
+"""Seconds for which a server that is stopped waits for downloads to end."""
+
+log = logging.getLogger(__name__)
 
 
-def application(restorer: Restorer, limits: Limits | None = None, hosts: tuple[str, ...] = ()) -> Starlette:
-    """The server as an ASGI application.
+def application(restorer: Restorer, limits: Limits | None = None, hosts: Sequence[str] = ()) -> Starlette:
+    """The server as an ASGI application; its `state.handlers` are the `Handlers`.
 
     Arguments: `restorer`, loaded; `hosts`, host names besides localhost that it answers to.  It refuses all other
     names, so other sites' pages cannot reach it by DNS rebinding.
     """
-    limits = limits or Limits()
-    handlers = Handlers(restorer, limits)
+    handlers = Handlers(restorer, limits or Limits())
     routes = [
         Route("/", handlers.page),
         Route("/api/about", handlers.about),
+        Route("/api/estimate", handlers.estimate),
         Route("/api/inspect", handlers.inspect, methods=["POST"]),
+        Route("/api/events", handlers.events),
+        Route("/api/archive", handlers.archive),
         Route("/api/jobs", handlers.submit, methods=["POST"]),
         Route("/api/jobs/{id}", handlers.job),
         Route("/api/jobs/{id}", handlers.cancel, methods=["DELETE"]),
+        Route("/api/jobs/{id}/inspect", handlers.facts),
         Route("/api/jobs/{id}/events", handlers.events),
         Route("/api/jobs/{id}/result", handlers.result),
         Route("/api/jobs/{id}/{picture}", handlers.picture),
         Mount("/page", StaticFiles(directory=str(resources.files("driftrec.web") / "page"))),
     ]
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
-        await run_in_threadpool(handlers.close)
+        tasks = [asyncio.create_task(handlers.tidy()), asyncio.create_task(run_in_threadpool(_try_out, handlers))]
+        try:
+            yield
+        finally:
+            tasks[0].cancel()
+            await asyncio.wait(tasks)
+            await run_in_threadpool(handlers.close)
 
     names = ["localhost", "127.0.0.1", "[::1]", *hosts]
-    middleware = [Middleware(_Safety), Middleware(TrustedHostMiddleware, allowed_hosts=names, www_redirect=False)]
-    return Starlette(
-        routes=routes, middleware=middleware, lifespan=lifespan, exception_handlers={HTTPException: _sentence}
+    middleware = [Middleware(Safety), Middleware(TrustedHostMiddleware, allowed_hosts=names, www_redirect=False)]
+    app = Starlette(
+        routes=routes, middleware=middleware, lifespan=lifespan, exception_handlers={HTTPException: as_sentence}
     )
+    app.state.handlers = handlers
+    return app
 
 
-def run(app: Starlette, host: str, port: int, ready: Callable[[str], object]) -> None:
+def run(app: Starlette, host: str, port: int, ready: Callable[[str], object], proxies: Sequence[str] = ()) -> None:
     """Runs the application until it is interrupted.
 
-    `ready` is called with the address once the port is open.  Raises OSError if the port cannot be opened.
+    Arguments:
+        ready: called with the address once the port is open.
+        proxies: addresses of web servers in front of this one, whose X-Forwarded-For header says who the client is.
+
+    Raises OSError if the port cannot be opened.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    limits = app.state.handlers.limits
     with socket.create_server((host, port), family=family) as listener:
         shown = f"[{host}]" if ":" in host else host
         ready(f"http://{shown}:{listener.getsockname()[1]}/")
-        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30)
-        uvicorn.Server(config).run(sockets=[listener])
+        config = uvicorn.Config(
+            app,
+            http=bounded_protocol(limits.connections, limits.silence, proxies),
+            ws="none",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=round(limits.silence),
+            timeout_graceful_shutdown=GRACE,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
+        )
+        _Server(config).run(sockets=[listener])
 
 
-class _Safety:
-    """Adds headers that isolate the page, and refuses requests from other sites' pages that could change anything."""
+class _Server(uvicorn.Server):
+    """A server that ends its event streams first when it is stopped: it would wait for them."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-        origin = headers.get("origin")
-        if scope["method"] not in ("GET", "HEAD") and origin and origin.split("//")[-1] != headers.get("host"):
-            await JSONResponse({"error": "requests from other sites are refused"}, 403)(scope, receive, send)
-            return
-
-        async def with_policy(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] += [(k.lower().encode(), v.encode()) for k, v in POLICY.items()]
-            await send(message)
-
-        await self.app(scope, receive, with_policy)
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.app.state.handlers.stopping = True  # pyright: ignore[reportAttributeAccessIssue]
+        await super().shutdown(sockets)
 
 
-async def _sentence(_: Request, error: Exception) -> Response:
-    """Turns an HTTPException into a JSON answer."""
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code)
+def _try_out(handlers: Handlers) -> None:
+    """Measures the pace of this machine; if that fails, the server gives no estimates until a job has ended."""
+    try:
+        handlers.pace.try_out()
+    except Exception:  # libraries raise exceptions of every class
+        log.warning("the pace of this machine cannot be measured", exc_info=True)

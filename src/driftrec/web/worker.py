@@ -1,6 +1,6 @@
 """The work on a job: turns an upload into a restored picture, previews, and facts about both."""
 
-import threading
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from driftrec.picture import Picture, atomic_write, open_picture, save_picture
+from driftrec.picture import Picture, PictureError, atomic_write, open_picture, require_format, save_picture
 from driftrec.restoration.decision import inspect
 from driftrec.restoration.restorer import Restorer
 from driftrec.restoration.uncertainty import deviation_map
+from driftrec.web.limits import Limits
+from driftrec.web.opening import open_upload
+from driftrec.web.pace import Pace
 from driftrec.web.queue import Job
 
 PREVIEW_SIDE = 1600
@@ -22,26 +25,30 @@ UPLOAD, BEFORE, AFTER, PREVIEW, DEVIATION = "upload", "before.png", "after.png",
 FORMATS = {"png": "image/png", "webp": "image/webp", "tiff": "image/tiff"}
 """Formats in which results can be downloaded, with their media types."""
 
+SCALES = (1, 2, 3, 5, 10, 15, 30, 60)
+"""Full scales of the map of the uncertainty, in levels of 255."""
+
 
 class JobWorker:
-    """Restores the pictures of jobs.  Arguments: `restorer`, loaded; `seconds`, the time limit of a job."""
+    """Restores the pictures of jobs.  Arguments: `restorer`, loaded; `limits`; `pace`, which learns from every job."""
 
-    def __init__(self, restorer: Restorer, *, seconds: float) -> None:
-        self.restorer, self.seconds = restorer, seconds
-        self._saving = threading.Lock()
+    def __init__(self, restorer: Restorer, limits: Limits, pace: Pace) -> None:
+        self.restorer, self.limits, self.pace = restorer, limits, pace
 
     def work(self, job: Job) -> None:
         """Writes before.png, after.png, preview.jpg and, for several samples, deviation.png into the job's folder.
 
         Raises PictureError or ValueError for unusable uploads or options, Cancelled, and OutOfTime.
         """
-        upload = (job.folder / UPLOAD).read_bytes()
-        before = open_picture(upload, max_pixels=job.options.max_pixels, name=job.name)
+        job.phase = "reading"
+        before = open_upload(job.folder / UPLOAD, self.limits, job.name)
+        job.pixels = before.pixels.shape[0] * before.pixels.shape[1]
         save_picture(before, job.folder / BEFORE)
+        job.check(self.limits.seconds)
 
         def progress(done: int, total: int) -> None:
-            job.check(self.seconds)
-            job.done, job.total = done, total
+            job.check(self.limits.seconds)
+            job.phase, job.done, job.total = "restoring", done, total
 
         def preview(pixels: np.ndarray) -> None:
             _save_preview(before.replace_pixels(pixels), job.folder / PREVIEW)
@@ -49,30 +56,58 @@ class JobWorker:
             job.previews += 1
 
         restored = self.restorer.restore(before, job.options, progress=progress, preview=preview)
-        job.check(self.seconds)
+        job.check(self.limits.seconds)
+        job.phase = "saving"
         save_picture(restored.picture, job.folder / AFTER)
+        job.facts |= {"summary": restored.summary(), "deviation": restored.deviation is not None}
+        job.facts["unavailable"] = _unavailable(restored.picture, job)
         if restored.deviation is not None:
-            save_picture(deviation_map(restored.deviation, restored.picture), job.folder / DEVIATION)
-        job.facts |= {
-            "summary": restored.summary(),
-            "deviation": restored.deviation is not None,
-            "seconds": round(time.monotonic() - (job.started or 0), 2),
-        }
+            levels = _scale(restored.deviation)
+            save_picture(deviation_map(restored.deviation, restored.picture, levels / 255), job.folder / DEVIATION)
+            job.facts["deviation_levels"] = levels
+        seconds = time.monotonic() - (job.started or 0)
+        job.facts["seconds"] = round(seconds, 2)
+        if restored.verdict == "restore":
+            self.pace.learn(job.pixels, job.options, seconds)
 
     def download(self, job: Job, kind: str) -> Path:
-        """The result as a file of format `kind`, one of FORMATS, with the metadata of the upload."""
-        path = job.folder / f"result.{kind}"
-        if kind == "png":
-            return job.folder / AFTER
-        with self._saving:  # two requests may ask for it at the same time
-            if not path.exists():
-                save_picture(open_picture(job.folder / AFTER, max_pixels=job.options.max_pixels), path)
+        """The result as a file of format `kind`, one of FORMATS, with the metadata of the upload.
+
+        Raises PictureError if the format cannot hold the result.
+        """
+        path = job.folder / (AFTER if kind == "png" else f"result.{kind}")
+        if not path.exists():
+            result = open_picture(job.folder / AFTER, max_pixels=self.limits.pixels)
+            require_format(result, result_name(job, kind))
+            save_picture(result, path)
         return path
 
 
-def inspect_upload(data: bytes, max_pixels: int, name: str) -> dict[str, Any]:
-    """The facts that `driftrec inspect --json` prints, for an upload."""
-    return inspect(open_picture(data, max_pixels=max_pixels, name=name)).facts()
+def result_name(job: Job, kind: str) -> str:
+    """What a downloaded result is called."""
+    return f"{Path(job.name).stem}-restored.{kind}"
+
+
+def inspect_upload(path: Path, limits: Limits, name: str) -> dict[str, Any]:
+    """The facts that `driftrec inspect --json` prints, for an upload.  Raises PictureError if it is not a picture."""
+    return inspect(open_upload(path, limits, name)).facts()
+
+
+def _unavailable(picture: Picture, job: Job) -> dict[str, str]:
+    """The formats that cannot hold a result, each with a sentence that says why."""
+    reasons = {}
+    for kind in FORMATS:
+        try:
+            require_format(picture, result_name(job, kind))
+        except PictureError as error:
+            reasons[kind] = str(error)
+    return reasons
+
+
+def _scale(deviation: np.ndarray) -> int:
+    """The full scale of a map in levels of 255: the smallest of SCALES that only 1 % of the pixels exceed."""
+    high = 255 * float(np.percentile(deviation, 99))
+    return next((scale for scale in SCALES if scale >= high), math.ceil(high))
 
 
 def _save_preview(picture: Picture, path: Path) -> None:
