@@ -159,11 +159,11 @@ def test_uploads_are_deleted_with_their_jobs_and_the_folder_with_the_server(rest
     with TestClient(app, base_url="http://localhost") as client:
         job = client.post("/api/jobs?mode=decode", content=photo()).json()
         finished(client, job)
-        handlers = next(route.endpoint.__self__ for route in app.routes if route.path == "/api/jobs")  # pyright: ignore
-        assert len(list(handlers.folder.iterdir())) == 1
+        workspace = app.state.handlers.workspace
+        assert len(list(workspace.jobs.iterdir())) == 1
         client.delete(f"/api/jobs/{job['id']}")
-        assert list(handlers.folder.iterdir()) == []
-    assert not handlers.folder.exists()
+        assert list(workspace.jobs.iterdir()) == []
+    assert not workspace.folder.exists()
 
 
 def test_other_hosts_and_other_sites_are_refused(client: TestClient) -> None:
@@ -203,12 +203,12 @@ def test_no_more_wait_than_there_is_room_for(restorer: Restorer) -> None:
 def test_jobs_that_take_too_long_say_so(restorer: Restorer) -> None:
     with client_of(restorer, seconds=0.2) as client:
         state = finished(client, client.post("/api/jobs?steps=50", content=photo(600, 600)).json())
-        assert "this takes longer than 0 s: use fewer steps" in state["error"]
+        assert "upload takes longer than 0 s, the limit of this server: use fewer steps" in state["error"]
 
 
 def test_a_preview_is_whole_while_the_next_takes_its_place(client: TestClient) -> None:
     state = finished(client, client.post("/api/jobs?mode=decode", content=photo()).json())
-    handlers = next(route.endpoint.__self__ for route in client.app.routes if route.path == "/api/jobs")  # pyright: ignore
+    handlers = client.app.state.handlers  # pyright: ignore[reportAttributeAccessIssue]
     folder, over = handlers.queue.jobs[state["id"]].folder, threading.Event()
     versions = [bytes([65 + n]) * 1000 * (n + 1) for n in range(20)]
 

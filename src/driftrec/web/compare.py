@@ -25,12 +25,15 @@ def write_comparison(before: Picture, after: Picture, path: str | os.PathLike[st
     first, second = before.to_pil(), after.to_pil()
     if first.size != second.size:
         raise ValueError(f"pictures of different sizes cannot be compared: {first.size} and {second.size}")
-    template = (resources.files("driftrec.web") / "compare.html").read_text(encoding="utf-8")
+    files = resources.files("driftrec.web")
+    template = (files / "compare.html").read_text(encoding="utf-8")
     fields = {
         "title": html.escape(title),
         "caption": html.escape(caption),
         "width": str(first.width),
         "height": str(first.height),
+        "style": (files / "page" / "viewer.css").read_text(encoding="utf-8"),
+        "script": (files / "page" / "viewer.js").read_text(encoding="utf-8"),
         "before": _data_address(first),
         "after": _data_address(second),
     }

@@ -4,9 +4,7 @@ import asyncio
 from collections.abc import Callable, Container
 from typing import Any
 
-from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
 
 _SENTENCE = b"this server has too many connections: try again in a minute"
 _BUSY = (
@@ -44,8 +42,8 @@ def bounded_protocol(connections: int, silence: float, proxies: Container[str] =
     """
 
     class BoundedProtocol(H11Protocol):
-        def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], *rest: Any) -> None:  # noqa: ANN401
-            super().__init__(config, server_state, app_state, *rest)
+        def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 (those of the base class)
+            super().__init__(*arguments, **named)
             self._head, self._answer = _Alarm(silence), _Alarm(silence)
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]

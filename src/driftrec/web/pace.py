@@ -19,7 +19,7 @@ SMALL = 58_416
 FIXED = 0.5
 """Work per pixel for reading, examining and saving a picture."""
 
-TRIAL = 256
+TRIAL = 128
 """Side of the picture that is restored when the server starts, in pixels."""
 
 
@@ -58,17 +58,16 @@ class Pace:
     def try_out(self) -> None:
         """Restores a small picture twice, since the first run of a network is slower, and learns from the second."""
         grain = np.random.default_rng(0).integers(0, 256, (TRIAL, TRIAL, 3), np.uint8)
-        options = self._restorer.options.changed(mode="faithful" if self.card.faithful else "natural", force=True)
-        seconds = []
+        mode, seconds = "faithful" if self.card.faithful else "natural", 0.0
         for _ in range(2):
             start = time.perf_counter()
-            self._restorer.restore(Picture(grain), options)
-            seconds.append(time.perf_counter() - start)
-        self.learn(TRIAL * TRIAL, options, seconds[-1])
+            self._restorer.restore_pixels(grain, mode=mode)
+            seconds = time.perf_counter() - start
+        self.learn(TRIAL * TRIAL, work_of(self._restorer.options.changed(mode=mode), self.card) - FIXED, seconds)
 
-    def learn(self, pixels: int, options: Options, seconds: float) -> None:
-        """Takes a restoration into account; recent ones count most."""
-        new = seconds / (pixels / 1e6 * work_of(options, self.card))
+    def learn(self, pixels: int, work: float, seconds: float) -> None:
+        """Takes a restoration into account, with its work per pixel; recent ones count most."""
+        new = seconds / (pixels / 1e6 * work)
         with self._lock:
             self._seconds = new if self._seconds is None else (self._seconds + new) / 2
 

@@ -14,7 +14,7 @@ from driftrec.restoration.restorer import Restorer
 from driftrec.restoration.uncertainty import deviation_map
 from driftrec.web.limits import Limits
 from driftrec.web.opening import open_upload
-from driftrec.web.pace import Pace
+from driftrec.web.pace import Pace, work_of
 from driftrec.web.queue import Job
 
 PREVIEW_SIDE = 1600
@@ -68,7 +68,7 @@ class JobWorker:
         seconds = time.monotonic() - (job.started or 0)
         job.facts["seconds"] = round(seconds, 2)
         if restored.verdict == "restore":
-            self.pace.learn(job.pixels, job.options, seconds)
+            self.pace.learn(job.pixels, work_of(job.options, self.pace.card), seconds)
 
     def download(self, job: Job, kind: str) -> Path:
         """The result as a file of format `kind`, one of FORMATS, with the metadata of the upload.

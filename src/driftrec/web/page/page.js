@@ -1,12 +1,22 @@
-// Sends pictures to the server's queue and updates the view from its events.  Each picture is an item:
-// { file, name, job, state, source, facts, url }.
+// Connects the elements of the page: the options, the view, the list of pictures, and the downloads.
+
+import { showList } from "./list.js";
+import { Pictures, isDone, isOpen } from "./pictures.js";
+import { duration, expiry, facts, remaining, status } from "./texts.js";
+import { Viewer } from "./viewer.js";
 
 const at = id => document.getElementById(id);
-const items = [];
+const about = await (await fetch("api/about")).json();
+const pictures = new Pictures(about.limits, picture => {
+  if (!isOpen(picture.right)) estimates.clear();
+  showAll();
+  if (picture === current) show();
+});
+const viewer = new Viewer({ view: at("view"), slider: at("slider"), zoom: at("zoom"), shown: at("shown") });
 let current = null;
 
-const about = await (await fetch("api/about")).json();
 at("about").textContent = `restores over-compressed JPEGs · model ${about.model}`;
+at("kept").textContent = Math.round(about.limits.kept / 60);
 at("options").elements.steps.max = about.limits.steps;
 at("options").elements.samples.max = about.limits.samples;
 
@@ -21,15 +31,13 @@ for (const name of ["dragover", "dragleave", "drop"]) document.addEventListener(
 document.addEventListener("paste", event => add(event.clipboardData.files));
 
 function add(files) {
-  const fresh = [...files].map(file => ({ file, name: file.name || "pasted picture", state: {} }));
+  const fresh = pictures.add(files);
   if (!fresh.length) return;
-  items.push(...fresh);
-  document.body.classList.add("busy");
   select(fresh[0]);
-  fresh.reduce((before, item) => before.then(() => send(item)), Promise.resolve());
+  for (const picture of fresh) pictures.restore(picture, chosen());
 }
 
-// ------------------------------------------------------------------------------------------------ the server's queue
+// ------------------------------------------------------------------------------------------------ options
 
 function chosen() {
   const form = new FormData(at("options")), query = new URLSearchParams();
@@ -42,193 +50,246 @@ function chosen() {
   return query;
 }
 
-async function send(item) {
-  forget(item);
-  const query = chosen();
-  query.set("name", item.name);
-  item.state = { state: "sending" };
-  show();
-  if (item.file.size > about.limits.bytes)
-    return fail(item, `${item.name} is larger than ${Math.round(about.limits.bytes / 1e6)} MB: choose a smaller file.`);
-  try {
-    const answer = await fetch(`api/jobs?${query}`, { method: "POST", body: item.file });
-    const state = await answer.json();
-    if (!answer.ok) return fail(item, state.error);
-    item.job = `api/jobs/${state.id}`;
-    follow(item, state);
-    if (!item.facts) inspect(item);
-  } catch {
-    fail(item, "The server does not answer: check that it is still running.");
-  }
-}
-
-async function inspect(item) {
-  const answer = await fetch(`api/inspect?name=${encodeURIComponent(item.name)}`, { method: "POST", body: item.file });
-  if (answer.ok) item.facts = await answer.json();
-  if (item === current) showFacts();
-}
-
-function follow(item, state) {
-  item.state = state;
-  item.source = new EventSource(`${item.job}/events`);
-  item.source.onmessage = event => {
-    item.state = JSON.parse(event.data);
-    if (["done", "failed", "cancelled"].includes(item.state.state)) item.source.close();
-    show();
-  };
-  item.source.onerror = () => {
-    item.source.close();
-    if (!["done", "failed", "cancelled"].includes(item.state.state)) fail(item, "The server has stopped answering.");
-  };
-  show();
-}
-
-function fail(item, error) {
-  item.state = { ...item.state, state: "failed", error };
-  show();
-}
-
-function forget(item) {
-  item.source?.close();
-  if (item.job) fetch(item.job, { method: "DELETE" });
-  item.job = null;
-}
-
-at("cancel").addEventListener("click", () => {
-  forget(current);
-  current.state = { state: "cancelled" };
-  show();
+at("options").addEventListener("submit", event => {
+  event.preventDefault();
+  if (current) pictures.restore(current, chosen());
 });
-at("options").addEventListener("submit", event => { event.preventDefault(); if (current) send(current); });
-at("options").elements.strength.addEventListener("input", event => {
-  at("strength-shown").value = `${Math.round(100 * event.target.value)} %`;
+at("again-all").addEventListener("click", () => {
+  if (at("options").reportValidity()) pictures.list.forEach(picture => pictures.restore(picture, chosen()));
 });
-addEventListener("pagehide", () => items.forEach(item => item.job && fetch(item.job, { method: "DELETE", keepalive: true })));
+at("options").addEventListener("input", () => {
+  at("strength-shown").value = `${Math.round(100 * at("options").elements.strength.value)} %`;
+  showOptions();
+});
+
+// What the buttons would do, and how long that would take.
+async function showOptions() {
+  const query = chosen(), there = current && pictures.find(current, query);
+  const kept = isOpen(there) || isDone(there), shown = kept && there === current.right;
+  at("again").disabled = !current;
+  at("again").ariaDisabled = String(shown);
+  at("again").textContent = shown ? "Restored with these options" : kept ? "Show this restoration"
+    : there ? "Restore again" : current?.restorations.length ? "Restore with these options" : "Restore";
+  at("again-all").hidden = pictures.list.length < 2;
+  at("again-all").textContent = `Restore all ${pictures.list.length}`;
+  const sizes = pictures.list.map(picture => picture.pixels), all = sizes.reduce((sum, pixels) => sum + pixels, 0);
+  const one = await estimate(current?.pixels, query);
+  const every = pictures.list.length > 1 && sizes.every(Boolean) ? await estimate(all, query) : null;
+  if (query.toString() !== chosen().toString()) return; // changed meanwhile
+  at("cost").hidden = one === null;
+  if (one === null) return;
+  const limit = about.limits.seconds;
+  at("cost").textContent = `About ${duration(one)} for this picture${every ? `, ${duration(every)} for all` : ""}.`
+    + (one > limit ? `  This server stops after ${duration(limit)}: choose fewer steps or samples, or Faithful.` : "");
+}
+
+const estimates = new Map(); // forgotten whenever a restoration ends, since the server then knows better
+
+async function estimate(pixels, query) {
+  if (!pixels) return null;
+  const asked = `api/estimate?pixels=${pixels}&${query}`;
+  if (estimates.has(asked)) return estimates.get(asked);
+  const answer = await fetch(asked).catch(() => null), seconds = answer?.ok ? (await answer.json()).seconds : null;
+  if (seconds !== null) estimates.set(asked, seconds);
+  return seconds;
+}
 
 // ------------------------------------------------------------------------------------------------ the view
 
-const words = {
-  sending: () => "Uploading …",
-  waiting: state => state.position ? `Waiting, ${state.position} ahead in the queue` : "Waiting",
-  running: state => state.previews ? `Estimate ${state.previews} …` : "Reading the file …",
-  done: state => state.summary,
-  failed: () => "Not restored",
-  cancelled: () => "Cancelled",
-};
-
-function select(item) {
-  current = item;
-  at("viewer").hidden = false;
-  at("again").disabled = false;
-  at("name").textContent = item.name;
+function select(picture) {
+  current = picture;
+  document.body.classList.toggle("busy", Boolean(picture));
+  at("viewer").hidden = !picture;
   at("guess").checked = false;
-  item.url ??= URL.createObjectURL(item.file);
-  setSource(at("before"), item.url);
-  showFacts();
+  showAll();
+  showOptions();
+  if (!picture) return;
+  at("name").textContent = picture.name;
+  at("inspect").open = false;
   show();
 }
 
 function show() {
-  showList();
-  if (!current) return;
-  const { state, job } = { state: current.state, job: current.job };
-  const done = state.state === "done", open = ["sending", "waiting", "running"].includes(state.state);
-  at("status").textContent = words[state.state]?.(state) ?? "";
+  const { left, right } = current, state = right?.state ?? {}, done = isDone(right), open = right && isOpen(right);
+  at("status").textContent = status(state);
+  at("time").textContent = remaining(state);
   at("error").hidden = !state.error;
   at("error").textContent = state.error ?? "";
   at("progress").hidden = !open;
   if (state.state === "running" && state.total) at("progress").value = state.done / state.total;
   else at("progress").removeAttribute("value");
-  at("cancel").hidden = !open || !job;
-  at("downloads").hidden = !done;
-  for (const link of at("downloads").querySelectorAll("a")) link.href = `${job}/result?format=${link.dataset.format}`;
-  const estimate = done ? `${job}/after` : job && state.previews ? `${job}/preview?${state.previews}` : "";
-  setSource(at("after"), estimate);
-  if (done) setSource(at("before"), `${job}/before`);
-  at("guess-label").hidden = !(done && state.deviation);
-  setSource(at("deviation"), done && state.deviation && at("guess").checked ? `${job}/deviation` : "");
-  at("slider").disabled = at("line").hidden = !estimate;
-  at("view").setAttribute("aria-busy", String(open));
+  at("cancel").hidden = !open;
+  at("view").setAttribute("aria-busy", String(Boolean(open)));
+  showChoices();
+  showDownloads(right, done);
+  showFacts();
+  showOptions();
+  setSource(at("before"), left ? sourceOf(left) : originalOf(current));
+  setSource(at("after"), right ? sourceOf(right) : "");
+  at("guess-label").hidden = !state.deviation;
+  const guess = state.deviation && at("guess").checked;
+  setSource(at("deviation"), guess ? `${right.job}/deviation` : "");
+  at("legend").hidden = !guess;
+  at("top").value = state.deviation_levels ?? "";
+  viewer.enable(Boolean(right && sourceOf(right)));
 }
 
-// Sets a source only after it has loaded, so that the view never flickers between estimates.
-function setSource(image, source) {
-  if (image.dataset.wanted === source) return;
-  image.dataset.wanted = source;
+// The images of a restoration, and of the file: as the server decoded it, or else as the browser does.
+function sourceOf({ state, job, picture }) {
+  const done = `${job}/after`;
+  if (state.state === "done" || picture.shown.has(done)) return done;
+  return job && state.previews ? `${job}/preview?${state.previews}` : "";
+}
+
+function originalOf(picture) {
+  const known = [...picture.shown.keys()].find(address => address.endsWith("/before"));
+  const done = picture.restorations.find(isDone);
+  return known ?? (done ? `${done.job}/before` : picture.url);
+}
+
+// Shows an image as soon as it has been decoded, so that the view never flickers.  Results stay in the browser, so that
+// they can be seen after the server has deleted them.
+async function setSource(image, source) {
+  if (image.dataset.source === source) return;
+  image.dataset.source = source;
   if (!source) { image.hidden = true; image.removeAttribute("src"); return; }
-  const next = new Image();
-  next.onload = () => {
-    if (image.dataset.wanted !== source) return;
-    image.src = source;
+  const picture = current;
+  try {
+    const address = picture.shown.get(source) ?? await load(source), next = new Image();
+    next.src = address;
+    await next.decode();
+    if (!source.includes("/preview")) picture.shown.set(source, address);
+    if (image.dataset.source !== source) return;
+    image.src = address;
     image.hidden = false;
-    if (image === at("before")) fit(next.naturalWidth, next.naturalHeight);
-  };
-  next.src = source;
-}
-
-const stage = at("stage");
-let zoom = 0, width = 1;
-
-function fit(naturalWidth, naturalHeight) {
-  width = naturalWidth;
-  stage.style.aspectRatio = `${naturalWidth} / ${naturalHeight}`;
-  resize();
-}
-
-function resize() {
-  stage.style.width = `${(zoom || 1) * width / devicePixelRatio}px`;
-  stage.classList.toggle("enlarged", zoom > 0);
-  stage.classList.toggle("pixels", zoom > 1);
-}
-
-for (const button of at("zoom").children) button.addEventListener("click", () => {
-  zoom = Number(button.dataset.zoom);
-  for (const other of at("zoom").children) other.setAttribute("aria-pressed", String(other === button));
-  resize();
-});
-const move = () => stage.style.setProperty("--at", `${at("slider").value}%`);
-at("slider").addEventListener("input", move);
-at("guess").addEventListener("change", show);
-stage.addEventListener("pointermove", event => {
-  if (at("slider").disabled || (event.pointerType === "mouse" && !event.buttons)) return;
-  const box = stage.getBoundingClientRect();
-  at("slider").value = 100 * (event.clientX - box.left) / box.width;
-  move();
-});
-stage.addEventListener("dragstart", event => event.preventDefault());
-
-function showList() {
-  at("list").hidden = items.length < 2;
-  const marks = { done: "✓", failed: "✗", running: "…", waiting: "…", sending: "…" };
-  at("list").replaceChildren(...items.map(item => {
-    const entry = document.createElement("li"), button = document.createElement("button");
-    button.type = "button";
-    button.textContent = `${marks[item.state.state] ?? ""} ${item.name}`;
-    button.setAttribute("aria-current", String(item === current));
-    button.addEventListener("click", () => select(item));
-    entry.append(button);
-    return entry;
-  }));
-}
-
-function showFacts() {
-  const facts = current?.facts;
-  at("inspect").hidden = !facts;
-  if (!facts) return;
-  const { jpeg, earlier_compression: earlier } = facts;
-  const rows = { Size: `${facts.width} × ${facts.height}` };
-  if (facts.bytes) rows.File = `${Math.round(facts.bytes / 1e3)} kB, ${facts.bytes_per_pixel.toFixed(2)} bytes per pixel`;
-  if (jpeg) {
-    rows.JPEG = `quality ${jpeg.quality_is_exact ? "" : "about "}${jpeg.quality}, ${jpeg.subsampling ?? "gray"}`
-      + (jpeg.progressive ? ", progressive" : "");
+    if (image === at("before") || !viewer.width) viewer.setSize(next.naturalWidth, next.naturalHeight);
+    if (image === at("before") && !picture.pixels) {
+      picture.pixels = next.naturalWidth * next.naturalHeight;
+      showOptions();
+    }
+  } catch { // a format that browsers do not show, or a result that the server no longer has
+    if (image.dataset.source !== source) return;
+    image.hidden = true;
+    image.removeAttribute("src");
+    if (isDone(picture.right)) await pictures.available([picture.right]);
   }
-  rows["Saved before"] = earlier.quality
-    ? `at quality ${earlier.quality} or so (${Math.round(100 * earlier.probability)} %)` : "no trace found";
-  rows.Decision = facts.why;
-  at("facts").replaceChildren(...Object.entries(rows).flatMap(([name, value]) => {
+}
+
+async function load(source) {
+  if (source.startsWith("blob:")) return source;
+  const answer = await fetch(source);
+  if (!answer.ok) throw new Error(answer.statusText);
+  return URL.createObjectURL(await answer.blob());
+}
+
+at("guess").addEventListener("change", show);
+at("cancel").addEventListener("click", () => pictures.cancel(current.right));
+at("left").addEventListener("change", () => choose("left"));
+at("right").addEventListener("change", () => choose("right"));
+
+function choose(side) {
+  current[side] = current.restorations[at(side).value] ?? null;
+  show();
+}
+
+// The choices left and right of the divider.
+function showChoices() {
+  const names = current.restorations.map(({ label, state }) => {
+    const shown = { failed: "failed", cancelled: "cancelled", expired: "expired" }[state.state];
+    return shown ? `${label} (${shown})` : label;
+  });
+  const entries = names.map((name, i) => [i, name]);
+  fill(at("left"), [["", "Original"], ...entries], current.restorations.indexOf(current.left));
+  fill(at("right"), entries.length ? entries : [["", "…"]], current.restorations.indexOf(current.right));
+}
+
+function fill(select, entries, chosen) {
+  const key = JSON.stringify(entries);
+  if (select.dataset.entries !== key) { // an open list would close at every change
+    select.dataset.entries = key;
+    select.replaceChildren(...entries.map(([value, name]) => new Option(name, value)));
+  }
+  select.value = chosen < 0 ? "" : chosen;
+}
+
+// ------------------------------------------------------------------------------------------------ downloads
+
+function showDownloads(restoration, done) {
+  at("downloads").hidden = !done;
+  if (!done) return;
+  const reasons = restoration.state.unavailable ?? {};
+  for (const button of at("downloads").querySelectorAll("button")) button.disabled = button.dataset.format in reasons;
+  at("unavailable").hidden = !Object.keys(reasons).length;
+  at("unavailable").textContent = Object.values(reasons).join("  ");
+  at("expiry").textContent = expiry(restoration.until);
+}
+
+// The restoration of each picture that is shown, if it is done, or else the last one that is.
+const results = () => pictures.list.map(({ right, restorations }) => isDone(right) ? right : restorations.findLast(isDone))
+  .filter(Boolean);
+
+for (const button of document.querySelectorAll("#downloads button")) button.addEventListener("click", async () => {
+  const [there] = await pictures.available([current.right]);
+  if (there) download(`${there.job}/result?format=${button.dataset.format}`);
+});
+for (const button of document.querySelectorAll("#all [data-format]")) button.addEventListener("click", async () => {
+  const { format } = button.dataset, wanted = await pictures.available(results());
+  const fitting = wanted.filter(one => !(format in (one.state.unavailable ?? {})));
+  const missing = wanted.length - fitting.length;
+  at("note").hidden = !missing;
+  at("note").textContent = `${missing} of ${wanted.length} results cannot be saved as ${button.textContent}: choose PNG.`;
+  const jobs = fitting.map(one => `job=${one.id}`).join("&");
+  if (jobs) download(`api/archive?${jobs}&format=${format}`);
+});
+
+function download(address) {
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = "";
+  link.click();
+}
+
+// ------------------------------------------------------------------------------------------------ all pictures
+
+at("remove").addEventListener("click", () => {
+  const place = pictures.list.indexOf(current);
+  pictures.remove(current);
+  select(pictures.list[place] ?? pictures.list.at(-1) ?? null);
+  if (!current) at("files").focus();
+});
+at("remove-all").addEventListener("click", () => {
+  pictures.list.forEach(picture => pictures.remove(picture));
+  select(null);
+  at("files").focus();
+});
+
+function showAll() {
+  at("pictures").hidden = pictures.list.length < 2;
+  showList(at("list"), pictures.list, current, select);
+  const ready = results().length;
+  at("ready").textContent = ready ? `Download all (${ready} of ${pictures.list.length} are ready)` : "None is ready yet";
+  for (const button of at("all").querySelectorAll("[data-format]")) button.disabled = !ready;
+}
+
+// ------------------------------------------------------------------------------------------------ about the file
+
+at("inspect").addEventListener("toggle", showFacts);
+
+async function showFacts() {
+  const picture = current, done = picture.restorations.find(isDone);
+  at("inspect").hidden = !done && !picture.facts;
+  at("inspecting").hidden = Boolean(picture.facts);
+  at("facts").replaceChildren(...(picture.facts ?? []).flatMap(([name, value]) => {
     const term = document.createElement("dt"), detail = document.createElement("dd");
     term.textContent = name;
     detail.textContent = value;
     return [term, detail];
   }));
+  if (picture.facts || picture.inspecting || !done || !at("inspect").open) return;
+  picture.inspecting = true;
+  const answer = await fetch(`${done.job}/inspect`).catch(() => null);
+  picture.inspecting = false;
+  if (answer?.ok) picture.facts = facts(await answer.json());
+  else at("inspecting").textContent = "The server cannot examine the file at the moment.";
+  if (answer?.ok && picture === current) showFacts();
 }
