@@ -55,11 +55,11 @@ export class Viewer {
     this.layout();
   }
 
-  // Changes the scale; the point (x, y) of the view, by default its centre, keeps showing the same part of the picture.
-  zoomTo(scale, x = this.view.clientWidth / 2, y = this.view.clientHeight / 2) {
+  // Changes the scale; what is shown at the point `from` of the view, by default its centre, is then shown at `to`.
+  zoomTo(scale, from = { x: this.view.clientWidth / 2, y: this.view.clientHeight / 2 }, to = from) {
     const next = between(this.smallest(), scale, this.largest());
-    this.x = x - (x - this.x) * next / this.scale;
-    this.y = y - (y - this.y) * next / this.scale;
+    this.x = to.x - (from.x - this.x) * next / this.scale;
+    this.y = to.y - (from.y - this.y) * next / this.scale;
     this.scale = next;
     this.fitted = next === this.smallest();
     this.draw();
@@ -87,13 +87,14 @@ export class Viewer {
   draw() {
     if (!this.width) return;
     const { view, stage, line, scale } = this;
-    const [width, height] = [this.width * scale, this.height * scale];
-    this.x = place(this.x, width, view.clientWidth);
-    this.y = place(this.y, height, view.clientHeight);
-    Object.assign(stage.style, { left: `${this.x}px`, top: `${this.y}px`, width: `${width}px`, height: `${height}px` });
+    const [width, height] = [this.width * scale, this.height * scale], least = this.smallest();
+    this.x = place(this.x, width, this.width * least, view.clientWidth);
+    this.y = place(this.y, height, this.height * least, view.clientHeight);
+    const [x, y] = [onPixel(this.x), onPixel(this.y)];
+    Object.assign(stage.style, { left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` });
     const { left, right } = this.visible();
     const at = left + (right - left) * this.slider.value / 100;
-    stage.style.setProperty("--at", `${at - this.x}px`);
+    stage.style.setProperty("--at", `${at - x}px`);
     const top = Math.max(this.y, 0), bottom = Math.min(this.y + height, view.clientHeight);
     Object.assign(line.style, { left: `${at}px`, top: `${top}px`, height: `${bottom - top}px` });
     const zoom = scale * devicePixelRatio;
@@ -141,8 +142,7 @@ export class Viewer {
     const scale = between(this.smallest(), this.scale * Math.exp(-unit * event.deltaY), this.largest());
     if (scale === this.scale && !event.ctrlKey) return; // the page scrolls
     event.preventDefault();
-    const { x, y } = this.point(event);
-    this.zoomTo(scale, x, y);
+    this.zoomTo(scale, this.point(event));
   }
 
   press(event) {
@@ -164,8 +164,7 @@ export class Viewer {
       const other = [...this.fingers].find(([finger]) => finger !== event.pointerId)[1];
       const spread = point => Math.hypot(point.x - other.x, point.y - other.y) || 1;
       const middle = point => ({ x: (point.x + other.x) / 2, y: (point.y + other.y) / 2 });
-      this.pan(middle(now).x - middle(before).x, middle(now).y - middle(before).y);
-      this.zoomTo(this.scale * spread(now) / spread(before), middle(now).x, middle(now).y);
+      this.zoomTo(this.scale * spread(now) / spread(before), middle(before), middle(now));
       this.onLine = false;
     }
     this.fingers.set(event.pointerId, now);
@@ -176,8 +175,8 @@ export class Viewer {
   }
 
   toggle(event) {
-    const { x, y } = this.point(event);
-    if (this.fitted) this.zoomTo(this.smallest() * devicePixelRatio < 1 ? 1 / devicePixelRatio : 4 / devicePixelRatio, x, y);
+    const whole = this.smallest() * devicePixelRatio >= 1; // each pixel is visible already
+    if (this.fitted) this.zoomTo((whole ? 4 : 1) / devicePixelRatio, this.point(event));
     else this.fit();
   }
 
@@ -194,8 +193,11 @@ export class Viewer {
   }
 }
 
-// Where a picture's edge lies in a view: centred if it is smaller, without a gap if it is larger; on whole screen pixels.
-function place(at, size, room) {
-  const placed = size <= room ? (room - size) / 2 : between(room - size, at, 0);
-  return Math.round(placed * devicePixelRatio) / devicePixelRatio;
+// Where a picture's edge may lie in a view of the size `room`: in the middle if all of it is shown (at the size `least`),
+// and else with gaps beside it that are no larger than they are then, so that any point can stay under the pointer.
+function place(at, size, least, room) {
+  const gap = (room - least) / 2;
+  return between(room - gap - size, at, gap);
 }
+
+const onPixel = at => Math.round(at * devicePixelRatio) / devicePixelRatio;
