@@ -43,7 +43,8 @@ class Safety:
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] += [(k.lower().encode(), v.encode()) for k, v in POLICY.items()]
-                await body.discard()
+                if message["status"] != 408:  # the client has had its time
+                    await body.discard()
             await send(message)
 
         if _is_from_another_site(scope):

@@ -81,23 +81,29 @@ def run(app: Starlette, host: str, port: int, ready: Callable[[str], object], pr
     Raises OSError if the port cannot be opened.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    limits = app.state.handlers.limits
     with socket.create_server((host, port), family=family) as listener:
         shown = f"[{host}]" if ":" in host else host
         ready(f"http://{shown}:{listener.getsockname()[1]}/")
-        config = uvicorn.Config(
+        server_of(app, proxies).run(sockets=[listener])
+
+
+def server_of(app: Starlette, proxies: Sequence[str] = ()) -> uvicorn.Server:
+    """The HTTP server for an `application`, with the limits of its handlers.  Arguments as above."""
+    limits = app.state.handlers.limits
+    return _Server(
+        uvicorn.Config(
             app,
             http=bounded_protocol(limits.connections, limits.silence, proxies),
             ws="none",
             log_level="warning",
             access_log=False,
             server_header=False,
-            timeout_keep_alive=round(limits.silence),
+            timeout_keep_alive=max(round(limits.silence), 1),
             timeout_graceful_shutdown=GRACE,
             proxy_headers=bool(proxies),
             forwarded_allow_ips=list(proxies),
         )
-        _Server(config).run(sockets=[listener])
+    )
 
 
 class _Server(uvicorn.Server):
