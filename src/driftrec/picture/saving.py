@@ -26,7 +26,7 @@ class _Encoder:
 _PNG = _Encoder("PNG", {})
 _TIFF = _Encoder("TIFF", {"compression": "raw"})  # Pillow's compressed TIFF cannot hold the EXIF directory
 _WEBP = _Encoder("WEBP", {"lossless": True, "exact": True}, deep=False, side=16383)
-_JPEG = _Encoder("JPEG", {"quality": 95, "subsampling": "4:4:4"}, alpha=False, deep=False, side=65535)
+_JPEG = _Encoder("JPEG", {"quality": 95, "subsampling": "4:4:4"}, alpha=False, deep=False, side=65500)
 
 _AVIF = _Encoder("AVIF", {"quality": 95, "subsampling": "4:4:4"}, deep=False)  # off by some levels even at 100
 
