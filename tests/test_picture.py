@@ -568,7 +568,7 @@ LONG = Picture(np.zeros((1, 20_000, 3), np.uint8))
         (GRAY16, "out.jpg", "cannot be written: its format holds 8 bits, not 16; use .png or .tif"),
         (GRAY16, "out.avif", "cannot be written: its format holds 8 bits, not 16; use .png or .tif"),
         (GRAY16, "out.webp", "cannot be written: its format holds 8 bits, not 16; use .png or .tif"),
-        (LONG, "out.webp", "cannot be written ("),
+        (LONG, "out.webp", "cannot be written: its format holds 16383 pixels per side, not"),
         (CLEAR16, "out.tif", "cannot be written: few programs read gray TIFFs of 16 bits with alpha; use .png"),
     ],
 )

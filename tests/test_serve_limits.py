@@ -27,7 +27,7 @@ from driftrec.web import inspections, uploads, worker
 from driftrec.web.connections import bounded_protocol
 from driftrec.web.headers import read_header
 from driftrec.web.limits import SCANS, Limits
-from driftrec.web.server import application, server_of
+from driftrec.web.server import application, run, server_of
 from support import jpeg_file, scene
 
 
@@ -263,6 +263,13 @@ def test_a_server_with_an_open_page_stops_at_once(restorer: Restorer) -> None:
         began = time.monotonic()
     assert time.monotonic() - began < 4
     stream.close()
+
+
+def test_a_server_whose_port_is_taken_leaves_nothing_behind(restorer: Restorer) -> None:
+    app = application(restorer)
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        run(app, "127.0.0.1", taken.getsockname()[1], lambda _: pytest.fail("it is not ready"))
+    assert not app.state.handlers.workspace.folder.exists()
 
 
 # ------------------------------------------------------------------------------------------------ shares

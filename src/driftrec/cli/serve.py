@@ -33,6 +33,13 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Also answer to this host name; repeatable.")
     ] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address of a web server in front of this one, whose X-Forwarded-For is believed; repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Serve a web page that restores pictures.  Drop them on it; the page shows every step."""
     import webbrowser
@@ -51,7 +58,7 @@ def serve(
         limits = Limits(round(max_megabytes * 1e6), round(max_megapixels * 1e6), time_limit, waiting=queue)
         app = application(Restorer(options=options), limits, tuple(allow_host or ()))
         try:
-            run(app, host, port, ready)
+            run(app, host, port, ready, tuple(proxy or ()))
         except OSError as error:
             raise ValueError(_why_not_open(error, host, port)) from error
 

@@ -28,7 +28,8 @@ _TIFF = _Encoder("TIFF", {"compression": "raw"})  # Pillow's compressed TIFF can
 _WEBP = _Encoder("WEBP", {"lossless": True, "exact": True}, deep=False, side=16383)
 _JPEG = _Encoder("JPEG", {"quality": 95, "subsampling": "4:4:4"}, alpha=False, deep=False, side=65500)
 
-_AVIF = _Encoder("AVIF", {"quality": 95, "subsampling": "4:4:4"}, deep=False)  # off by some levels even at 100
+# Even at quality 100, AVIF is off by some levels.
+_AVIF = _Encoder("AVIF", {"quality": 95, "subsampling": "4:4:4"}, deep=False, side=65536)
 
 _ENCODERS = {
     ".png": _PNG,

@@ -81,7 +81,12 @@ def run(app: Starlette, host: str, port: int, ready: Callable[[str], object], pr
     Raises OSError if the port cannot be opened.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family) as listener:
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError:
+        app.state.handlers.close()
+        raise
+    with listener:
         shown = f"[{host}]" if ":" in host else host
         ready(f"http://{shown}:{listener.getsockname()[1]}/")
         server_of(app, proxies).run(sockets=[listener])
