@@ -242,6 +242,7 @@ class Handlers:
             "name": job.name,
             "state": job.state,
             "position": len(ahead),
+            "pixels": job.pixels,
             "phase": job.phase,
             "done": job.done,
             "total": job.total,

@@ -104,8 +104,8 @@ export class Pictures {
       if (sending.signal.aborted) return forget({ job: `api/jobs/${state.id}` });
       if (answer.status === 429) return this.wait(restoration);
       if (!answer.ok) return this.fail(restoration, state.error);
-      Object.assign(restoration, { state, id: state.id, job: `api/jobs/${state.id}` });
-      this.changed(picture);
+      Object.assign(restoration, { id: state.id, job: `api/jobs/${state.id}` });
+      this.update(restoration, state);
       this.next();
     } catch {
       if (sending.signal.aborted) return;
@@ -150,10 +150,15 @@ export class Pictures {
     if (!restoration || !isOpen(restoration)) return;
     this.failures = 0;
     if (state.state === "gone") return this.fail(restoration, `The server no longer has ${restoration.picture.name}.`);
+    this.update(restoration, state);
+    if (!isOpen(restoration)) this.next();
+  }
+
+  update(restoration, state) {
     restoration.state = state;
+    restoration.picture.pixels ||= state.pixels;
     if (state.expires !== null) restoration.until = Date.now() + 1000 * state.expires;
     this.changed(restoration.picture);
-    if (!isOpen(restoration)) this.next();
   }
 
   expire() {

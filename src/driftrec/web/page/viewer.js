@@ -77,7 +77,8 @@ export class Viewer {
 
   layout() {
     if (!this.width) return;
-    const height = between(LOWEST, this.view.clientWidth * this.height / this.width, 0.7 * innerHeight);
+    const whole = Math.min(this.view.clientWidth * this.height / this.width, this.height / devicePixelRatio);
+    const height = Math.min(Math.max(whole, LOWEST), 0.7 * innerHeight);
     this.view.style.height = `${Math.round(height)}px`;
     if (this.fitted) this.scale = this.smallest();
     this.scale = between(this.smallest(), this.scale, this.largest());
