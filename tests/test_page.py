@@ -1,4 +1,4 @@
-"""The page in a real browser: upload, progress, comparison, downloads, errors, cancel, many pictures, two people, a phone.
+"""The page in a real browser: upload, progress, comparison, downloads, errors, many pictures, two people, a phone.
 
 Screenshots are kept in $DRIFTREC_SCREENSHOTS, if it is set, to be looked at.
 """

@@ -15,10 +15,9 @@ from starlette.testclient import TestClient
 from driftrec import Restorer
 from driftrec.picture import save_picture
 from driftrec.web import worker
-from driftrec.web.limits import Limits
 from driftrec.web.server import application
 from driftrec.web.worker import PREVIEW
-from support import jpeg_file, scene
+from serving import client_of, photo
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +29,6 @@ def restorer() -> Restorer:
 def client(restorer: Restorer) -> Iterator[TestClient]:
     with client_of(restorer) as client:
         yield client
-
-
-def client_of(restorer: Restorer, **limits: float) -> TestClient:
-    return TestClient(application(restorer, Limits(**limits)), base_url="http://localhost")  # pyright: ignore[reportArgumentType]
-
-
-def photo(height: int = 48, width: int = 64, **options: object) -> bytes:
-    return jpeg_file(scene(height, width), **{"quality": 10, **options})
 
 
 def finished(client: TestClient, job: dict) -> dict:
@@ -244,3 +235,12 @@ def test_a_result_that_is_asked_for_twice_at_once_is_made_once(
         with Image.open(io.BytesIO(answer.content)) as image:
             image.load()
             assert image.size == (400, 300)
+
+
+def test_events_of_several_jobs_come_in_one_stream(restorer: Restorer) -> None:
+    with client_of(restorer) as client:
+        jobs = [client.post(f"/api/jobs?mode=decode&name={i}.jpg", content=photo()).json()["id"] for i in range(3)]
+        text = client.get("/api/events", params={"job": [*jobs, "unknown"]}).text
+    states = [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line]
+    last = {state["id"]: state["state"] for state in states}
+    assert last == {**dict.fromkeys(jobs, "done"), "unknown": "gone"}

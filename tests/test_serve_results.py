@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,11 @@ from driftrec import Restorer
 from driftrec.picture import Picture, PictureError, require_format
 from driftrec.restoration.options import Options
 from driftrec.restoration.uncertainty import COLOURS
-from driftrec.web.limits import Limits
 from driftrec.web.pace import FIXED, Pace, work_of
 from driftrec.web.queue import Job
-from driftrec.web.server import application
 from driftrec.web.workspace import LOCK, PREFIX, Workspace
 from driftrec.web.zipped import PART, ZipStream, distinct
-from support import jpeg_file, scene
+from serving import client_of, photo, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -33,19 +31,8 @@ def restorer() -> Restorer:
 
 @pytest.fixture
 def client(restorer: Restorer) -> Iterator[TestClient]:
-    with TestClient(application(restorer, Limits()), base_url="http://localhost") as client:
+    with client_of(restorer) as client:
         yield client
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def photo(height: int = 48, width: int = 64, **options: object) -> bytes:
-    return jpeg_file(scene(height, width), **{"quality": 10, **options})
 
 
 def restored(client: TestClient, query: str, content: bytes) -> dict:
@@ -147,7 +134,7 @@ def test_names_in_an_archive_are_distinct() -> None:
     ]
 
 
-# ------------------------------------------------------------------------------------------------ how long they are kept
+# ------------------------------------------------------------------------------------------------ how long they stay
 
 
 def test_results_expire_and_say_when(client: TestClient) -> None:

@@ -1,11 +1,10 @@
 """The comparison under a divider, in a real browser: what is visible where, after wheel, touch, mouse and keys.
 
-The pixels of both pictures hold their own place: red is the column and green the row.  Blue is 0 in the left picture and
-255 in the right one.
+The pixels of both pictures hold their own place: red is the column and green the row.  Blue is 0 in the left picture
+and 255 in the right one.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np

@@ -118,6 +118,7 @@ def _encoder(picture: Picture, target: Path) -> _Encoder:
     longest = max(picture.pixels.shape[:2])
     if encoder.side is not None and longest > encoder.side:
         raise PictureError(
-            f"{target} cannot be written: its format holds {encoder.side} pixels per side, not {longest}; use .png or .tif"
+            f"{target} cannot be written: its format holds {encoder.side} pixels per side, not {longest}; "
+            "use .png or .tif"
         )
     return encoder

@@ -30,6 +30,11 @@ class _Alarm:
             self._timer = None
 
 
+def _address(protocol: asyncio.Protocol) -> str:
+    client = getattr(protocol, "client", None)
+    return client[0] if client else ""
+
+
 def bounded_protocol(connections: int, silence: float, proxies: Container[str] = ()) -> type[H11Protocol]:
     """The protocol class for one server.
 
@@ -78,8 +83,8 @@ def bounded_protocol(connections: int, silence: float, proxies: Container[str] =
             self._answer.stop()
 
         def _too_many(self) -> bool:
-            address = self.client and self.client[0]
-            own = sum(1 for other in self.connections if other.client and other.client[0] == address)
+            address = _address(self)
+            own = sum(1 for other in self.connections if _address(other) == address)
             return len(self.connections) > connections or (address not in proxies and own > connections // 2)
 
     return BoundedProtocol

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from driftrec.model.card import Card
-from driftrec.picture import Picture
 from driftrec.restoration.estimator import evaluations_for
 from driftrec.restoration.options import Options
 from driftrec.restoration.restorer import Restorer

@@ -68,8 +68,8 @@ class Job:
             raise Cancelled
         if self.started is not None and time.monotonic() - self.started > limit:
             raise OutOfTime(
-                f"{self.name} takes longer than {limit:.0f} s, the limit of this server: use fewer steps or samples, or "
-                "a smaller picture"
+                f"{self.name} takes longer than {limit:.0f} s, the limit of this server: use fewer steps or samples, "
+                "or a smaller picture"
             )
 
 

@@ -94,28 +94,32 @@ def run(app: Starlette, host: str, port: int, ready: Callable[[str], object], pr
 
 def server_of(app: Starlette, proxies: Sequence[str] = ()) -> uvicorn.Server:
     """The HTTP server for an `application`, with the limits of its handlers.  Arguments as above."""
-    limits = app.state.handlers.limits
-    return _Server(
-        uvicorn.Config(
-            app,
-            http=bounded_protocol(limits.connections, limits.silence, proxies),
-            ws="none",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=max(round(limits.silence), 1),
-            timeout_graceful_shutdown=GRACE,
-            proxy_headers=bool(proxies),
-            forwarded_allow_ips=list(proxies),
-        )
+    handlers: Handlers = app.state.handlers
+    limits = handlers.limits
+    config = uvicorn.Config(
+        app,
+        http=bounded_protocol(limits.connections, limits.silence, proxies),
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=max(round(limits.silence), 1),
+        timeout_graceful_shutdown=GRACE,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
     )
+    return _Server(config, handlers)
 
 
 class _Server(uvicorn.Server):
     """A server that ends its event streams first when it is stopped: it would wait for them."""
 
+    def __init__(self, config: uvicorn.Config, handlers: Handlers) -> None:
+        super().__init__(config)
+        self.handlers = handlers
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.config.app.state.handlers.stopping = True  # pyright: ignore[reportAttributeAccessIssue]
+        self.handlers.stopping = True
         await super().shutdown(sockets)
 
 

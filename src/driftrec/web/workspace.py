@@ -27,9 +27,7 @@ class Workspace:
     def __init__(self, parent: Path | None = None) -> None:
         parent = parent or Path(tempfile.gettempdir())
         _sweep(parent)
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-        self._lock = FileLock(self.folder / LOCK, timeout=0)
-        self._lock.acquire()
+        self.folder, self._lock = _made(parent)
         self.jobs = self.folder / "jobs"
         self.jobs.mkdir()
 
@@ -41,6 +39,16 @@ class Workspace:
         """Deletes the folder with everything in it."""
         self._lock.release()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _made(parent: Path) -> tuple[Path, FileLock]:
+    """A new folder, and its lock, held by this process."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        lock = FileLock(folder / LOCK, timeout=0)
+        with contextlib.suppress(Timeout):  # another server sweeps at this moment, and takes the folder for abandoned
+            lock.acquire()
+            return folder, lock
 
 
 def _sweep(parent: Path) -> None:
