@@ -61,6 +61,37 @@ def test_clients_take_turns(hands: Hands) -> None:
     queue.close()
 
 
+def test_browsers_of_one_client_take_turns_within_its_turns(hands: Hands) -> None:
+    queue = JobQueue(hands)
+    queue.submit(job("a", "first"))
+    wait_for(lambda: hands.order == ["first"])
+    jobs = [
+        Job(client, f"{client}{browser}{i}", Options(), Path("nowhere"), browser)
+        for client, browser, count in (("a", "x", 2), ("a", "y", 1), ("b", "", 3))
+        for i in range(count)
+    ]
+    for one in jobs:
+        queue.submit(one)
+    expected = ["ax0", "b0", "ay0", "b1", "ax1", "b2"]
+    assert [one.name for one in queue.ahead(next(one for one in jobs if one.name == "b2"))] == ["first", *expected[:-1]]
+    hands.go.release(7)
+    wait_for(lambda: all(one.state == "done" for one in jobs))
+    assert hands.order[1:] == expected
+    queue.close()
+
+
+def test_uploads_in_progress_have_places(hands: Hands) -> None:
+    queue = JobQueue(hands, waiting=3, share=2)
+    with queue.place("a"), queue.place("a"):
+        with pytest.raises(QueueError, match="2 of your pictures are waiting"), queue.place("a"):
+            pass
+        with queue.place("b"), pytest.raises(QueueError, match="too many pictures"), queue.place("c"):
+            pass
+    with queue.place("a"):  # the places are free again
+        pass
+    queue.close()
+
+
 def test_the_queue_and_each_share_of_it_are_bounded(hands: Hands) -> None:
     queue = JobQueue(hands, waiting=3, share=2)
     queue.submit(job("a", "first"))

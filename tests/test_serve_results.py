@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -238,3 +239,24 @@ def test_folders_of_killed_servers_are_swept_and_those_of_live_ones_stay(tmp_pat
         workspace.close()
         assert not workspace.folder.exists()
         alive.kill()
+
+
+def test_a_folder_that_another_server_sweeps_while_it_is_made_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, swept = [], []
+
+    def mkdtemp(prefix: str, dir: Path) -> str:
+        folder = dir / f"{prefix}{len(made)}"
+        folder.mkdir()
+        made.append(folder)
+        if len(made) == 1:  # the other server takes the lock first
+            swept.append(FileLock(folder / LOCK, timeout=0))
+            swept[0].acquire()
+        return str(folder)
+
+    monkeypatch.setattr("tempfile.mkdtemp", mkdtemp)
+    workspace = Workspace(tmp_path)
+    assert workspace.folder == made[1]
+    swept[0].release()
+    workspace.close()
