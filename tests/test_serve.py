@@ -157,8 +157,29 @@ def test_uploads_are_deleted_with_their_jobs_and_the_folder_with_the_server(rest
     assert not workspace.folder.exists()
 
 
-def test_other_hosts_and_other_sites_are_refused(client: TestClient) -> None:
-    assert client.get("/", headers={"host": "evil.example"}).status_code == 400
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:8000", 200),
+        ("127.0.0.1:8000", 200),
+        ("[::1]:8000", 200),
+        ("box.example", 200),
+        ("evil.example", 400),
+        ("localhost.evil.example", 400),
+        ("evil.example#localhost", 400),
+        ("[::1", 400),
+        ("", 400),
+    ],
+)
+def test_only_known_names_are_answered_to(restorer: Restorer, host: str, status: int) -> None:
+    with TestClient(application(restorer, hosts=["Box.example"])) as client:
+        answer = client.get("/api/about", headers={"host": host})
+    assert answer.status_code == status
+    assert status == 200 or "start it with --allow-host" in answer.json()["error"]
+
+
+def test_other_sites_are_refused(client: TestClient) -> None:
     answer = client.post("/api/jobs", content=photo(), headers={"origin": "https://evil.example"})
     assert (answer.status_code, answer.json()["error"]) == (403, "requests from other sites are refused")
     assert client.post("/api/inspect", content=photo(), headers={"origin": "http://localhost"}).status_code == 200

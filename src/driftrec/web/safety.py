@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
+from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -25,11 +28,15 @@ LINGER = 3.0
 
 
 class Safety:
-    """Adds the headers of `POLICY` to every answer and refuses requests from other sites' pages that could change
-    anything.  An unexpected exception becomes an answer 500, and is logged."""
+    """Adds the headers of `POLICY` to every answer, and refuses requests from other sites' pages that could change
+    anything.  An unexpected exception becomes an answer 500, and is logged.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    Arguments: `hosts`, names that the server answers to.  It refuses all others, so that other sites' pages cannot
+    reach it by DNS rebinding.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
+        self.app, self.hosts = app, frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,8 +54,8 @@ class Safety:
                     await body.discard()
             await send(message)
 
-        if _is_from_another_site(scope):
-            await _sentence("requests from other sites are refused", 403)(scope, body.receive, with_policy)
+        if refused := self._refused(scope):
+            await refused(scope, body.receive, with_policy)
             return
         try:
             await self.app(scope, body.receive, with_policy)
@@ -58,6 +65,18 @@ class Safety:
             log.exception("%s %s failed", scope["method"], scope["path"])
             answer = _sentence("the server failed unexpectedly: try again, and look at the server's messages", 500)
             await answer(scope, body.receive, with_policy)
+
+    def _refused(self, scope: Scope) -> Response | None:
+        """The answer to a request that is refused whatever it asks for."""
+        headers = Headers(scope=scope)
+        host, origin = headers.get("host", ""), headers.get("origin")
+        name = _name(host)
+        if name not in self.hosts:
+            known = "open it as localhost, or start it with --allow-host and this name"
+            return _sentence(f"this server does not answer to the name {name[:80]}: {known}", 400)
+        if scope["method"] not in ("GET", "HEAD") and origin and origin.split("//")[-1] != host:
+            return _sentence("requests from other sites are refused", 403)
+        return None
 
 
 class _Body:
@@ -92,8 +111,8 @@ async def as_sentence(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
 
 
-def _is_from_another_site(scope: Scope) -> bool:
-    """Whether a request that could change something was sent by a page of another site."""
-    headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-    origin = headers.get("origin")
-    return scope["method"] not in ("GET", "HEAD") and bool(origin) and origin.split("//")[-1] != headers.get("host")
+def _name(host: str) -> str:
+    """The name in a Host header, without the port."""
+    with contextlib.suppress(ValueError):
+        return urlsplit(f"//{host}").hostname or ""
+    return ""

@@ -12,7 +12,6 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -31,8 +30,7 @@ log = logging.getLogger(__name__)
 def application(restorer: Restorer, limits: Limits | None = None, hosts: Sequence[str] = ()) -> Starlette:
     """The server as an ASGI application; its `state.handlers` are the `Handlers`.
 
-    Arguments: `restorer`, loaded; `hosts`, host names besides localhost that it answers to.  It refuses all other
-    names, so other sites' pages cannot reach it by DNS rebinding.
+    Arguments: `restorer`, loaded; `hosts`, host names besides localhost that it answers to, see `Safety`.
     """
     handlers = Handlers(restorer, limits or Limits())
     routes = [
@@ -62,10 +60,11 @@ def application(restorer: Restorer, limits: Limits | None = None, hosts: Sequenc
             await asyncio.wait(tasks)
             await run_in_threadpool(handlers.close)
 
-    names = ["localhost", "127.0.0.1", "[::1]", *hosts]
-    middleware = [Middleware(Safety), Middleware(TrustedHostMiddleware, allowed_hosts=names, www_redirect=False)]
     app = Starlette(
-        routes=routes, middleware=middleware, lifespan=lifespan, exception_handlers={HTTPException: as_sentence}
+        routes=routes,
+        middleware=[Middleware(Safety, hosts=["localhost", "127.0.0.1", "::1", *hosts])],
+        lifespan=lifespan,
+        exception_handlers={HTTPException: as_sentence},
     )
     app.state.handlers = handlers
     return app
