@@ -223,6 +223,21 @@ def test_bad_files_end_in_one_sentence(
     page.close()
 
 
+def test_no_picture_is_shown_under_the_name_of_another(page, photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "diary.jpg").write_bytes(b"Dear diary")
+    choose(page, photo, tmp_path / "diary.jpg")
+    done(page)
+    page.locator("#list button", has_text="diary.jpg").click()
+    expect(page.locator("h2")).to_have_text("diary.jpg")
+    expect(page.get_by_role("alert")).to_contain_text("diary.jpg is not a picture")
+    expect(page.locator("#before")).to_be_hidden()
+    expect(page.locator("#after")).to_be_hidden()
+    page.mouse.move(400, 400)
+    page.mouse.wheel(0, -100)  # with nothing to zoom
+    page.locator("#list button", has_text="photo.jpg").click()
+    done(page)
+
+
 def test_work_can_be_cancelled_and_started_again(page, tmp_path: Path) -> None:
     page.get_by_text("More").click()
     page.get_by_label("Steps").fill("40")
@@ -242,6 +257,8 @@ def test_a_job_that_would_be_stopped_is_announced(page, photo: Path) -> None:
     page.get_by_label("Steps").fill("1000")
     page.get_by_label("Samples to average").fill("16")
     expect(page.locator("#cost")).to_contain_text("This server stops after 10 min")
+    choose_options(page, "Faithful")
+    expect(page.locator("#cost")).to_have_text("A faithful restoration takes 1, 2, 4 or 8 steps, not 1000.")
 
 
 def test_many_pictures_are_restored_downloaded_changed_and_removed(page, tmp_path: Path) -> None:

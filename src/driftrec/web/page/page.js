@@ -2,7 +2,7 @@
 
 import { showList } from "./list.js";
 import { Pictures, isDone, isOpen } from "./pictures.js";
-import { duration, expiry, facts, remaining, status } from "./texts.js";
+import { duration, expiry, facts, remaining, sentence, status } from "./texts.js";
 import { Viewer } from "./viewer.js";
 
 const at = id => document.getElementById(id);
@@ -73,31 +73,38 @@ async function showOptions() {
   at("again-all").hidden = pictures.list.length < 2;
   at("again-all").textContent = `Restore all ${pictures.list.length}`;
   const sizes = pictures.list.map(picture => picture.pixels), all = sizes.reduce((sum, pixels) => sum + pixels, 0);
-  const one = await estimate(current?.pixels, query);
-  const every = pictures.list.length > 1 && sizes.every(Boolean) ? await estimate(all, query) : null;
+  const several = sizes.length > 1 && sizes.every(Boolean);
+  const [one, every] = await Promise.all([estimate(current?.pixels, query), estimate(several ? all : 0, query)]);
   if (query.toString() !== chosen().toString()) return; // changed meanwhile
-  at("cost").hidden = one === null;
-  if (one === null) return;
+  at("cost").textContent = one.error ? `${sentence(one.error)}.` : cost(one.seconds, every.seconds);
+  at("cost").hidden = !at("cost").textContent;
+}
+
+function cost(one, all) {
   const limit = about.limits.seconds;
-  at("cost").textContent = `About ${duration(one)} for this picture${every ? `, ${duration(every)} for all` : ""}.`
+  if (!one) return "";
+  return `About ${duration(one)} for this picture${all ? `, ${duration(all)} for all` : ""}.`
     + (one > limit ? `  This server stops after ${duration(limit)}: choose fewer steps or samples, or Faithful.` : "");
 }
 
 const estimates = new Map(); // forgotten whenever a restoration ends, since the server then knows better
 
+// { seconds } for pictures of so many pixels together, or { error } if the options do not fit together.
 async function estimate(pixels, query) {
-  if (!pixels) return null;
+  if (!pixels) return {};
   const asked = `api/estimate?pixels=${pixels}&${query}`;
   if (estimates.has(asked)) return estimates.get(asked);
-  const answer = await fetch(asked).catch(() => null), seconds = answer?.ok ? (await answer.json()).seconds : null;
-  if (seconds !== null) estimates.set(asked, seconds);
-  return seconds;
+  const answer = await fetch(asked).catch(() => null), found = answer ? await answer.json() : {};
+  if (found.seconds !== null) estimates.set(asked, found);
+  return found;
 }
 
 // ------------------------------------------------------------------------------------------------ the view
 
 function select(picture) {
   current = picture;
+  for (const image of [at("before"), at("after"), at("deviation")]) setSource(image, "");
+  viewer.setSize(0, 0);
   document.body.classList.toggle("busy", Boolean(picture));
   at("viewer").hidden = !picture;
   at("guess").checked = false;
@@ -114,7 +121,7 @@ function show() {
   at("status").textContent = status(state);
   at("time").textContent = remaining(state);
   at("error").hidden = !state.error;
-  at("error").textContent = state.error ?? "";
+  at("error").textContent = state.error ? sentence(state.error, current.name) : "";
   at("progress").hidden = !open;
   if (state.state === "running" && state.total) at("progress").value = state.done / state.total;
   else at("progress").removeAttribute("value");

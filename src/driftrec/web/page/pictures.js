@@ -7,7 +7,7 @@
 
 import { label } from "./texts.js";
 
-const ONCE = 3; // uploads and jobs at a time: the rest wait here, within the server's limits for a client
+const ONCE = 3; // jobs at a time: the rest wait here, within the server's limits for a client
 const AGAIN = 2000; // milliseconds before the server is asked again
 const TRIES = 5;
 
@@ -82,8 +82,10 @@ export class Pictures {
     return this.list.flatMap(picture => picture.restorations).filter(one => isOpen(one) && !this.held.includes(one));
   }
 
+  // Sends the next restoration, one at a time, so that they reach the server in their order.
   next() {
-    while (!this.paused && this.held.length && this.open.length < ONCE) this.send(this.held.shift());
+    const open = this.open, sending = open.some(one => one.state.state === "sending");
+    if (!this.paused && !sending && open.length < ONCE && this.held.length) this.send(this.held.shift());
     this.watch();
   }
 

@@ -9,6 +9,9 @@ export function duration(seconds) {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+// A sentence of the server with a capital at its beginning, unless it begins with the name of a file.
+export const sentence = (text, name) => name && text.startsWith(name) ? text : text[0].toUpperCase() + text.slice(1);
+
 const modes = { natural: "Natural", faithful: "Faithful", decode: "Decode" };
 
 // The name of a restoration with these options: the mode, and what differs from the defaults.
@@ -27,7 +30,7 @@ export function label(query) {
 const phases = { reading: "Reading the file …", restoring: "Restoring …", saving: "Saving the result …" };
 
 const states = {
-  held: () => "Waiting for your other pictures",
+  held: () => "Waiting for other pictures",
   sending: () => "Uploading …",
   waiting: state => state.position ? `Waiting, ${state.position} ahead in the queue` : "Waiting",
   running: state => phases[state.phase] ?? "Starting …",

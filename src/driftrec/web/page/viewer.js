@@ -32,7 +32,7 @@ export class Viewer {
     addEventListener("resize", () => this.layout());
   }
 
-  // Tells the size of the pictures; a new size shows the whole picture.
+  // Tells the size of the pictures (0 if there are none); a new size shows the whole picture.
   setSize(width, height) {
     if (width === this.width && height === this.height) return;
     Object.assign(this, { width, height, fitted: true });
@@ -57,6 +57,7 @@ export class Viewer {
 
   // Changes the scale; what is shown at the point `from` of the view, by default its centre, is then shown at `to`.
   zoomTo(scale, from = { x: this.view.clientWidth / 2, y: this.view.clientHeight / 2 }, to = from) {
+    if (!this.width) return;
     const next = between(this.smallest(), scale, this.largest());
     this.x = to.x - (from.x - this.x) * next / this.scale;
     this.y = to.y - (from.y - this.y) * next / this.scale;
@@ -139,6 +140,7 @@ export class Viewer {
   }
 
   wheel(event) {
+    if (!this.width) return;
     const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 0.05 : event.ctrlKey ? 0.01 : 0.002;
     const scale = between(this.smallest(), this.scale * Math.exp(-unit * event.deltaY), this.largest());
     if (scale === this.scale && !event.ctrlKey) return; // the page scrolls
