@@ -64,7 +64,7 @@ at("options").addEventListener("input", () => {
 
 // What the buttons would do, and how long that would take.
 async function showOptions() {
-  const query = chosen(), there = current && pictures.find(current, query);
+  const query = chosen(), picture = current, there = picture && pictures.find(picture, query);
   const kept = isOpen(there) || isDone(there), shown = kept && there === current.right;
   at("again").disabled = !current;
   at("again").ariaDisabled = String(shown);
@@ -75,7 +75,7 @@ async function showOptions() {
   const sizes = pictures.list.map(picture => picture.pixels), all = sizes.reduce((sum, pixels) => sum + pixels, 0);
   const several = sizes.length > 1 && sizes.every(Boolean);
   const [one, every] = await Promise.all([estimate(current?.pixels, query), estimate(several ? all : 0, query)]);
-  if (query.toString() !== chosen().toString()) return; // changed meanwhile
+  if (picture !== current || query.toString() !== chosen().toString()) return; // changed meanwhile
   at("cost").textContent = one.error ? `${sentence(one.error)}.` : cost(one.seconds, every.seconds);
   at("cost").hidden = !at("cost").textContent;
 }
@@ -94,8 +94,8 @@ async function estimate(pixels, query) {
   if (!pixels) return {};
   const asked = `api/estimate?pixels=${pixels}&${query}`;
   if (estimates.has(asked)) return estimates.get(asked);
-  const answer = await fetch(asked).catch(() => null), found = answer ? await answer.json() : {};
-  if (found.seconds !== null) estimates.set(asked, found);
+  const found = await fetch(asked).then(answer => answer.json()).catch(() => ({}));
+  if (found.seconds || found.error) estimates.set(asked, found);
   return found;
 }
 
@@ -165,10 +165,12 @@ async function setSource(image, source) {
     const address = picture.shown.get(source) ?? await load(source), next = new Image();
     next.src = address;
     await next.decode();
-    if (!source.includes("/preview")) picture.shown.set(source, address);
+    const passing = source.includes("/preview");
+    if (!passing) picture.shown.set(source, address);
     if (image.dataset.source !== source) return;
     image.src = address;
     image.hidden = false;
+    if (passing) image.decode().catch(() => {}).then(() => URL.revokeObjectURL(address));
     if (image === at("before") || !viewer.width) viewer.setSize(next.naturalWidth, next.naturalHeight);
     if (image === at("before") && !picture.pixels) {
       picture.pixels = next.naturalWidth * next.naturalHeight;

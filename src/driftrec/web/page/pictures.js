@@ -65,7 +65,7 @@ export class Pictures {
 
   remove(picture) {
     picture.restorations.forEach(restoration => this.release(restoration));
-    URL.revokeObjectURL(picture.url);
+    for (const address of [picture.url, ...picture.shown.values()]) URL.revokeObjectURL(address);
     this.list = this.list.filter(one => one !== picture);
     this.next();
   }
@@ -174,9 +174,10 @@ export class Pictures {
     this.changed(restoration.picture);
   }
 
-  // Those of the restorations that the server still has; the others are marked as expired.
+  // Those of the restorations that the server still has; the others are marked as expired, as they are if it has stopped.
   async available(restorations) {
-    const found = await Promise.all(restorations.map(async one => (await fetch(one.job)).ok));
+    const ask = ({ job }) => fetch(job).then(answer => answer.ok).catch(() => false);
+    const found = await Promise.all(restorations.map(ask));
     restorations.forEach((one, i) => found[i] || this.lose(one));
     return restorations.filter((_, i) => found[i]);
   }
