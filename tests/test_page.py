@@ -340,6 +340,25 @@ def test_formats_that_cannot_hold_the_result_are_not_offered(page, tmp_path: Pat
     expect(page.locator("#downloads").get_by_role("button", name="PNG")).to_be_enabled()
 
 
+def test_every_control_has_a_name_of_its_own_for_screen_readers(page, photo: Path, tmp_path: Path) -> None:
+    choose_options(page, "Decode")
+    choose(page, photo, made(tmp_path / "second.jpg", 24, 32))
+    done(page)
+    page.get_by_text("More").click()
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    names: dict[str, list[str]] = {}
+    for node in tree:
+        kept = not node["ignored"] and any(p["name"] == "focusable" for p in node.get("properties", []))
+        if kept and node["role"]["value"] not in ("RootWebArea", "option", "MenuListPopup", "menuListOption"):
+            names.setdefault(node["role"]["value"], []).append(node["name"]["value"].strip())
+    assert {"button", "radio", "slider", "spinbutton", "checkbox", "group"} <= set(names)
+    assert all(name for found in names.values() for name in found), names
+    assert "✓" not in "".join(names["button"])  # the state is said in words
+    assert {"photo.jpg, restored", "second.jpg, restored"} <= set(names["button"])
+    repeated = {name for name in names["button"] if names["button"].count(name) > 1}
+    assert repeated == set(), "one name for different actions"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_needs_no_scrolling_sideways(browser, address: str, photo: Path, scheme: str) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme, device_scale_factor=2)
