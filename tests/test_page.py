@@ -343,7 +343,7 @@ def test_formats_that_cannot_hold_the_result_are_not_offered(page, tmp_path: Pat
 def test_every_control_has_a_name_of_its_own_for_screen_readers(page, photo: Path, tmp_path: Path) -> None:
     choose_options(page, "Decode")
     choose(page, photo, made(tmp_path / "second.jpg", 24, 32))
-    done(page)
+    expect(page.locator("#ready")).to_have_text("Download all (2 of 2 are ready)")
     page.get_by_text("More").click()
     tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
     names: dict[str, list[str]] = {}
@@ -354,7 +354,7 @@ def test_every_control_has_a_name_of_its_own_for_screen_readers(page, photo: Pat
     assert {"button", "radio", "slider", "spinbutton", "checkbox", "group"} <= set(names)
     assert all(name for found in names.values() for name in found), names
     assert "✓" not in "".join(names["button"])  # the state is said in words
-    assert {"photo.jpg, restored", "second.jpg, restored"} <= set(names["button"])
+    assert {"photo.jpg, restored", "second.jpg, restored"} <= set(names["button"]), sorted(names["button"])
     repeated = {name for name in names["button"] if names["button"].count(name) > 1}
     assert repeated == set(), "one name for different actions"
 
