@@ -280,7 +280,7 @@ def test_many_pictures_are_restored_downloaded_changed_and_removed(page, tmp_pat
     expect(page.get_by_label("Picture right of the divider").locator("option")).to_have_text(
         ["Decode", "Decode, forced"]
     )
-    expect(page.locator("#list [aria-current=true]")).to_contain_text("✓ 00.jpg, restored")
+    expect(page.locator("#list [aria-current=true]")).to_have_text("✓ 00.jpg")
     page.get_by_role("button", name="Remove", exact=True).click()
     expect(page.locator("h2")).to_have_text("01.jpg")
     expect(page.locator("#list li")).to_have_count(19)

@@ -18,20 +18,16 @@ export function showList(list, pictures, current, select) {
 
 function make(picture, select) {
   const entry = document.createElement("li"), button = document.createElement("button");
-  const mark = document.createElement("span"), state = document.createElement("span");
   button.type = "button";
   button.addEventListener("click", () => select(picture));
-  mark.ariaHidden = "true";
-  state.className = "spoken";
-  button.append(mark, ` ${picture.name}`, state);
   entry.append(button);
   return entry;
 }
 
 function update(entry, picture, isCurrent) {
-  const [button] = entry.children, [mark, state] = button.children;
-  const shown = picture.right?.state.state;
+  const [button] = entry.children, state = picture.right?.state.state, label = `${picture.name}, ${spoken[state] ?? "new"}`;
   button.setAttribute("aria-current", String(isCurrent));
-  if (mark.textContent !== (marks[shown] ?? "")) mark.textContent = marks[shown] ?? "";
-  if (state.textContent !== `, ${spoken[shown] ?? "new"}`) state.textContent = `, ${spoken[shown] ?? "new"}`;
+  if (button.ariaLabel === label) return;
+  button.ariaLabel = label;
+  button.textContent = `${marks[state] ?? ""} ${picture.name}`;
 }
