@@ -3,11 +3,9 @@
 Screenshots are kept in $DRIFTREC_SCREENSHOTS, if it is set, to be looked at.
 """
 
-import os
 import re
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from browser import launched, needs_chromium, playwright, screen
-from support import scene
+from browser import choose, choose_options, divided, done, expect, keep, launched, made, needs_chromium
 
 pytestmark = needs_chromium
-expect = playwright.expect
-expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")
@@ -61,49 +56,6 @@ def page(browser: Any, address: str) -> Iterator[Any]:
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
     return made(tmp_path / "photo.jpg")
-
-
-def made(path: Path, height: int = 240, width: int = 320, seed: int = 0) -> Path:
-    options = {"quality": 10} if path.suffix == ".jpg" else {}
-    Image.fromarray(scene(height, width, seed)).save(path, **options)
-    return path
-
-
-def choose(page: Any, *paths: Path) -> None:
-    page.locator("#files").set_input_files([str(path) for path in paths])
-
-
-def done(page: Any) -> None:
-    """Waits until the restoration that is shown is done, and visible."""
-    expect(page.locator("#downloads")).to_be_visible()
-    expect(page.locator("#after")).to_have_attribute("data-source", re.compile("/after$"))
-    expect(page.locator("#after")).to_be_visible()
-    expect(page.locator("#before")).to_have_attribute("data-source", re.compile("/(before|after)$"))
-    end = time.monotonic() + 60
-    while not page.evaluate("[...document.images].every(image => image.complete)"):
-        assert time.monotonic() < end
-        page.wait_for_timeout(50)
-
-
-def keep(page: Any, name: str) -> None:
-    if folder := os.environ.get("DRIFTREC_SCREENSHOTS"):
-        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
-
-
-def divided(page: Any, at: int) -> np.ndarray:
-    """The picture of 320 × 240 pixels in the view without its edges, with the divider at a percentage."""
-    page.locator("#slider").fill(str(at))
-    page.evaluate("document.getElementById('line').style.visibility = 'hidden'")
-    box = page.evaluate("""() => {
-        const view = document.getElementById("view").getBoundingClientRect(), stage = document.getElementById("stage");
-        return [view.top + 1 + stage.offsetTop, view.left + 1 + stage.offsetLeft];
-    }""")
-    top, left = map(round, box)
-    return screen(page)[top + 2 : top + 238, left + 2 : left + 318].astype(int)
-
-
-def choose_options(page: Any, mode: str) -> None:
-    page.get_by_role("radio", name=mode).check()
 
 
 def test_a_picture_is_restored_step_by_step_and_can_be_downloaded(page, tmp_path: Path) -> None:
@@ -236,6 +188,15 @@ def test_no_picture_is_shown_under_the_name_of_another(page, photo: Path, tmp_pa
     page.mouse.wheel(0, -100)  # with nothing to zoom
     page.locator("#list button", has_text="photo.jpg").click()
     done(page)
+
+
+def test_files_chosen_before_the_page_is_ready_are_taken(browser, address: str, photo: Path) -> None:
+    page = browser.new_page()
+    page.route("**/api/about", lambda route: (page.wait_for_timeout(500), route.continue_()))
+    page.goto(address, wait_until="domcontentloaded")
+    choose(page, photo)
+    done(page)
+    page.close()
 
 
 def test_work_can_be_cancelled_and_started_again(page, tmp_path: Path) -> None:

@@ -22,13 +22,18 @@ at("options").elements.samples.max = about.limits.samples;
 
 // ------------------------------------------------------------------------------------------------ adding pictures
 
-at("files").addEventListener("change", () => { add(at("files").files); at("files").value = ""; });
+at("files").addEventListener("change", takeFiles);
 for (const name of ["dragover", "dragleave", "drop"]) document.addEventListener(name, event => {
   event.preventDefault();
   document.body.classList.toggle("over", name === "dragover");
   if (name === "drop") add(event.dataTransfer.files);
 });
 document.addEventListener("paste", event => add(event.clipboardData.files));
+
+function takeFiles() {
+  add(at("files").files);
+  at("files").value = "";
+}
 
 function add(files) {
   const fresh = pictures.add(files);
@@ -302,3 +307,5 @@ async function showFacts() {
   else at("inspecting").textContent = "The server cannot examine the file at the moment.";
   if (answer?.ok && picture === current) showFacts();
 }
+
+takeFiles(); // those chosen before this script was ready
