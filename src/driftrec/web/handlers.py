@@ -138,16 +138,17 @@ class Handlers:
         identifiers = request.query_params.getlist("job") if asked is None else [self._job(request).identifier]
 
         async def stream() -> AsyncIterator[str]:
-            sent: dict[str, str] = {}
-            while not self.stopping:
-                jobs = {identifier: self.queue.find(identifier) for identifier in identifiers}
-                for identifier, job in jobs.items():
+            sent = dict.fromkeys(identifiers, "")  # the last state of each job that has not ended
+            while sent and not self.stopping:
+                for identifier in list(sent):
+                    job = self.queue.find(identifier)
+                    over = job is None or job.state in OVER
                     state = json.dumps({"id": identifier, "state": "gone"} if job is None else self._state(job))
-                    if sent.get(identifier) != state:
+                    if sent[identifier] != state:
                         sent[identifier] = state
                         yield f"data: {state}\n\n"
-                if all(job is None or job.state in OVER for job in jobs.values()):
-                    return
+                    if over:
+                        del sent[identifier]
                 await asyncio.sleep(0.2)
 
         return StreamingResponse(stream(), media_type="text/event-stream")
@@ -211,6 +212,8 @@ class Handlers:
 
     async def _download(self, job: Job, kind: str) -> Path:
         """The result as a file.  Raises HTTPException: 422 if the format cannot hold it, 507 if the disk is full."""
+        if (path := self.worker.result(job, kind)).exists():
+            return path
         try:
             async with self._converting:  # one at a time, and each only once
                 with self.queue.reading([job]):

@@ -70,12 +70,16 @@ class JobWorker:
         if restored.verdict == "restore":
             self.pace.learn(job.pixels, work_of(job.options, self.pace.card), seconds)
 
+    def result(self, job: Job, kind: str) -> Path:
+        """Where the result is kept as a file of format `kind`, one of FORMATS, once it has been made."""
+        return job.folder / (AFTER if kind == "png" else f"result.{kind}")
+
     def download(self, job: Job, kind: str) -> Path:
-        """The result as a file of format `kind`, one of FORMATS, with the metadata of the upload.
+        """Makes the result as a file of format `kind`, with the metadata of the upload, unless it has been made.
 
         Raises PictureError if the format cannot hold the result.
         """
-        path = job.folder / (AFTER if kind == "png" else f"result.{kind}")
+        path = self.result(job, kind)
         if not path.exists():
             result = open_picture(job.folder / AFTER, max_pixels=self.limits.pixels)
             require_format(result, result_name(job, kind))
