@@ -5,6 +5,7 @@ import contextlib
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from starlette.testclient import TestClient
 
 from driftrec import Restorer
 from driftrec.web.connections import bounded_protocol
+from driftrec.web.limits import Limits
 from driftrec.web.server import application, run
 from serving import answer_to, photo, post, running, served, wait_for
 
@@ -70,6 +72,19 @@ def test_every_answer_isolates_the_page(restorer: Restorer) -> None:
         assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert "unexpectedly" in answers[500].json()["error"]
     assert "secret" not in answers[500].text
+
+
+def test_the_documented_limits_are_those_of_the_server() -> None:
+    page = Path(__file__).parents[1] / "docs/use/serve.md"
+    text, limits = " ".join(page.read_text(encoding="utf-8").split()), Limits()
+    for phrase in (
+        f"files of more than {limits.bytes / 1e6:.0f} MB",
+        f"more than {limits.pixels / 1e6:.0f} megapixels",
+        f"while {limits.waiting} pictures are waiting (`--queue`), or {limits.share} of the same client",
+        f"sends nothing for {limits.silence:.0f} s, or less than {limits.pace / 1e3:.0f} kB/s on average",
+        f"At most {limits.connections} connections may be open, {limits.connections // 2} of one client",
+    ):
+        assert phrase in text
 
 
 # ------------------------------------------------------------------------------------------------ connections

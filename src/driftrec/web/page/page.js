@@ -290,7 +290,8 @@ function showAll() {
 at("inspect").addEventListener("toggle", showFacts);
 
 async function showFacts() {
-  const picture = current, done = picture.restorations.find(isDone);
+  const picture = current, done = picture?.restorations.find(isDone);
+  if (!picture) return;
   at("inspect").hidden = !done && !picture.facts;
   at("inspecting").hidden = Boolean(picture.facts);
   at("facts").replaceChildren(...(picture.facts ?? []).flatMap(([name, value]) => {
