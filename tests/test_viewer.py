@@ -160,7 +160,8 @@ def test_the_divider_is_dragged_by_its_grip(page, zoom: str) -> None:
     assert divider(page) == pytest.approx(0.5 + 60 / width, abs=0.02)
 
 
-def test_two_fingers_zoom_to_the_point_between_them(page) -> None:
+@pytest.mark.parametrize("along", [(1, 0), (0, 1)])
+def test_two_fingers_zoom_to_the_point_between_them(page, along: tuple[int, int]) -> None:
     touch = page.context.new_cdp_session(page)
 
     def fingers(kind: str, *points: tuple[float, float]) -> None:
@@ -170,10 +171,13 @@ def test_two_fingers_zoom_to_the_point_between_them(page) -> None:
     x, y = middle(page)
     x, y = x - 60, y + 40
     before = pixel(page, x, y)
-    fingers("touchStart", (x - 20, y))
-    fingers("touchStart", (x - 20, y), (x + 20, y))
+    def pair(spread: int) -> list[tuple[float, float]]:
+        return [(x + sign * spread * along[0], y + sign * spread * along[1]) for sign in (-1, 1)]
+
+    fingers("touchStart", pair(20)[0])
+    fingers("touchStart", *pair(20))
     for spread in range(20, 81, 10):
-        fingers("touchMove", (x - spread, y), (x + spread, y))
+        fingers("touchMove", *pair(spread))
     fingers("touchEnd")
     assert page.locator("#shown").inner_text() == "400 %"
     assert np.abs(np.subtract(pixel(page, x, y), before)).max() <= 1
