@@ -291,6 +291,22 @@ def test_a_result_that_the_server_has_deleted_is_not_downloaded(page, photo: Pat
     assert downloads == []
 
 
+def test_results_expire_on_the_page_when_they_do_on_the_server(browser, address: str, photo: Path) -> None:
+    page = browser.new_page()
+    page.clock.install()
+    page.goto(address)
+    choose_options(page, "Decode")
+    choose(page, photo)
+    done(page)
+    page.clock.fast_forward("14:00")
+    page.wait_for_timeout(100)
+    expect(page.locator("#downloads")).to_be_visible()
+    page.clock.fast_forward("01:30")
+    expect(page.locator("#status")).to_contain_text("The server has deleted its copy of this restoration")
+    expect(page.locator("#downloads")).to_be_hidden()
+    page.close()
+
+
 def test_formats_that_cannot_hold_the_result_are_not_offered(page, tmp_path: Path) -> None:
     levels = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16
     Image.fromarray(levels).save(tmp_path / "deep.png")
