@@ -171,6 +171,7 @@ def test_two_fingers_zoom_to_the_point_between_them(page, along: tuple[int, int]
     x, y = middle(page)
     x, y = x - 60, y + 40
     before = pixel(page, x, y)
+
     def pair(spread: int) -> list[tuple[float, float]]:
         return [(x + sign * spread * along[0], y + sign * spread * along[1]) for sign in (-1, 1)]
 

@@ -196,11 +196,11 @@ export class Viewer {
   }
 }
 
-// Where a picture's edge may lie in a view of the size `room`: in the middle if all of it is shown (at the size `least`),
+// Where a picture's edge may lie in a view of the size `extent`: in the middle if all of it is shown (at the size `least`),
 // and else with gaps beside it that are no larger than they are then, so that any point can stay under the pointer.
-function place(at, size, least, room) {
-  const gap = (room - least) / 2;
-  return between(room - gap - size, at, gap);
+function place(at, size, least, extent) {
+  const gap = (extent - least) / 2;
+  return between(extent - gap - size, at, gap);
 }
 
 const onPixel = at => Math.round(at * devicePixelRatio) / devicePixelRatio;
