@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -239,6 +240,20 @@ def test_folders_of_killed_servers_are_swept_and_those_of_live_ones_stay(tmp_pat
         workspace.close()
         assert not workspace.folder.exists()
         alive.kill()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files cannot be listed here")
+def test_a_folder_is_closed_from_any_thread(tmp_path: Path) -> None:
+    def held() -> list[Path]:
+        links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        return [link for link in links if workspace.folder.name in str(link.readlink())]
+
+    workspace = Workspace(tmp_path)
+    assert len(held()) == 1
+    thread = threading.Thread(target=workspace.close)
+    thread.start()
+    thread.join()
+    assert held() == []
 
 
 def test_a_folder_that_another_server_sweeps_while_it_is_made_is_not_used(

@@ -45,7 +45,7 @@ def _made(parent: Path) -> tuple[Path, FileLock]:
     """A new folder, and its lock, held by this process."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-        lock = FileLock(folder / LOCK, timeout=0)
+        lock = FileLock(folder / LOCK, timeout=0, thread_local=False)  # the thread that closes is another one
         with contextlib.suppress(Timeout):  # another server sweeps at this moment, and takes the folder for abandoned
             lock.acquire()
             return folder, lock
