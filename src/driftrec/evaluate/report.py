@@ -11,8 +11,10 @@ from PIL import features
 from driftrec.evaluate.benchmark import Record, Settings, distances
 from driftrec.evaluate.machine import processor
 from driftrec.evaluate.measurement import Conditions
+from driftrec.evaluate.measures import METRICS
 from driftrec.evaluate.protocols import Protocol
 from driftrec.evaluate.published import published
+from driftrec.evaluate.shares import mean_share, shares
 from driftrec.evaluate.tables import (
     Row,
     Table,
@@ -23,6 +25,7 @@ from driftrec.evaluate.tables import (
     rows_of,
     set_table,
     sources,
+    table_of,
 )
 
 CONVENTIONS = """\
@@ -42,7 +45,7 @@ jackknife standard error over pictures."""
 def page(records: Sequence[Record], protocol: Protocol, settings: Settings, data: str) -> str:
     """The Markdown page of a run: its conditions, tables and conventions."""
     note = caption(conditions(records, settings, data))
-    text = section(rows_of(records), protocol, note, sets_of(records, protocol, settings))
+    text = section(rows_of(records), protocol, note, tables_of(records, protocol, settings))
     return f"# {protocol.title}\n\n{text}\n\n{CONVENTIONS}\n"
 
 
@@ -61,6 +64,19 @@ def tables(rows: Sequence[Row], protocol: Protocol, sets: Sequence[Table] = ()) 
     """All tables of a run except the differences."""
     cost = cost_table(rows)
     return [*metric_tables(rows, published(protocol.published)), *sets, *([cost] if cost else [])]
+
+
+def tables_of(records: Sequence[Record], protocol: Protocol, settings: Settings) -> list[Table]:
+    """The tables that need every record: shares of ceilings for chains, distances between sets of pictures."""
+    measured = conditions(records, settings, "")
+    shared = [
+        table_of(
+            [*(cell for one in found for cell in one.measurements(measured)), *mean_share(found, measured)],
+            f"{method}: share of its ceiling's gain, {METRICS[metric].heading}",
+        )
+        for (method, metric), found in shares(records).items()
+    ]
+    return [*shared, *sets_of(records, protocol, settings)]
 
 
 def sets_of(records: Sequence[Record], protocol: Protocol, settings: Settings) -> list[Table]:
@@ -100,7 +116,7 @@ def write(records: Sequence[Record], protocol: Protocol, settings: Settings, dat
     out, rows = settings.out, rows_of(records)
     target = out / "tables.md"
     target.write_text(page(records, protocol, settings, data), encoding="utf-8")
-    latex = "\n\n".join(t.latex() for t in tables(rows, protocol, sets_of(records, protocol, settings)))
+    latex = "\n\n".join(t.latex() for t in tables(rows, protocol, tables_of(records, protocol, settings)))
     (out / "tables.tex").write_text(latex + "\n", encoding="utf-8")
     (out / "tables.csv").write_text(as_csv(rows, published(protocol.published)), encoding="utf-8")
     all_plots(records, out / "plots")

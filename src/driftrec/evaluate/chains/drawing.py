@@ -11,6 +11,9 @@ from driftrec.evaluate.corruptions import Pixels
 WORDS = ("when", "the", "photo", "of", "a", "market", "was", "shared", "again", "and", "lost", "its", "detail", "today")
 """Words of invented text; what it says does not matter."""
 
+LIST = 55
+"""The least width for a list of words, in pixels."""
+
 
 @dataclass(frozen=True)
 class Border(Edit):
@@ -31,7 +34,8 @@ class Border(Edit):
 class Caption(Edit):
     """White letters with a black outline across the picture, as on memes.
 
-    `place` is the height of the line's centre and `size` that of its letters, as shares of the picture's height.
+    `place` is the height of the line's centre and `size` that of its letters, as shares of the picture's height; long
+    lines are set smaller.
     """
 
     text: str = "WHEN IT IS SAVED AGAIN"
@@ -40,7 +44,7 @@ class Caption(Edit):
 
     def __call__(self, pixels: Pixels) -> Pixels:
         image = Image.fromarray(pixels)
-        size = max(self.size * image.height, 6.0)
+        size = max(min(self.size * image.height, 1.4 * image.width / len(self.text)), 6.0)
         ImageDraw.Draw(image).text(
             (image.width / 2, self.place * image.height),
             self.text,
@@ -55,7 +59,7 @@ class Caption(Edit):
 
 @dataclass(frozen=True)
 class Screenshot(Edit):
-    """The picture in a window: a bar with a title above it, a list beside it, lines of text below it.
+    """The picture in a window: a bar with a title above it, lines of text below it, and a list if there is space.
 
     Attributes:
         top, left, bottom, right: what surrounds the picture, in pixels.
@@ -85,7 +89,7 @@ class Screenshot(Edit):
         for number, colour in enumerate(((214, 73, 63), (227, 174, 61), (88, 168, 89))):
             middle, radius = size[0] - 12 - 14 * number, min(self.top // 6, 5)
             draw.ellipse((middle - radius, self.top // 3 - radius, middle + radius, self.top // 3 + radius), fill=colour)
-        for y in range(self.top, size[1] - 20, 18):
+        for y in range(self.top, size[1] - 20 if self.left >= LIST else 0, 18):
             line(6, y, 1, 12)
         for y in range(size[1] - self.bottom + 4, size[1] - 12, 15):
             line(self.left, y, max(width // 45, 1), 11)
