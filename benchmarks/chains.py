@@ -11,9 +11,9 @@ reports.  Tables are stored in docs/measured/chains_PROTOCOL_METHOD.jsonl.
 import argparse
 from pathlib import Path
 
-import results
 from PIL import Image
 
+import results
 from driftrec.evaluate.measurement import Measurements
 from driftrec.evaluate.shares import mean_share, shares
 from driftrec.train.data.crops import Corpus, open_corpus
@@ -33,7 +33,9 @@ def main() -> None:
     options = read_options()
     pictures = write_pictures(options)
     for name in options.protocols:
-        records, measured = results.run(name, pictures[name], f"{pictures[name].name}, {options.side}×{options.side}", options)
+        records, measured = results.run(
+            name, pictures[name], f"{pictures[name].name}, {options.side}×{options.side}", options
+        )
         found = shares(records)
         for mode, metric in SHOWN.items():
             rows = found[f"driftrec {mode}", metric]

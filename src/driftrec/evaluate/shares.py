@@ -83,4 +83,4 @@ def _share(chain: str, method: str, metric: str, numbers: np.ndarray) -> Share:
     start, restored, ceiling = numbers.T
     possible = sign * (ceiling - start)
     share = ratio_of((sign * (restored - start)).tolist(), possible.tolist()) if possible.mean() > 0 else None
-    return Share(chain, method, metric, *(float(column.mean()) for column in (start, restored, ceiling)), share)
+    return Share(chain, method, metric, float(start.mean()), float(restored.mean()), float(ceiling.mean()), share)

@@ -352,7 +352,8 @@ def _loader(fabric: Fabric, config: TrainConfig, corpus: Corpus, first: int) -> 
     if config.batch // fabric.world_size < config.accumulate:
         raise ValueError(f"a batch of {config.batch} cannot be split into {config.accumulate} parts: change accumulate")
     data = config.data
-    crops = Crops(corpus, data.degradation(), data.crop, config.seed, data.gray, data.resize, data.post_crop)
+    degradation = data.chains or data.degradation()
+    crops = Crops(corpus, degradation, data.crop, config.seed, data.gray, data.resize, data.post_crop)
     batches = Batches(crops, config.batch // fabric.world_size, fabric.global_rank, fabric.world_size)
     loader = DataLoader(
         batches,

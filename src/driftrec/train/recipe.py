@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from driftrec.diffusion.plan import Plan
 from driftrec.diffusion.process import Process, process_from_card
 from driftrec.diffusion.types import Anchor
+from driftrec.train.data.chains import RandomChains
 from driftrec.train.data.degrade import Chain, Degradation, RandomJpeg, Step, jpeg_mixture
 from driftrec.train.denoiser import Denoiser, Direct, Loss, Residual, Score, Weight, process_end
 from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
@@ -39,13 +40,15 @@ class DataSection(Section):
     """The training pictures, their crops and their corruption.
 
     With `corrupted`, pairs come from disk and the corruption may be unknown.  Otherwise `corruption` lists the steps
-    that are applied to the clean pictures in order.  Without either, the corruption is the mixture of JPEGs that the
-    shipped models train on.
+    that are applied to the clean pictures in order.  With `chains`, pairs come from random chains of compressions and
+    edits; {} selects the usual ones.  Without any of these, the corruption is the mixture of JPEGs that the shipped
+    models train on.
     """
 
     folders: tuple[Path, ...] = ()  # or other sources of pictures, see driftrec.train.data.sources
     corrupted: tuple[Path, ...] = ()  # one for each of `folders`, with pictures of the same names and sizes
     corruption: tuple[Step, ...] = ()  # by kind, see driftrec.train.data.degrade
+    chains: RandomChains | None = None
     held_out: float = Field(default=0.06, gt=0, lt=1)  # share of the originals kept for validation
     crop: int = Field(default=96, ge=16)  # pixels
     resize: tuple[float, float] | None = None  # shares of the picture's area, resized to `crop`
@@ -61,6 +64,10 @@ class DataSection(Section):
     def _fits(self) -> Self:
         if self.corrupted and self.corruption:
             raise ValueError("corrupted folders and a corruption exclude each other: leave one out")
+        if self.chains is not None and (self.corrupted or self.corruption or self.resize or self.post_crop):
+            raise ValueError(
+                "chains make, size and cut the pairs: leave corrupted, corruption, resize and post_crop out"
+            )
         if self.corrupted and len(self.corrupted) != len(self.folders):
             raise ValueError(f"{len(self.folders)} clean folders need as many corrupted, not {len(self.corrupted)}")
         if self.resize is not None and not 0 < self.resize[0] <= self.resize[1] <= 1:
@@ -76,7 +83,7 @@ class DataSection(Section):
         return not self.corrupted and all(isinstance(step, RandomJpeg) for step in self.corruption)
 
     def degradation(self) -> Degradation:
-        """The corruption that training crops go through."""
+        """The corruption that training crops go through, unless `chains` are given."""
         if self.corruption:
             return Chain(self.corruption)
         return jpeg_mixture(self.shifted, self.double, self.clean, self.power, self.double_first)

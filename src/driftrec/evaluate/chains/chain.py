@@ -14,11 +14,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from driftrec.evaluate.chains.formats import AsJpeg, Format, png, shown
+from driftrec.evaluate.chains.formats import AsJpeg, Format, coloured, png, shown
 from driftrec.evaluate.chains.geometry import Edit
 from driftrec.evaluate.corruptions import Pixels
-
-Step: TypeAlias = Edit | Format
 
 Box: TypeAlias = tuple[float, float, float, float]
 """Top, left, bottom and right edge of a part, as shares of height and width."""
@@ -28,7 +26,7 @@ WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the picture that was a JPEG file of its own; whatever no part covers is clean."""
+    """A part of the picture that was a JPEG file of its own."""
 
     jpeg: AsJpeg
     box: Box = WHOLE
@@ -37,6 +35,30 @@ class Part:
         """The rows and columns of the part."""
         (height, width), (top, left, bottom, right) = pixels.shape[:2], self.box
         return slice(round(top * height), round(bottom * height)), slice(round(left * width), round(right * width))
+
+
+@dataclass(frozen=True)
+class Patchwork:
+    """A picture of which some parts were JPEG files of their own; whatever no part covers is clean."""
+
+    parts: tuple[Part, ...]
+
+    def files(self, clean: Pixels) -> tuple[bytes, ...]:
+        """The files of the parts."""
+        return tuple(part.jpeg.encode(np.ascontiguousarray(clean[part.area(clean)])) for part in self.parts)
+
+    def joined(self, clean: Pixels, pictures: Sequence[Pixels]) -> Pixels:
+        """The picture with one picture, uint8 (height, width[, 3]), in place of each part."""
+        joined = clean.copy()
+        for part, pixels in zip(self.parts, pictures, strict=True):
+            joined[part.area(clean)] = coloured(pixels)
+        return joined
+
+    def __call__(self, clean: Pixels) -> Pixels:
+        return self.joined(clean, [shown(file) for file in self.files(clean)])
+
+
+Step: TypeAlias = Edit | Format | Patchwork
 
 
 @dataclass(frozen=True)
@@ -50,7 +72,7 @@ class Before:
 
 @dataclass(frozen=True)
 class Chain:
-    """What happened to a picture: its first compression, then `later` edits and formats in order.
+    """What happened to a picture: the first compression of its parts, then `later` steps in order.
 
     The last file has the last step's format, or is a PNG.  Gray pictures are treated as colour pictures with equal
     channels.
@@ -62,47 +84,28 @@ class Chain:
 
     def __call__(self, clean: Pixels) -> tuple[bytes, Pixels]:
         """Returns (the last file, the clean picture after all edits)."""
-        clean = _coloured(clean)
-        files = self._first(clean)
-        damaged = self._joined(clean, [shown(file) for file in files])
-        return saved(damaged, self.later), edited(clean, self.later)
+        clean = coloured(clean)
+        pixels, file = walked(clean, (Patchwork(self.parts), *self.later))
+        return png(pixels) if file is None else file, edited(clean, self.later)
 
     def before(self, clean: Pixels) -> Before:
         """The first files of a clean picture, and how restorations of them become the ceiling."""
-        clean = _coloured(clean)
-
-        def finish(restored: Sequence[Pixels]) -> Pixels:
-            return edited(self._joined(clean, [_coloured(pixels) for pixels in restored]), self.later)
-
-        return Before(tuple(self._first(clean)), finish)
-
-    def _first(self, clean: Pixels) -> list[bytes]:
-        return [part.jpeg.encode(np.ascontiguousarray(clean[part.area(clean)])) for part in self.parts]
-
-    def _joined(self, clean: Pixels, pictures: Sequence[Pixels]) -> Pixels:
-        joined = clean.copy()
-        for part, pixels in zip(self.parts, pictures, strict=True):
-            joined[part.area(clean)] = pixels
-        return joined
+        clean, first = coloured(clean), Patchwork(self.parts)
+        return Before(first.files(clean), lambda restored: edited(first.joined(clean, restored), self.later))
 
 
 def edited(pixels: Pixels, steps: Sequence[Step]) -> Pixels:
-    """A picture after the edits among the steps, without the losses of the formats."""
+    """A picture after the edits among the steps, without the losses of the others."""
     for step in steps:
         if isinstance(step, Edit):
             pixels = step(pixels)
     return pixels
 
 
-def saved(pixels: Pixels, steps: Sequence[Step]) -> bytes:
-    """The file that is left after all steps: in the format of the last one if it is a format, or else a PNG."""
-    *others, last = steps or (None,)
-    for step in others:
-        pixels = pixels if step is None else step(pixels)
-    if isinstance(last, Format):
-        return last.encode(pixels)
-    return png(pixels if last is None else last(pixels))
-
-
-def _coloured(pixels: Pixels) -> Pixels:
-    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
+def walked(pixels: Pixels, steps: Sequence[Step]) -> tuple[Pixels, bytes | None]:
+    """(a picture after all steps, its file if the last step is a format)."""
+    file = None
+    for step in steps:
+        file = step.encode(pixels) if isinstance(step, Format) else None
+        pixels = step(pixels) if file is None else shown(file)
+    return pixels, file

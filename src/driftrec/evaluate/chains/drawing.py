@@ -77,7 +77,9 @@ class Screenshot(Edit):
     def __call__(self, pixels: Pixels) -> Pixels:
         height, width = pixels.shape[:2]
         size = width + self.left + self.right, height + self.top + self.bottom
-        ground, ink, bar = ((32, 33, 36), (222, 222, 226), (53, 54, 58)) if self.dark else ((255,) * 3, (32,) * 3, (232,) * 3)
+        ground, ink, bar = (
+            ((32, 33, 36), (222, 222, 226), (53, 54, 58)) if self.dark else ((255,) * 3, (32,) * 3, (232,) * 3)
+        )
         image = Image.new("RGB", size, ground)
         draw, rng = ImageDraw.Draw(image), np.random.default_rng(self.seed)
 
@@ -88,7 +90,9 @@ class Screenshot(Edit):
         line(8, self.top // 6, 4, self.top / 3)
         for number, colour in enumerate(((214, 73, 63), (227, 174, 61), (88, 168, 89))):
             middle, radius = size[0] - 12 - 14 * number, min(self.top // 6, 5)
-            draw.ellipse((middle - radius, self.top // 3 - radius, middle + radius, self.top // 3 + radius), fill=colour)
+            draw.ellipse(
+                (middle - radius, self.top // 3 - radius, middle + radius, self.top // 3 + radius), fill=colour
+            )
         for y in range(self.top, size[1] - 20 if self.left >= LIST else 0, 18):
             line(6, y, 1, 12)
         for y in range(size[1] - self.bottom + 4, size[1] - 12, 15):

@@ -1,7 +1,7 @@
 """Formats that lose something: JPEG with any tables, WebP, AVIF, and palettes as in PNG and GIF.
 
-    file = format.encode(pixels)        pixels: uint8 (height, width, 3)
-    pixels = format(pixels)             what a viewer shows of that file
+file = format.encode(pixels)        pixels: uint8 (height, width, 3)
+pixels = format(pixels)             what a viewer shows of that file
 """
 
 import io
@@ -28,7 +28,11 @@ class Format:
 
 def shown(file: bytes) -> Pixels:
     """What a viewer shows of a file: uint8 (height, width, 3), for gray files, too."""
-    pixels = decode(file)
+    return coloured(decode(file))
+
+
+def coloured(pixels: Pixels) -> Pixels:
+    """Three channels, equal ones for (height, width) of gray pictures."""
     return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 

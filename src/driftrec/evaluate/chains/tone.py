@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from driftrec.evaluate.chains.geometry import Edit
-from driftrec.evaluate.corruptions import Pixels
+from driftrec.evaluate.corruptions import Pixels, without_colour
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Noise(Edit):
         read: standard deviation in levels of 255 where the picture is black.
         shot: variance in squared levels that each level of brightness adds; 0 for noise of equal strength everywhere.
         grain: diameter of the grains in pixels; 1 or less for white noise.
-        colour: whether the channels differ; gray pictures stay gray without.
+        colour: whether the channels differ; those of gray pictures never do.
     """
 
     read: float = 3.0
@@ -65,17 +65,18 @@ class Noise(Edit):
 
     def __call__(self, pixels: Pixels) -> Pixels:
         height, width = pixels.shape[:2]
-        noise = self._unit(height, width)
+        noise = self._unit(height, width, 3 if self.colour and without_colour(pixels).ndim == 3 else 1)
         std = np.sqrt(np.float32(self.read**2) + np.float32(self.shot) * pixels.astype(np.float32))
         return np.rint(pixels + std * noise).clip(0, 255).astype(np.uint8)
 
-    def _unit(self, height: int, width: int) -> NDArray[np.float32]:
-        """Noise with a standard deviation of 1, (height, width, 3 or 1): white, or white noise enlarged to grains."""
+    def _unit(self, height: int, width: int, channels: int) -> NDArray[np.float32]:
+        """Noise with a standard deviation of 1, (height, width, channels): white, or white noise enlarged to grains."""
         rng, size = np.random.default_rng(self.seed), max(self.grain, 1.0)
         small = math.ceil(height / size), math.ceil(width / size)
-        noise = rng.standard_normal((*small, 3 if self.colour else 1), np.float32)
+        noise = rng.standard_normal((*small, channels), np.float32)
         if size == 1:
             return noise
         planes = (Image.fromarray(plane) for plane in np.moveaxis(noise, 2, 0))
-        grains = np.stack([plane.resize((width, height), Image.Resampling.BICUBIC) for plane in planes], axis=2)
-        return grains / max(float(grains.std()), 1e-6)
+        enlarged = [np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC)) for plane in planes]
+        grains = np.stack(enlarged, axis=2)
+        return grains / np.float32(max(grains.std(), 1e-6))

@@ -23,6 +23,7 @@ from PIL import Image
 from driftrec.evaluate.corruptions import Pixels
 from driftrec.evaluate.weights import cache_folder
 from driftrec.picture import atomic_write
+from driftrec.train.data.chains import Example, RandomChains
 from driftrec.train.data.degrade import Degradation
 from driftrec.train.data.sources import Item, items
 
@@ -161,13 +162,14 @@ class Crops:
 
     Crops are drawn uniformly over the pixels of the corpus, turned and mirrored at random before the corruption (so
     the grid stays where a decoder would put it); a share `gray` of them loses its colour.  `degradation` is not used
-    where the corpus has pairs.  With `resize`, squares with an area between these shares of the picture's are resized
-    to `size` (torchvision's RandomResizedCrop with ratio 1).  With `post_crop`, a square of that size is cut out after
-    the corruption, so that a JPEG's grid starts anywhere.
+    where the corpus has pairs.  Random chains change the clean crop, too, and cut what they need for a pair of `size`.
+    With `resize`, squares with an area between these shares of the picture's are resized to `size` (torchvision's
+    RandomResizedCrop with ratio 1).  With `post_crop`, a square of that size is cut out after the corruption, so that a
+    JPEG's grid starts anywhere.
     """
 
     corpus: Corpus
-    degradation: Degradation
+    degradation: Degradation | RandomChains
     size: int
     seed: int = 0
     gray: float = 0.0
@@ -177,7 +179,10 @@ class Crops:
     def pair(self, index: int) -> tuple[Pixels, Pixels]:
         """(clean, corrupted), both uint8 (size, size, 3), or of size `post_crop`."""
         rng = np.random.default_rng((self.seed, index))
-        clean, corrupted = self._cut(rng)
+        if isinstance(self.degradation, RandomChains):
+            example = self._chained(self.degradation, rng)
+            return example.clean, example.corrupted
+        clean, corrupted = self._cut(rng, self.size)
         if corrupted is None:
             corrupted = self.degradation(clean, rng)
         if self.post_crop is not None:
@@ -186,19 +191,32 @@ class Crops:
             clean, corrupted = clean[part], corrupted[part]
         return clean, corrupted
 
+    def example(self, index: int) -> Example:
+        """`pair` with the JPEG file that the corrupted crop shows, where random chains leave one.
+
+        Raises ValueError where the degradation is not `RandomChains`.
+        """
+        if not isinstance(self.degradation, RandomChains):
+            raise ValueError("only random chains keep files: set data.chains in the recipe")
+        return self._chained(self.degradation, np.random.default_rng((self.seed, index)))
+
     def batch(self, indices: range) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """(clean, corrupted) of several crops, both uint8 (batch, 3, size, size)."""
         pairs = [self.pair(i) for i in indices]
         clean, corrupted = (np.stack(side).transpose(0, 3, 1, 2) for side in zip(*pairs, strict=True))
         return np.ascontiguousarray(clean), np.ascontiguousarray(corrupted)
 
-    def _cut(self, rng: Generator) -> tuple[Pixels, Pixels | None]:
+    def _chained(self, chains: RandomChains, rng: Generator) -> Example:
+        drawn = chains.draw(self.size, rng)
+        return drawn(self._cut(rng, drawn.source)[0])
+
+    def _cut(self, rng: Generator, size: int) -> tuple[Pixels, Pixels | None]:
         """A crop of a clean picture and, where there is one, of its corrupted version, turned and mirrored alike."""
         ends = self.corpus.areas
         index = int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))
         clean, corrupted = self.corpus.pair(index)
         height, width = clean.shape[:2]
-        side = self.size
+        side = size
         if self.resize is not None:
             side = min(round(math.sqrt(height * width * rng.uniform(*self.resize))), height, width)
         top = int(rng.integers(0, max(height - side, 0) + 1))
@@ -207,18 +225,18 @@ class Crops:
         gray = rng.random() < self.gray
 
         def cut(picture: Pixels) -> Pixels:
-            return self._finished(picture[top : top + side, left : left + side], side, turn, gray)
+            return self._finished(picture[top : top + side, left : left + side], size, side, turn, gray)
 
         return cut(clean), None if corrupted is None else cut(corrupted)
 
-    def _finished(self, crop: Pixels, side: int, turn: int, gray: bool) -> Pixels:
-        """A crop that the picture's border may have cut short, completed to `side`, resized, turned."""
+    def _finished(self, crop: Pixels, size: int, side: int, turn: int, gray: bool) -> Pixels:
+        """A crop that the picture's border may have cut short, completed to `side`, resized to `size`, turned."""
         if crop.shape[:2] != (side, side):
             missing = [(0, side - n) for n in crop.shape[:2]]
             crop = np.pad(crop, (*missing, (0, 0)), mode="symmetric")
-        if side != self.size:
+        if side != size:
             image = Image.fromarray(np.ascontiguousarray(crop))
-            crop = np.asarray(image.resize((self.size, self.size), Image.Resampling.BILINEAR))
+            crop = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
         crop = np.rot90(crop[:, ::-1] if turn >= 4 else crop, turn % 4)
         if gray:
             luma = np.asarray(Image.fromarray(np.ascontiguousarray(crop)).convert("L"))
