@@ -85,11 +85,15 @@ class AsAvif(Format):
 
 @dataclass(frozen=True)
 class AsPalette(Format):
-    """A palette of the picture's own colours (median cut), 2 to 256, with or without Floyd–Steinberg dithering."""
+    """A palette of the picture's own colours, 2 to 256, with or without Floyd–Steinberg dithering.
+
+    Colours are chosen by median cut, or in an octree, which is faster and worse.
+    """
 
     colours: int = 256
     dither: bool = True
     container: Literal["PNG", "GIF"] = "PNG"
+    octree: bool = False
 
     def __post_init__(self) -> None:
         if not 2 <= self.colours <= 256:
@@ -97,7 +101,7 @@ class AsPalette(Format):
 
     def encode(self, pixels: Pixels) -> bytes:
         image = Image.fromarray(pixels)
-        reduced = image.quantize(self.colours)
+        reduced = image.quantize(self.colours, Image.Quantize.FASTOCTREE if self.octree else Image.Quantize.MEDIANCUT)
         if self.dither:
             reduced = image.quantize(palette=reduced, dither=Image.Dither.FLOYDSTEINBERG)
         return _saved(reduced, self.container)

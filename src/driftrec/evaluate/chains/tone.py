@@ -78,5 +78,5 @@ class Noise(Edit):
             return noise
         planes = (Image.fromarray(plane) for plane in np.moveaxis(noise, 2, 0))
         enlarged = [np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC)) for plane in planes]
-        grains = np.stack(enlarged, axis=2)
-        return grains / np.float32(max(grains.std(), 1e-6))
+        grains: NDArray[np.float32] = np.stack(enlarged, axis=2)
+        return grains / np.maximum(grains.std(), np.float32(1e-6))

@@ -215,7 +215,7 @@ def _format(rng: Generator) -> Format:
     if kind < 0.9:
         return AsWebp(_between(rng, 30, 95), method=2)
     if kind < 0.97:
-        return AsPalette(int(_between(rng, 16, 257, "log")), bool(rng.random() < 0.5))
+        return AsPalette(int(_between(rng, 16, 257, "log")), bool(rng.random() < 0.5), octree=bool(rng.random() < 0.8))
     return AsAvif(int(_between(rng, 30, 90)), speed=10)
 
 
