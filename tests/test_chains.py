@@ -124,15 +124,15 @@ KERNELS: dict[Filter, tuple[float, Callable[[np.ndarray], np.ndarray]]] = {
 @pytest.mark.parametrize("name", list(KERNELS))
 def test_filters_weigh_pixels_by_their_kernels(name: Filter, factor: float) -> None:
     """In a picture of equal rows, each result is the mean of a row's pixels, weighed by their distance."""
-    row = np.random.default_rng(1).integers(40, 216, 60).astype(float)
+    row = np.random.default_rng(1).integers(40, 216, 80).astype(float)
     radius, kernel = KERNELS[name]
     widened = max(1 / factor, 1)
-    centres = (np.arange(round(60 * factor)) + 0.5) / factor
-    distances = (np.arange(60) + 0.5 - centres[:, None]) / widened
+    centres = (np.arange(round(80 * factor)) + 0.5) / factor
+    distances = (np.arange(80) + 0.5 - centres[:, None]) / widened
     weights = kernel(distances) * (np.abs(distances) <= radius)
     expected = (weights * row).sum(axis=1) / weights.sum(axis=1)
-    result = Resize(factor, name)(rgb(np.broadcast_to(row, (3, 60))))
-    assert result.shape == (max(round(3 * factor), 1), round(60 * factor), 3)
+    result = Resize(factor, name)(rgb(np.broadcast_to(row, (3, 80))))
+    assert result.shape == (max(round(3 * factor), 1), round(80 * factor), 3)
     assert np.abs(result[0, :, 1] - expected).max() <= 1.01
 
 
