@@ -1,5 +1,7 @@
 """Training pairs from random chains: reproducible, aligned, of one size, with the file that they show."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
