@@ -158,6 +158,7 @@ def test_a_run_trains_on_chains(tmp_path: Path) -> None:
     settings = {
         "data": {"folders": [str(tmp_path / "clean")], "held_out": 0.3, "crop": 32, "chains": {}},
         "network": {"patch": 2, "channels": [8, 8], "encoder": [1, 1], "decoder": [1]},
+        "noise": {"regression": 1},  # nothing is sampled
         **{"batch": 4, "steps": 2, "workers": 0, "precision": "32-true"},
     }
     *_, record = train(TrainConfig.model_validate(settings), tmp_path / "run", cache=tmp_path)
