@@ -5,7 +5,7 @@
     python benchmarks/publish.py                   # the tables, and the pages that show them
 
 The pictures are centre crops of pictures that training holds out: one half of the originals for choosing, the other for
-reports.  Tables are stored in docs/measured/chains_PROTOCOL_METHOD.jsonl.
+reports.  Tables are stored in docs/measured/chains_PURPOSE_MODE.jsonl.
 """
 
 import argparse
@@ -20,7 +20,9 @@ from driftrec.train.data.crops import Corpus, open_corpus
 from driftrec.train.recipe import DataSection
 from driftrec.train.validate import centre_pairs
 
-PROTOCOLS = ("chains", "chains-choosing")
+PROTOCOLS = {"chains": "reports", "chains-choosing": "choosing"}
+"""What the halves of the chains, and of the pictures, are for."""
+
 SHOWN = {"faithful": "psnr", "natural": "lpips_alex"}
 """The metric that each mode is judged by."""
 NOTE = {
@@ -40,7 +42,7 @@ def main() -> None:
         for mode, metric in SHOWN.items():
             rows = found[f"driftrec {mode}", metric]
             cells = [cell for row in rows for cell in row.measurements(measured)]
-            target = results.MEASURED / f"chains_{name}_{mode}.jsonl"
+            target = results.MEASURED / f"chains_{PROTOCOLS[name]}_{mode}.jsonl"
             Measurements([*cells, *mean_share(rows, measured)], NOTE[metric]).write(target)
 
 
@@ -50,10 +52,10 @@ def write_pictures(options: argparse.Namespace) -> dict[str, Path]:
     _, held_out = corpus.split(DataSection().held_out)
     groups = sorted({entry.group for entry in held_out.entries})
     folders = {}
-    for number, name in enumerate(PROTOCOLS):
+    for number, (name, purpose) in enumerate(PROTOCOLS.items()):
         own = set(groups[number :: len(PROTOCOLS)])
         half = Corpus(held_out.pixels, tuple(entry for entry in held_out.entries if entry.group in own))
-        folders[name] = options.out / f"held-out training pictures, {'choosing' if number else 'reports'}"
+        folders[name] = options.out / f"held-out training pictures, {purpose}"
         folders[name].mkdir(parents=True, exist_ok=True)
         for index, (crop, _) in enumerate(centre_pairs(half, options.pictures, options.side)):
             Image.fromarray(crop).save(folders[name] / f"{index:02}.png")
