@@ -1,5 +1,6 @@
 """Steps of chains against hand checks, chains with their ceilings, shares of ceilings, and the benchmark's list."""
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
+from typer.testing import CliRunner
 
+from driftrec.cli.app import app
 from driftrec.evaluate.benchmark import BenchmarkTask, Record, Settings, run
 from driftrec.evaluate.chains.chain import Chain, Part, edited
 from driftrec.evaluate.chains.drawing import Border, Caption, Screenshot
@@ -457,6 +460,34 @@ def test_ratios_have_intervals_over_pairs() -> None:
 def test_one_picture_gives_no_evidence_of_a_difference() -> None:
     found = difference([3.0], [1.0])
     assert (found.mean.value, found.p) == (2.0, 1.0)
+
+
+def test_the_command_reports_shares(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(scene(64, 64)).save(tmp_path / "photos" / "a.png")
+    call = ["benchmark", "--protocol", "chains", "--data", str(tmp_path / "photos"), "--out", str(tmp_path / "run")]
+    call += ["--metric", "psnr", "--method", "plain", "--method", "ceiling:plain"]
+    result = CliRunner().invoke(app, call)
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / "run/tables.md").read_text()
+    section = page[page.index("**JPEG: share of its ceiling's gain, PSNR (dB) ↑**") :]
+    assert "| chain | input | restored | ceiling | share |" in section
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in section.splitlines() if line.startswith("| ")}
+    assert {chain.name for chain in REPORTED} <= set(rows)
+    assert rows["q15 webp60"].endswith(" 0.00 |")
+    assert rows["mean of the chains"].endswith(" 0.00 |")
+
+
+def test_programs_are_given_the_extension_of_the_last_file(tmp_path: Path) -> None:
+    script = (
+        "import sys, shutil; name, out = sys.argv[1:]; shutil.copy(name, out) if name.endswith('.webp') else exit(3)"
+    )
+    (tmp_path / "copy.py").write_text(script)
+    Image.fromarray(scene(32, 32)).save(tmp_path / "a.png")
+    task = BenchmarkTask(tmp_path / "a.png", Chain("w", (Part(AsJpeg(20)),), (AsWebp(60),)))
+    method = parse_method(f"command:run={sys.executable} {tmp_path / 'copy.py'} {{input}} {{output}}")
+    ours, plain = run([task], [method, parse_method("plain")], Settings(("psnr",), tmp_path / "out"))
+    assert ours.metrics == plain.metrics
 
 
 def test_ceilings_are_methods_by_name_and_need_a_chain(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ A method is a frozen value that can be sent to another process; `load` turns it 
     command:run=tool {input} {output}         any other program
 """
 
+import io
 import os
 import shlex
 import shutil
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from PIL import Image
 
 from driftrec.evaluate.chains.chain import Before
 from driftrec.evaluate.corruptions import decode
@@ -165,7 +167,7 @@ class Program(Method):
 
         def restore(case: Case) -> Restoration:
             with tempfile.TemporaryDirectory() as folder:
-                source, target = Path(folder) / "input.jpg", Path(folder) / f"output{self.suffix}"
+                source, target = Path(folder) / f"input{_suffix(case.file)}", Path(folder) / f"output{self.suffix}"
                 source.write_bytes(case.file)
                 words = [
                     w.replace("{input}", str(source)).replace("{output}", str(target)) for w in shlex.split(self.run)
@@ -347,6 +349,14 @@ def _made(kind: Callable[..., Method], options: dict[str, Any], text: str) -> Me
         return kind(**options)
     except TypeError as error:
         raise ValueError(f"the method '{text}' lacks an option: {error}") from error
+
+
+def _suffix(file: bytes) -> str:
+    """The extension of a picture file, by its content."""
+    if file.startswith(b"\xff\xd8"):
+        return ".jpg"
+    with Image.open(io.BytesIO(file)) as image:
+        return f".{image.format}".lower()
 
 
 def _run(words: list[str], environment: dict[str, str], errors: Path) -> tuple[float, float | None]:
