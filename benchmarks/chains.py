@@ -57,6 +57,8 @@ def write_pictures(options: argparse.Namespace) -> dict[str, Path]:
         half = Corpus(held_out.pixels, tuple(entry for entry in held_out.entries if entry.group in own))
         folders[name] = options.out / f"held-out training pictures, {purpose}"
         folders[name].mkdir(parents=True, exist_ok=True)
+        for old in folders[name].glob("*.png"):
+            old.unlink()
         for index, (crop, _) in enumerate(centre_pairs(half, options.pictures, options.side)):
             Image.fromarray(crop).save(folders[name] / f"{index:02}.png")
     return folders

@@ -35,32 +35,32 @@ def drawn(count: int, chains: RandomChains | None = None) -> list[DrawnChain]:
 
 
 def test_every_pair_has_the_size_that_was_asked_for(corpus: Corpus) -> None:
-    clean, corrupted = Crops(corpus, RandomChains(), SIDE, seed=3).batch(range(150))
-    assert clean.shape == corrupted.shape == (150, 3, SIDE, SIDE)
-    assert len({crop.tobytes() for crop in clean}) == 150
+    clean, corrupted = Crops(corpus, RandomChains(), SIDE, seed=3).batch(range(60))
+    assert clean.shape == corrupted.shape == (60, 3, SIDE, SIDE)
+    assert len({crop.tobytes() for crop in clean}) == 60
 
 
 def test_pairs_depend_on_seed_and_index_alone(corpus: Corpus) -> None:
     first, again = (Crops(corpus, RandomChains(), SIDE, seed=5) for _ in range(2))
-    backwards = {index: again.pair(index) for index in reversed(range(30))}
-    for index in range(30):
+    backwards = {index: again.pair(index) for index in reversed(range(12))}
+    for index in range(12):
         for ours, theirs in zip(first.pair(index), backwards[index], strict=True):
             np.testing.assert_array_equal(ours, theirs)
     other = Crops(corpus, RandomChains(), SIDE, seed=6)
-    assert sum((other.pair(i)[0] == first.pair(i)[0]).all() for i in range(30)) < 3
+    assert sum((other.pair(i)[0] == first.pair(i)[0]).all() for i in range(12)) < 3
 
 
 def test_truth_and_corrupted_show_the_same_at_each_pixel(corpus: Corpus) -> None:
     """Moved by a pixel in any direction, a corrupted crop fits its truth worse, whatever happened to it."""
     crops = Crops(corpus, RandomChains(power=0.3), 64, seed=1)  # high qualities: what is left is geometry
     inner, errors = slice(4, -4), []
-    for index in range(120):
+    for index in range(70):
         truth, corrupted = (pixels.astype(float) for pixels in crops.pair(index))
         moves = [(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]
         errors.append([np.abs(np.roll(corrupted, m, (0, 1)) - truth)[inner, inner].mean() for m in moves])
     found = np.array(errors)
     textured = found[:, 1:].max(axis=1) > 1
-    assert textured.sum() > 80
+    assert textured.sum() > 40
     assert (found.argmin(axis=1) == 0)[textured].mean() > 0.98
 
 
@@ -91,7 +91,7 @@ def test_shares_of_one_select_one_kind(corpus: Corpus) -> None:
         example = never.example(index)
         np.testing.assert_array_equal(example.clean, example.corrupted)
         assert example.file is None
-    once = drawn(40, RandomChains(clean=0, single=1, noise=0, drawn=0))
+    once = drawn(40, RandomChains(clean=0, single=1, noise=0, graphics=0))
     assert all(isinstance(a, Window) and isinstance(b, AsJpeg) for a, b in (chain.steps for chain in once))
     assert not any(chain.content for chain in once)
     patched = drawn(40, RandomChains(clean=0, single=0, patched=1, generations=1))
@@ -115,7 +115,7 @@ def test_files_are_those_that_the_crops_show(corpus: Corpus) -> None:
 
 
 def test_gray_crops_stay_gray_through_jpeg_and_noise(corpus: Corpus) -> None:
-    crops = Crops(corpus, RandomChains(clean=0, single=1, drawn=0, noise=1), SIDE, gray=1)
+    crops = Crops(corpus, RandomChains(clean=0, single=1, graphics=0, noise=1), SIDE, gray=1)
     for index in range(10):
         assert all(np.ptp(pixels, axis=2).max() == 0 for pixels in crops.pair(index))
 

@@ -1,7 +1,8 @@
 """The named chains of the benchmark, in two halves: one may be used for choosing, the other is for reporting.
 
-Both halves have every kind of step, with other values.  A name lists the steps in order: q10 is libjpeg's quality 10
-with 4:2:0 chroma unless it says otherwise, ×1.6 is an enlargement, "png" means that nothing was lost in the end.
+Both halves mix resizing, saving again, edits, screenshots and pasted parts, with other values.  A name lists the steps
+in order: q10 is libjpeg's quality 10 with 4:2:0 chroma and ×1.6 a bicubic enlargement, unless they say otherwise; "png"
+means that nothing was lost in the end.
 """
 
 from driftrec.evaluate.chains.chain import Chain, Part, Step

@@ -11,7 +11,7 @@ the corrupted one through the formats, so that both have one size and show the s
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -80,9 +80,9 @@ class RandomChains:
         generations: the most compressions of the others; each number from 1 is as likely.
         power: the first quality is 1 + 99 u^power for uniform u; larger powers favour low qualities.
         patched: share of first compressions that only parts of the picture went through.
-        lossless: share of chains whose last step is not a format, as in screenshots and crops.
+        lossless: share of those compressed more than once whose last step is no compression, as in screenshots.
         noise: share of crops that get sensor noise or film grain before anything else.
-        drawn: share of crops with text or a window drawn into the clean picture.
+        graphics: share of crops with text or a window drawn into the clean picture.
         factors: least and greatest factor of a resizing, and of all resizings of a chain together.
     """
 
@@ -93,11 +93,11 @@ class RandomChains:
     patched: float = 0.06
     lossless: float = 0.35
     noise: float = 0.15
-    drawn: float = 0.06
+    graphics: float = 0.06
     factors: tuple[float, float] = (0.4, 2.5)
 
     def __post_init__(self) -> None:
-        for name in ("clean", "single", "patched", "lossless", "noise", "drawn"):
+        for name in ("clean", "single", "patched", "lossless", "noise", "graphics"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share between 0 and 1, not {getattr(self, name)}")
         if self.clean + self.single > 1:
@@ -117,29 +117,31 @@ class RandomChains:
         if kind < self.clean:
             steps: list[Step] = [*self._edits(rng, ()), window]
         elif kind < self.clean + self.single:
-            steps = [window, _jpeg(_first_quality(rng, self.power), rng)]
+            steps = [window, self._first(rng)]
         else:
-            steps = self._history(rng)
-            steps.insert(len(steps) - isinstance(steps[-1], Format), window)
+            steps = self._history(rng, window)
         source = side + int(rng.integers(MCU))  # the window moves, and so does the grid of what was compressed before
         for step in reversed((*content, *steps)):
             source = step.reach(source) if isinstance(step, Edit) else source
         return DrawnChain(content, tuple(steps), source)
 
-    def _history(self, rng: Generator) -> list[Step]:
-        """Compressions with edits between them; the last step is a format, or none is."""
-        first = _jpeg(_first_quality(rng, self.power), rng)
+    def _first(self, rng: Generator) -> AsJpeg:
+        return _jpeg(1 + 99 * rng.random() ** self.power, rng)
+
+    def _history(self, rng: Generator, window: Window) -> list[Step]:
+        """Compressions with edits between them, cut to the window before the last one or after all edits."""
+        first = self._first(rng)
         steps: list[Step] = [_patchwork(first, rng) if rng.random() < self.patched else first]
         count = int(rng.integers(1, self.generations + 1))
         for _ in range(1, count):
             steps += [*self._edits(rng, steps), _format(rng)]
         if count == 1 or rng.random() < self.lossless:
-            steps += self._edits(rng, steps)
-        return steps
+            return [*steps, *self._edits(rng, steps), window]
+        return [*steps[:-1], window, steps[-1]]
 
     def _content(self, rng: Generator) -> tuple[Edit, ...]:
         content: list[Edit] = []
-        if rng.random() < self.drawn:
+        if rng.random() < self.graphics:
             content.append(_caption(rng) if rng.random() < 0.3 else _screenshot(rng))
         if rng.random() < self.noise:
             content.append(_noise(rng, strongest=12.0))
@@ -159,25 +161,25 @@ class RandomChains:
         scale = math.prod(step.factor for step in before if isinstance(step, Resize))
         least, greatest = self.factors
         bounds = max(least, least / scale), min(greatest, greatest / scale)
-        return Resize(_between(rng, *bounds, law="log"), FILTER_NAMES[int(rng.integers(len(FILTER_NAMES)))])
+        return Resize(_log_uniform(rng, *bounds), FILTER_NAMES[int(rng.integers(len(FILTER_NAMES)))])
 
 
 FILTER_NAMES: tuple[Filter, ...] = (*FILTERS, "points")
 
 
-def _between(rng: Generator, low: float, high: float, law: str = "uniform") -> float:
-    """A number in [low, high], uniform itself or in its logarithm."""
-    u = rng.random()
-    return float(low * (high / low) ** u) if law == "log" else float(low + (high - low) * u)
+def _uniform(rng: Generator, low: float, high: float) -> float:
+    return float(low + (high - low) * rng.random())
 
 
-def _first_quality(rng: Generator, power: float) -> float:
-    return 1 + 99 * rng.random() ** power
+def _log_uniform(rng: Generator, low: float, high: float) -> float:
+    return float(low * (high / low) ** rng.random())
 
 
 def _jpeg(quality: float, rng: Generator) -> AsJpeg:
+    """A JPEG; libjpeg's own tables exist for whole qualities only."""
+    tables = _tables(rng)
     subsampling = SUBSAMPLINGS[int(np.searchsorted((0.25, 0.3), rng.random(), side="right"))]
-    return AsJpeg(quality, subsampling, _tables(rng))
+    return AsJpeg(round(quality) if tables == IJG else quality, subsampling, tables)
 
 
 def _tables(rng: Generator) -> Tables:
@@ -196,14 +198,11 @@ BASES = IJG, MOZJPEG, PHONE, CLIPPED
 def _patchwork(jpeg: AsJpeg, rng: Generator) -> Patchwork:
     """Two halves of different qualities, or one part anywhere in a clean picture."""
     if rng.random() < 0.5:
-        cut, other = _between(rng, 0.3, 0.7), _jpeg(_between(rng, 20, 98), rng)
-        boxes = (
-            ((0.0, 0.0, 1.0, cut), (0.0, cut, 1.0, 1.0))
-            if rng.random() < 0.5
-            else ((0.0, 0.0, cut, 1.0), (cut, 0.0, 1.0, 1.0))
-        )
-        return Patchwork((Part(jpeg, boxes[0]), Part(other, boxes[1])))
-    (top, bottom), (left, right) = ((_between(rng, 0, 0.4), _between(rng, 0.6, 1)) for _ in range(2))
+        cut, other = _uniform(rng, 0.3, 0.7), _jpeg(_uniform(rng, 20, 98), rng)
+        if rng.random() < 0.5:
+            return Patchwork((Part(jpeg, (0, 0, 1, cut)), Part(other, (0, cut, 1, 1))))
+        return Patchwork((Part(jpeg, (0, 0, cut, 1)), Part(other, (cut, 0, 1, 1))))
+    (top, bottom), (left, right) = ((_uniform(rng, 0, 0.4), _uniform(rng, 0.6, 1)) for _ in range(2))
     return Patchwork((Part(jpeg, (top, left, bottom, right)),))
 
 
@@ -211,12 +210,12 @@ def _format(rng: Generator) -> Format:
     """The format of a later save: mostly JPEG at any quality, at times WebP, a palette, AVIF."""
     kind = rng.random()
     if kind < 0.75:
-        return _jpeg(_between(rng, 20, 98), rng)
+        return _jpeg(_uniform(rng, 20, 98), rng)
     if kind < 0.9:
-        return AsWebp(_between(rng, 30, 95), method=2)
+        return AsWebp(_uniform(rng, 30, 95), method=2)
     if kind < 0.97:
-        return AsPalette(int(_between(rng, 16, 257, "log")), bool(rng.random() < 0.5), octree=bool(rng.random() < 0.8))
-    return AsAvif(int(_between(rng, 30, 90)), speed=10)
+        return AsPalette(int(_log_uniform(rng, 16, 257)), bool(rng.random() < 0.5), octree=bool(rng.random() < 0.8))
+    return AsAvif(int(_uniform(rng, 30, 90)), speed=10)
 
 
 def _crop(rng: Generator) -> Crop:
@@ -229,44 +228,40 @@ def _turn(rng: Generator) -> Turn:
 
 
 def _rotate(rng: Generator) -> Rotate:
-    return Rotate(float(rng.choice((-1, 1))) * _between(rng, 0.2, 15, "log"))
+    return Rotate(float(rng.choice((-1, 1))) * _log_uniform(rng, 0.2, 15))
 
 
 def _tone(rng: Generator) -> Tone:
-    return Tone(_between(rng, -0.12, 0.12), _between(rng, 0.75, 1.35, "log"), _between(rng, 0.7, 1.4, "log"))
+    return Tone(_uniform(rng, -0.12, 0.12), _log_uniform(rng, 0.75, 1.35), _log_uniform(rng, 0.7, 1.4))
 
 
 def _sharpen(rng: Generator) -> Sharpen:
-    return Sharpen(_between(rng, 0.2, 1.5), _between(rng, 0.5, 2.5))
+    return Sharpen(_uniform(rng, 0.2, 1.5), _uniform(rng, 0.5, 2.5))
 
 
 def _blur(rng: Generator) -> Blur:
-    return Blur(_between(rng, 0.3, 1.2))
+    return Blur(_uniform(rng, 0.3, 1.2))
 
 
 def _noise(rng: Generator, strongest: float = 5.0) -> Noise:
     """A camera's noise, or film grain."""
-    strength, seed = _between(rng, 0.5, strongest, "log"), int(rng.integers(2**31))
+    strength, seed = _log_uniform(rng, 0.5, strongest), int(rng.integers(2**31))
     if rng.random() < 0.5:
         return Noise(0.5 * strength, strength**2 / 200, colour=bool(rng.random() < 0.7), seed=seed)
-    return Noise(strength, grain=_between(rng, 1, 3), colour=bool(rng.random() < 0.3), seed=seed)
+    return Noise(strength, grain=_uniform(rng, 1, 3), colour=bool(rng.random() < 0.3), seed=seed)
 
 
 def _caption(rng: Generator) -> Caption:
     words = " ".join(str(word) for word in rng.choice(CAPTIONS, int(rng.integers(1, 4))))
-    return Caption(words, _between(rng, 0.1, 0.9), _between(rng, 0.06, 0.2))
+    return Caption(words, _uniform(rng, 0.1, 0.9), _uniform(rng, 0.06, 0.2))
 
 
 CAPTIONS = ("SAVED", "again", "12:45", "Photo", "NEW", "to be", "page 7", "HELLO", "and", "2 of 3")
 
 
 def _border(rng: Generator) -> Border:
-    level = int(rng.integers(256))
-    gray = bool(rng.random() < 0.5)
-    colour = (
-        (level, level, level) if gray else cast(tuple[int, int, int], tuple(int(n) for n in rng.integers(0, 256, 3)))
-    )
-    return Border(int(rng.integers(1, 24)), colour)
+    red, green, blue = (int(level) for level in rng.integers(0, 256, 3))
+    return Border(int(rng.integers(1, 24)), (red, green, blue) if rng.random() < 0.5 else (red, red, red))
 
 
 def _screenshot(rng: Generator) -> Screenshot:
