@@ -29,13 +29,14 @@ from driftrec.evaluate.tables import (
 )
 
 CONVENTIONS = """\
-Every figure is the mean over pictures of the picture's own figure, of results rounded to 8 bits.  PSNR: over all
-channels.  PSNR-B: the error of all channels plus the blocking effect factor (BEF) of the luma in studio range, as FBCNN
-and JDEC; "mean over channels": that of each channel, as torchjpeg.  SSIM, Gaussian window: 11×11, σ 1.5, as SwinIR and
-FBCNN; 8×8 window: equal weights, as QGAC and JDEC.  LPIPS is version 0.1.  Radial spectrum and wavelet marginals
-compare the strength of texture of the luma, not its place.  Coefficients in the file's cells: one level of rounding
-allowed.  Colour shift: distance of the mean colours.  Intervals are 95 % bootstrap intervals over pictures; p is that
-of a sign-flip test of paired differences."""
+JPEGs have 4:2:0 chroma, but for some in chains.  Every figure is the mean over pictures of the picture's own figure, of
+results rounded to 8 bits.  PSNR: over all channels.  PSNR-B: the error of all channels plus the blocking effect factor
+(BEF) of the luma in studio range, as FBCNN and JDEC; "mean over channels": that of each channel, as torchjpeg.  SSIM,
+Gaussian window: 11×11, σ 1.5, as SwinIR and FBCNN; 8×8 window: equal weights, as QGAC and JDEC.  LPIPS is version 0.1.
+Radial spectrum and wavelet marginals compare the strength of texture of the luma, not its place.  Coefficients in the
+file's cells: one level of rounding allowed.  Colour shift: distance of the mean colours.  Intervals are 95 % bootstrap
+intervals over pictures; p is that of a sign-flip test of paired differences.  Share: of the gain that the method has
+where it may work before a chain's later steps, its ceiling."""
 
 FID_NOTE = """\
 FID is biased upwards, the more so the fewer samples there are: compare at equal numbers only.  KID is not; ± is a
@@ -99,7 +100,7 @@ def conditions(records: Sequence[Record], settings: Settings, data: str, models:
     return Conditions.now(
         f"{processor()}, {threads} CPU thread{'s' if threads > 1 else ''} for each picture{workers}",
         models,
-        f"{data}, {count} pictures; Pillow {PIL.__version__} (libjpeg-turbo {codec}), 4:2:0",
+        f"{data}, {count} pictures; Pillow {PIL.__version__} (libjpeg-turbo {codec})",
         [f"ONNX Runtime {onnxruntime.__version__}"],
     )
 
