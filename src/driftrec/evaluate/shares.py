@@ -17,7 +17,7 @@ from driftrec.evaluate.measurement import Conditions, Measurement
 from driftrec.evaluate.measures import METRICS
 from driftrec.evaluate.methods import ceiling_label
 from driftrec.evaluate.statistics import Mean, ratio_of
-from driftrec.evaluate.tables import BASELINE
+from driftrec.evaluate.tables import BASELINE, unit_of
 
 SHARED = ("psnr", "lpips_alex")
 """The metrics that shares are reported for."""
@@ -40,9 +40,10 @@ class Share:
 
     def measurements(self, conditions: Conditions) -> list[Measurement]:
         """The row of a table: input, restored, ceiling, share."""
-        what, form = {"chain": self.chain}, f"{{:.{METRICS[self.metric].decimals}f}}"
+        metric = METRICS[self.metric]
+        what, form, unit = {"chain": self.chain}, f"{{:.{metric.decimals}f}}", unit_of(metric.label)
         cells = {"input": self.input, "restored": self.restored, "ceiling": self.ceiling}
-        row = [Measurement(what, name, value, "", form, conditions) for name, value in cells.items()]
+        row = [Measurement(what, name, value, unit, form, conditions) for name, value in cells.items()]
         if self.share is None:
             return row
         s = self.share
