@@ -15,7 +15,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from driftrec.cli.app import app
-from driftrec.evaluate.benchmark import Record, Settings, read_records
+from driftrec.evaluate.benchmark import Record, Settings, pictures_in, read_records
 from driftrec.evaluate.measurement import Conditions, Measurements
 from driftrec.evaluate.methods import Driftrec, parse_method
 from driftrec.evaluate.protocols import PROTOCOLS
@@ -59,7 +59,8 @@ def run(name: str, data: Path, title: str, options: argparse.Namespace) -> tuple
     result = CliRunner().invoke(app, ["benchmark", *map(str, arguments)])
     if result.exit_code:
         raise SystemExit(result.output)
-    records = read_records(out / "records.jsonl")
+    measured = {path.stem for path in pictures_in(data)}
+    records = [r for r in read_records(out / "records.jsonl") if r.picture in measured]  # not those of earlier data
     settings = Settings((), out, threads=options.threads, workers=options.workers)
     methods = map(parse_method, PROTOCOLS[name].methods)
     models = dict.fromkeys(
