@@ -42,12 +42,14 @@ class Component:
         table: quantisation table, (8, 8), natural order.
         coefficients: quantised coefficients, int16, (8 · block rows, 8 · block columns): (u, v) of block (i, j)
             lies at [8i + u, 8j + v].
+        known: which of them the file gives in full, same shape; None: all.
     """
 
     identifier: int
     sampling: tuple[int, int]
     table: NDArray[np.int_] = field(repr=False)
     coefficients: NDArray[np.int16] = field(repr=False)
+    known: NDArray[np.bool_] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
