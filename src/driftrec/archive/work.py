@@ -68,8 +68,10 @@ class ArchiveWorker:
         return output | {"status": STATUS[restored.verdict], "pixels": height * width} | facts_of(restored)
 
     def _restored(self, item: ArchivedPicture, label: str) -> Restored:
-        limit = self.restorer.options.max_pixels
-        return self.restorer.restore(open_picture(self._bytes(item), max_pixels=limit, name=label))
+        options = self.restorer.options
+        return self.restorer.restore(
+            open_picture(self._bytes(item), max_pixels=options.max_pixels, name=label, partial=not options.strict)
+        )
 
     def _bytes(self, item: ArchivedPicture) -> bytes:
         if item.data is not None:

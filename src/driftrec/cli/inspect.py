@@ -38,7 +38,7 @@ def inspect(
         try:
             with progress.picture(path.name, path) as steps:
                 steps.says("reading")
-                picture = open_source(path)
+                picture = open_source(path, partial=True)
                 steps.says("examining")
                 found = look(picture)
         except (ValueError, OSError, MemoryError) as error:
@@ -60,7 +60,8 @@ def _clauses(found: "Inspection", verbose: bool) -> list[str]:
     """What people read about a picture: its size and what would be done with it, and on request all facts."""
     size, *facts, _ = found.row()
     work = {"restore": "restored", "decode": "decoded", "leave": "left as it is"}[found.decision.verdict]
-    clauses = [f"{size}, would be {work}: {found.decision.why}"]
+    missing = f"; {found.missing}" if found.missing else ""
+    clauses = [f"{size}, would be {work}: {found.decision.why}{missing}"]
     if verbose:
         names = ("quality", "sampling", "bytes per pixel", "saved before")
         clauses.append(", ".join(f"{name}: {fact}" for name, fact in zip(names, facts, strict=True)))

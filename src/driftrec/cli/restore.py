@@ -165,7 +165,8 @@ def _restore_one(
     from driftrec.restoration.files import STREAM
 
     steps.says("reading")
-    before = open_source(job.source, max_pixels=restorer.options.max_pixels)
+    options = restorer.options
+    before = open_source(job.source, max_pixels=options.max_pixels, partial=not options.strict)
     steps.says("examining")
     restored = restorer.restore(before, progress=steps.advance)
     steps.says("saving")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -11,7 +12,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 
 from driftrec.picture.deep import read_deep
 from driftrec.picture.metadata import read_exif, read_iptc, read_orientation, upright_exif, upright_xmp
-from driftrec.picture.quiet import quiet
+from driftrec.picture.quiet import quiet, tolerant
 from driftrec.picture.value import Picture, PictureError
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image
@@ -25,7 +26,9 @@ _GRAY = frozenset({"1", "L", "LA", "La"}) | _DEEP_GRAY
 _COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"})
 
 
-def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> Picture:
+def open_picture(
+    source: Source, *, max_pixels: int = MAX_PIXELS, name: str | None = None, partial: bool = False
+) -> Picture:
     """Opens a picture of any format and mode that Pillow reads, with its pixels in file order.
 
     Palettes become RGB, CMYK becomes sRGB through its profile, and transparent colours become alpha; 16 bits per sample
@@ -36,6 +39,7 @@ def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | No
         source: a path, the bytes of a file, a binary file object or a Pillow image (neither is closed).
         max_pixels: larger pictures are refused before they are decoded.
         name: the picture's name in messages (default: the name of the source, if it has one).
+        partial: also opens a JPEG that is cut short; ``Picture.cut_short`` says so.
 
     A file is read once, completely; ``Picture.file`` keeps its bytes.
 
@@ -50,8 +54,7 @@ def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | No
             if isinstance(source, Image.Image):
                 return _decode(source, None, label, max_pixels)
             file = _bytes(source, label)
-            with Image.open(BytesIO(file)) as image:
-                return _decode(image, file, label, max_pixels)
+            return _decode_file(file, label, max_pixels, partial)
         except (PictureError, MemoryError):
             raise
         except PermissionError as error:
@@ -87,6 +90,18 @@ def _bytes(source: str | os.PathLike[str] | bytes | IO[bytes], label: str) -> by
     if path.is_char_device() or path.is_block_device():
         raise PictureError(f"{label} is a device: give the file of a picture")
     return path.read_bytes()
+
+
+def _decode_file(file: bytes, label: str, max_pixels: int, partial: bool) -> Picture:
+    """Decodes a file; what is missing from a JPEG that is cut short stays gray or black, if that is allowed."""
+    with Image.open(BytesIO(file)) as image:
+        try:
+            return _decode(image, file, label, max_pixels)
+        except OSError as error:
+            if not partial or image.format not in ("JPEG", "MPO") or "truncated" not in str(error):
+                raise
+    with tolerant(), Image.open(BytesIO(file)) as image:
+        return replace(_decode(image, file, label, max_pixels), cut_short=True)
 
 
 def _decode(image: Image.Image, file: bytes | None, label: str, max_pixels: int) -> Picture:

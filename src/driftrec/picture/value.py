@@ -31,6 +31,7 @@ class Picture:
         file: the bytes of the file that the pixels were decoded from; None if there is no file, or if the pixels have
             been replaced.
         name: the picture's name in messages.
+        cut_short: whether the file ends before the picture does; where it holds nothing, pixels are gray or black.
 
     Raises:
         ValueError: an array has another shape or type, or a value is outside the ranges above.
@@ -49,6 +50,7 @@ class Picture:
     left_out: tuple[str, ...] = ()
     file: bytes | None = field(default=None, repr=False)
     name: str = "the picture given"
+    cut_short: bool = False
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype

@@ -54,6 +54,7 @@ def facts_of(restored: Restored) -> dict[str, object]:
         "consistent": restored.consistent,
         "note": restored.note,
         "left_out": list(restored.picture.left_out),
+        "missing": restored.missing,
     }
 
 

@@ -13,6 +13,7 @@ from driftrec.model.card import ModelError
 from driftrec.model.open import open_model
 from driftrec.model.runner import Runner
 from driftrec.picture import Picture, Source, open_picture, save_picture
+from driftrec.restoration.damage import keep_absent, missing_part, require_whole
 from driftrec.restoration.decision import Decision, Verdict, decide
 from driftrec.restoration.estimator import Estimate, Estimator, Preview, Progress
 from driftrec.restoration.options import ENGINE, Consistency, Mode, Options
@@ -34,6 +35,7 @@ class Restored:
         deviation: if several samples were averaged, their standard deviation, root mean square over channels, float32
             (height, width) in image units and file order; otherwise None.
         samples: number of samples that were averaged.
+        missing: a clause that says what the file lacks, because it is cut short; empty if it is whole.
     """
 
     picture: Picture
@@ -45,11 +47,13 @@ class Restored:
     note: str = ""
     deviation: np.ndarray | None = None
     samples: int = 1
+    missing: str = ""
 
     def summary(self, *, details: bool = True) -> str:
         """One line for people: what was done, how long it took, and why; the details are size, cost and consistency."""
         height, width = self.picture.pixels.shape[:2]
-        notes = "; ".join([self.note, *(f"left out: {what}" for what in self.picture.left_out)])
+        left_out = [f"left out: {what}" for what in self.picture.left_out]
+        notes = "; ".join(filter(None, [self.note, self.missing, *left_out]))
         if not details:
             work = {"restore": self.mode, "decode": "decoded", "leave": "left as it is"}[self.verdict]
             return f"{work}, {self.seconds:.1f} s: {notes}"
@@ -113,15 +117,20 @@ class Restorer:
             preview: called with the pixels of every estimate, the faithful one first, before the file's cells are
                 enforced.
 
-        Raises PictureError (a ValueError) for what is not a picture, ValueError for options that are out of range or
-        beyond the model, JpegError (a ValueError) for consistent="on" if the file's coefficients cannot be read or
-        compared.
+        Raises PictureError (a ValueError) for what is not a picture or, with `strict`, not a whole one, ValueError for
+        options that are out of range or beyond the model, JpegError (a ValueError) for consistent="on" if the file's
+        coefficients cannot be read or compared.
         """
         options = self._checked((options or self.options).changed(**changes))
         estimator = Estimator(self.runner, options.tiling, options, progress, preview)
-        picture = source if isinstance(source, Picture) else open_picture(source, max_pixels=options.max_pixels)
+        picture = source
+        if not isinstance(picture, Picture):
+            picture = open_picture(picture, max_pixels=options.max_pixels, partial=not options.strict)
         start = time.perf_counter()
         report = examine(picture.pixels, picture.file, history=options.mode != "decode")
+        missing = missing_part(picture, report)
+        if options.strict:
+            require_whole(picture, missing)
         decision = decide(report)
         cells = _cells(picture, report, decision, options.consistent)
         estimate, verdict = self._estimate(picture, report, 1.0 if options.force else decision.trust, estimator)
@@ -131,6 +140,7 @@ class Restorer:
         if options.strength < 1:
             x0 = _blend(picture.as_float(), x0, options.strength)
             deviation = None if deviation is None else deviation * np.float32(options.strength)
+        x0 = keep_absent(x0, picture, report.file)
         share = None if cells is None else cells.contains(_as_saved(x0))
         seconds = time.perf_counter() - start
         decoded = verdict == "decode" or estimator.evaluations
@@ -145,6 +155,7 @@ class Restorer:
             note,
             deviation,
             options.samples,
+            missing,
         )
 
     def restore_pixels(self, pixels: np.ndarray, **changes: Any) -> np.ndarray:  # noqa: ANN401 (options by name)

@@ -41,7 +41,7 @@ class JobWorker:
         Raises PictureError or ValueError for unusable uploads or options, Cancelled, and OutOfTime.
         """
         job.phase = "reading"
-        before = open_upload(job.folder / UPLOAD, self.limits, job.name)
+        before = open_upload(job.folder / UPLOAD, self.limits, job.name, strict=job.options.strict)
         job.pixels = before.pixels.shape[0] * before.pixels.shape[1]
         save_picture(before, job.folder / BEFORE)
         job.check(self.limits.seconds)
