@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Protocol
 
 from driftrec.archive.places import Place
 from driftrec.archive.sources import ArchivedPicture
 from driftrec.errors import why_not_restored
-from driftrec.picture import encode_picture, open_picture
+from driftrec.picture import encode_picture, fitted, open_picture
 from driftrec.restoration.batch import STATUS, facts_of
 from driftrec.restoration.options import Options
 from driftrec.restoration.restorer import Restored, Restorer
@@ -61,6 +62,7 @@ class ArchiveWorker:
             raise ValueError(f"{label} killed {MOST_ATTEMPTS} workers: it may need more memory than they have")
         try:
             restored = self._restored(item, label)
+            restored = replace(restored, picture=fitted(restored.picture, result))
             self.target.write(result, encode_picture(restored.picture, result))
         finally:
             self.attempts.end(label)

@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -171,10 +172,9 @@ def _restore_one(
     restored = restorer.restore(before, progress=steps.advance)
     steps.says("saving")
     if job.target == STREAM:
-        print_picture(restored.picture, suffix)
-        return restored
+        return replace(restored, picture=print_picture(restored.picture, suffix))
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    restored.save(job.target)
+    restored = restored.save(job.target)
     if uncertainty:
         _save_deviation(job, restored)
     if compare:

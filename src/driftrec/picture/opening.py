@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from driftrec.picture.deep import read_deep
-from driftrec.picture.metadata import read_exif, read_iptc, read_orientation, upright_exif, upright_xmp
+from driftrec.picture.exif import upright_exif
+from driftrec.picture.metadata import read_exif, read_iptc, read_orientation, upright_xmp
 from driftrec.picture.quiet import quiet, tolerant
 from driftrec.picture.value import Picture, PictureError
 
@@ -110,19 +111,21 @@ def _decode(image: Image.Image, file: bytes | None, label: str, max_pixels: int)
     deep = read_deep(image)  # before Pillow drops the lower bytes
     image.load()  # before reading metadata, which some formats store after the pixels
     pixels, alpha = _samples(image, label) if deep is None else _split(deep)
-    xmp = image.info.get("xmp")
+    xmp, block = image.info.get("xmp"), read_exif(image)
+    exif = upright_exif(block)
+    left_out = ("EXIF, which cannot be read",) if block and exif is None else ()
     return Picture(
         pixels=pixels,
         alpha=alpha,
         gray=image.mode in _GRAY if deep is None else deep.shape[2] == 2,
         bit_depth=16 if pixels.dtype == np.uint16 else 8,
         orientation=read_orientation(image),
-        exif=upright_exif(read_exif(image)),
+        exif=exif,
         icc_profile=None if image.mode == "CMYK" else image.info.get("icc_profile") or None,
         xmp=upright_xmp(xmp) if isinstance(xmp, bytes) else None,
         iptc=read_iptc(image),
         source_format=image.format,
-        left_out=_left_out(image),
+        left_out=(*_left_out(image), *left_out),
         file=file,
         name=label,
     )

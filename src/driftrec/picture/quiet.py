@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from PIL import Image, ImageFile
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 @contextmanager

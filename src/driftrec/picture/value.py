@@ -88,6 +88,15 @@ class Picture:
         """Returns the same picture, to be saved at 8 or 16 bits per sample."""
         return self if bit_depth == self.bit_depth else replace(self, pixels=self.as_float(), bit_depth=bit_depth)
 
+    def cropped(self, height: int, width: int) -> Self:
+        """Returns the upper left part of the picture, with everything else."""
+        alpha = None if self.alpha is None else self.alpha[:height, :width]
+        return replace(self, pixels=self.pixels[:height, :width], alpha=alpha, file=None)
+
+    def bare(self) -> Self:
+        """Returns the same picture without any metadata, its colour profile included."""
+        return replace(self.stripped(), icc_profile=None)
+
     def stripped(self) -> Self:
         """Returns the same picture without EXIF, XMP and IPTC.  The ICC profile stays, as it defines the colours."""
         return replace(self, exif=None, xmp=None, iptc=None)

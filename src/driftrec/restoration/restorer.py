@@ -67,9 +67,12 @@ class Restored:
         consistent = "" if self.consistent is None else f", consistent: {100 * self.consistent:.1f} % of coefficients"
         return f"{width}×{height}  {work}, {self.seconds:.1f} s{consistent}  ({notes})"
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Saves the picture in the format that the extension names; see `driftrec.picture.save_picture`."""
-        save_picture(self.picture, Path(path))
+    def save(self, path: str | PathLike[str]) -> "Restored":
+        """Saves the picture in the format that the extension names; see `driftrec.picture.save_picture`.
+
+        Returns the same result; its `picture.left_out` also names metadata that the format cannot hold.
+        """
+        return replace(self, picture=save_picture(self.picture, Path(path)))
 
 
 class Restorer:

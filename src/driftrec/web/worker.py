@@ -58,7 +58,7 @@ class JobWorker:
         restored = self.restorer.restore(before, job.options, progress=progress, preview=preview)
         job.check(self.limits.seconds)
         job.phase = "saving"
-        save_picture(restored.picture, job.folder / AFTER)
+        restored = restored.save(job.folder / AFTER)
         job.facts |= {"summary": restored.summary(), "deviation": restored.deviation is not None}
         job.facts["unavailable"] = _unavailable(restored.picture, job)
         if restored.deviation is not None:
