@@ -89,13 +89,13 @@ def test_mutated_exif_never_costs_the_picture(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_only_the_orientation_leaves_the_block(order: str) -> None:
     turned = (0x112, 3, 1, struct.pack(f"{order}H", 6))
-    long = (0x132, 2, 20, b"2020:01:01 00:00:00\0")
-    with_it, without = block([MAKE, turned, long], order), without_orientation(block([MAKE, turned, long], order))
+    date = (0x132, 2, 20, b"2020:01:01 00:00:00\0")
+    with_it, without = block([MAKE, turned, date], order), without_orientation(block([MAKE, turned, date], order))
     assert len(without) == len(with_it)
     tags = Image.Exif()
     tags.load(without)
     assert dict(tags) == {0x10F: "Maker", 0x132: "2020:01:01 00:00:00"}
-    values = len(block([MAKE, turned, long], order)) - 26
+    values = len(block([MAKE, turned, date], order)) - 26
     assert without[values:] == with_it[values:]  # nothing that a maker note might point to has moved
 
 
