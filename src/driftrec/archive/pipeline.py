@@ -149,7 +149,8 @@ class _RayWorker:
 
     def __call__(self, row: dict[str, Any]) -> list[dict[str, Any]]:
         outcomes = list(self.worker.restore(pickle.loads(row["items"])))
-        return [{"outcomes": json.dumps(outcomes, ensure_ascii=False)}]  # one row, as Ray adds a cost to each
+        # In ASCII, as names that are not UTF-8 cannot be rows; one row, as Ray adds a cost to each.
+        return [{"outcomes": json.dumps(outcomes)}]
 
 
 class _Counter:

@@ -13,6 +13,7 @@ import typer
 from driftrec.cli.console import OutputError, complain, entry, note, report_lines, say, stop
 from driftrec.cli.options import FormatOption, QuietOption, VerboseOption, takes_options
 from driftrec.cli.streams import open_source, print_picture
+from driftrec.text import printable
 
 if TYPE_CHECKING:
     from driftrec.cli.progress import PictureProgress, Steps
@@ -131,7 +132,7 @@ def _restore_all(
     try:
         for number, job in enumerate(jobs, start=1):
             place = f"{number}/{len(jobs)} " if len(jobs) > 1 else ""
-            with progress.picture(place + Path(job.name).name, job.source) as steps:
+            with progress.picture(place + printable(Path(job.name).name), job.source) as steps:
                 outcome = attempt(job, partial(work, steps))
             counts[outcome.status] += 1
             write(outcome.as_json())
@@ -211,5 +212,5 @@ def _save_page(job: "FileJob", before: "Picture", restored: "Restored") -> None:
     """Saves the page with a before/after slider."""
     from driftrec.web.compare import write_comparison
 
-    title = f"{job.source.name}, before and after"
+    title = f"{printable(job.source.name)}, before and after"
     write_comparison(before, restored.picture, job.beside(PAGE), title, restored.summary())

@@ -15,6 +15,7 @@ from driftrec.picture.exif import upright_exif
 from driftrec.picture.metadata import read_exif, read_iptc, read_orientation, upright_xmp
 from driftrec.picture.quiet import quiet, tolerant
 from driftrec.picture.value import Picture, PictureError
+from driftrec.text import printable
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image
 """What ``open_picture`` takes: a path, the bytes of a file, a binary file object, or a Pillow image."""
@@ -69,10 +70,10 @@ def open_picture(
 def _label(source: Source) -> str:
     """Returns the name of the source in error messages."""
     if isinstance(source, str | os.PathLike):
-        return os.fspath(source)
+        return printable(os.fspath(source))
     if not isinstance(source, bytes | Image.Image) and not hasattr(source, "read"):
         raise TypeError(f"a picture is a path, bytes, a file or a Pillow image, not {type(source).__name__}")
-    return str(getattr(source, "filename", "") or getattr(source, "name", "") or "the picture given")
+    return printable(getattr(source, "filename", "") or getattr(source, "name", "") or "the picture given")
 
 
 def _bytes(source: str | os.PathLike[str] | bytes | IO[bytes], label: str) -> bytes:
@@ -88,8 +89,8 @@ def _bytes(source: str | os.PathLike[str] | bytes | IO[bytes], label: str) -> by
         raise PictureError(f"{label} is a folder: give the pictures in it one by one")
     if not path.exists():
         raise PictureError(f"{label} does not exist: check the name and the folder")
-    if path.is_char_device() or path.is_block_device():
-        raise PictureError(f"{label} is a device: give the file of a picture")
+    if not path.is_file():  # reading a pipe or a device may wait for ever
+        raise PictureError(f"{label} is a pipe, a socket or a device: give the file of a picture")
     return path.read_bytes()
 
 

@@ -15,6 +15,7 @@ from driftrec.picture.exif import sound_tags
 from driftrec.picture.metadata import metadata_options
 from driftrec.picture.quiet import quiet
 from driftrec.picture.value import Picture, PictureError
+from driftrec.text import printable
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,12 @@ def save_picture(picture: Picture, path: str | os.PathLike[str]) -> Picture:
         PictureError: the extension is unknown, the folder is missing, the path is a folder, the file is not writable,
             or the format cannot hold the picture (alpha in JPEG, 16 bits in JPEG, WebP or AVIF, too many pixels).
     """
-    target = Path(path)
+    target, shown = Path(path), printable(path)
     encoder = _encoder(picture, target)
     if not target.parent.is_dir():
-        raise PictureError(f"{target} cannot be written: make the folder {target.parent} first")
+        raise PictureError(f"{shown} cannot be written: make the folder {printable(target.parent)} first")
     if target.is_dir():
-        raise PictureError(f"{target} is a folder: give the name of a file")
+        raise PictureError(f"{shown} is a folder: give the name of a file")
     saved = fitted(picture, target)
     try:
         with atomic_write(target) as stream:
@@ -80,7 +81,7 @@ def save_picture(picture: Picture, path: str | os.PathLike[str]) -> Picture:
     except MemoryError:
         raise
     except Exception as error:  # encoders raise errors of any class
-        raise PictureError(f"{target} cannot be written ({error}): try another folder or .png") from error
+        raise PictureError(f"{shown} cannot be written ({printable(error)}): try another folder or .png") from error
     return saved
 
 
@@ -97,7 +98,7 @@ def encode_picture(picture: Picture, name: str) -> bytes:
     except MemoryError:
         raise
     except Exception as error:  # as above
-        raise PictureError(f"{name} cannot be written ({error}): try .png") from error
+        raise PictureError(f"{printable(name)} cannot be written ({printable(error)}): try .png") from error
     return stream.getvalue()
 
 
@@ -160,20 +161,20 @@ def _write(picture: Picture, encoder: _Encoder, stream: IO[bytes]) -> None:
 
 def _encoder(picture: Picture, target: Path) -> _Encoder:
     """Returns the encoder that the extension names, after checking that it can hold the picture."""
-    encoder = _ENCODERS.get(target.suffix.lower())
+    shown, encoder = printable(target), _ENCODERS.get(target.suffix.lower())
     if encoder is None:
         known = ", ".join(SAVE_EXTENSIONS)
-        raise PictureError(f"{target} has an extension that cannot be written: use one of {known}")
+        raise PictureError(f"{shown} has an extension that cannot be written: use one of {known}")
     if picture.alpha is not None and not encoder.alpha:
-        raise PictureError(f"{target} cannot be written: JPEG holds no transparency; use .png, .webp or .tif")
+        raise PictureError(f"{shown} cannot be written: JPEG holds no transparency; use .png, .webp or .tif")
     if picture.bit_depth == 16 and not encoder.deep:
-        raise PictureError(f"{target} cannot be written: its format holds 8 bits, not 16; use .png or .tif")
+        raise PictureError(f"{shown} cannot be written: its format holds 8 bits, not 16; use .png or .tif")
     if picture.bit_depth == 16 and encoder is _TIFF and picture.gray and picture.alpha is not None:
-        raise PictureError(f"{target} cannot be written: few programs read gray TIFFs of 16 bits with alpha; use .png")
+        raise PictureError(f"{shown} cannot be written: few programs read gray TIFFs of 16 bits with alpha; use .png")
     longest = max(picture.pixels.shape[:2])
     if encoder.side is not None and longest > encoder.side:
         raise PictureError(
-            f"{target} cannot be written: its format holds {encoder.side} pixels per side, not {longest}; "
+            f"{shown} cannot be written: its format holds {encoder.side} pixels per side, not {longest}; "
             "use .png or .tif"
         )
     return encoder
