@@ -1,8 +1,6 @@
 """Runs model files in ONNX Runtime."""
 
-import json
 import os
-from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -10,50 +8,62 @@ import onnxruntime as ort
 from driftrec.diffusion.types import REGRESSION_RATIO
 from driftrec.errors import first_line
 from driftrec.model.card import Card, ModelError
+from driftrec.model.check import require_evaluation, require_interface
 from driftrec.model.find import DEFAULT_MODEL, find_model
 from driftrec.model.providers import providers
 from driftrec.model.runner import Runner
+from driftrec.model.structure import require_no_loops
+from driftrec.text import printable
 
 
 class Network(Runner):
     """A network in ONNX Runtime.
 
     Arguments: `model`, as for `find_model`; `threads`, how many CPU threads one evaluation uses (default: all
-    cores); `device`, where it runs, see `driftrec.model.providers`.  Raises ModelError for files that are not
-    driftrec models, ValueError for a device that is not there.
+    cores); `device`, where it runs, see `driftrec.model.providers`.  The file is checked: its structure, its card,
+    its inputs and outputs, and an evaluation of a few pixels.  Raises ModelError for files that are not driftrec
+    models, ValueError for a device that is not there.
     """
 
     def __init__(
         self, model: str | os.PathLike[str] = DEFAULT_MODEL, *, threads: int | None = None, device: str = "auto"
     ) -> None:
         path = find_model(model)
+        label = printable(path)
+        try:
+            require_no_loops(path.read_bytes())
+        except (ValueError, OSError) as error:
+            raise ModelError(f"{label} is not a model that driftrec can run: {first_line(error)}") from error
         chosen = providers(device, threads)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or 0
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # errors become exceptions
         # Waiting threads sleep: equally fast on an idle machine, and faster if other programs need the cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = ort.InferenceSession(str(path), options, providers=chosen)
+            metadata = self._session.get_modelmeta().custom_metadata_map
         except Exception as error:  # ONNX Runtime's own exceptions have no public base class
-            raise ModelError(f"{path} is not a model that ONNX Runtime can run: {first_line(error)}") from error
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        self.card = Card.parse(_content(metadata.get("driftrec", "{}")), str(path))
+            raise ModelError(f"{label} is not a model that driftrec can run: {first_line(error)}") from error
+        self.card = Card.parse(metadata.get("driftrec", "{}"), label)
+        try:
+            require_interface(self._session, self.card)
+            self._try()
+        except ValueError as error:
+            raise ModelError(f"{label} is not a driftrec model ({printable(error)}): export it again") from error
 
     def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray, *, finish: bool = False) -> np.ndarray:
-        feed = {
-            "residual": residual,
-            "ratio": np.full(len(y), min(ratio, REGRESSION_RATIO), dtype=np.float32),
-            "y": y,
-        }
-        if self.card.finisher:
-            feed["finish"] = np.asarray(finish)
-        (x0,) = self._session.run(["x0"], feed)
+        (x0,) = self._session.run(["x0"], self._feed(residual, ratio, y, finish))
         return np.asarray(x0)
 
+    def _feed(self, residual: np.ndarray, ratio: float, y: np.ndarray, finish: bool) -> dict[str, np.ndarray]:
+        ratios = np.full(len(y), min(ratio, REGRESSION_RATIO), dtype=np.float32)
+        feed = {"residual": residual, "ratio": ratios, "y": y}
+        return feed | {"finish": np.asarray(finish)} if self.card.finisher else feed
 
-def _content(text: str) -> dict[str, Any]:
-    try:
-        return dict(json.loads(text))
-    except ValueError:
-        return {}  # of which the card says what is missing
+    def _try(self) -> None:
+        """Raises ValueError, with a clause that says why, if the network cannot evaluate a small picture."""
+        size = (1, 3, self.card.multiple, 2 * self.card.multiple)
+        y, residual = np.full(size, 0.5, np.float32), np.zeros(size, np.float32)
+        for finish in (False, True)[: 1 + self.card.finisher]:
+            require_evaluation(self._session, self._feed(residual, self.card.ratio_max, y, finish))
