@@ -136,7 +136,8 @@ PARAMETERS: dict[str, Any] = {
             metavar="NAME|FILE|ID",
             show_default="small",
             autocompletion=_models,
-            help="A name from 'driftrec models', an .onnx file, a checkpoint of 'train', or owner/model on a hub.",
+            help="A name from 'driftrec models', an .onnx file, a checkpoint of 'train', or a model of a hub: "
+            "hub:owner/model@COMMIT#SHA256.",
         ),
     ],
     "device": Annotated[

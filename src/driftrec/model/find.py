@@ -17,7 +17,10 @@ def bundled_models() -> dict[str, Path]:
 
 
 def find_model(name: str | os.PathLike[str]) -> Path:
-    """The file of a bundled name, a path, or 'owner/model' on a hub.  Raises ModelError if there is none."""
+    """The file of a bundled name, a path, or a model of a hub (`driftrec.model.hub`).
+
+    Raises ModelError if there is none; only names that begin with "hub:" are asked of a hub.
+    """
     models = bundled_models()
     if str(name) in models:
         return models[str(name)]
@@ -30,6 +33,5 @@ def find_model(name: str | os.PathLike[str]) -> Path:
         except ValueError as error:
             raise ModelError(str(error)) from error
     raise ModelError(
-        f"there is no model '{name}': give the path of an .onnx file, owner/model of a hub, "
-        f"or one of {', '.join(models)}"
+        f"there is no model '{name}': give the path of an .onnx file, {hub.FORM}, or one of {', '.join(models)}"
     )

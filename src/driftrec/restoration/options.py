@@ -45,7 +45,8 @@ class Options:
         strict: refuses files that are cut short; otherwise what they hold of the picture is restored.
         strip: omits EXIF, XMP and IPTC from the result; colour profiles stay.
         max_pixels: larger pictures are refused before they are decoded.
-        model: a bundled name, an .onnx file, a checkpoint of `train`, 'owner/model' on a hub, or an open `Runner`.
+        model: a bundled name, an .onnx file, a checkpoint of `train`, a model of a hub (`driftrec.model.hub`),
+            or an open `Runner`.
         device: where the network runs: a name from `driftrec.model.providers`, or "auto".
         threads: CPU threads of the network (default: all cores).
         tiling: how large pictures are cut.
