@@ -25,6 +25,9 @@ Colour: TypeAlias = Literal["gray", "YCbCr", "RGB", "CMYK", "YCCK"]
 END = 0xD9
 """The code of the marker at the end of a file."""
 
+MOST_ABSENT = 0.98
+"""Files that lack a larger fraction of the picture are refused: often its size in the header is damaged."""
+
 NO_END = "the file lacks its end, but nothing of the picture"
 
 MAX_SCANS = 100
@@ -119,8 +122,8 @@ def read_jpeg(data: bytes) -> JpegFile:
     """Reads the header and coefficients of a file.
 
     Of a file that is cut short, it reads what is there, and `JpegFile.missing` says what is not.  Segments behind the
-    picture's data may be damaged.  Raises JpegError if the file is not a JPEG, is damaged otherwise, ends before the
-    first block, or is of an unsupported kind (arithmetic coding, lossless, 12 bits, hierarchical).
+    picture's data may be damaged.  Raises JpegError if the file is not a JPEG, is damaged otherwise, holds almost
+    nothing of the picture, or is of an unsupported kind (arithmetic coding, lossless, 12 bits, hierarchical).
     """
     try:
         return _Reader(data).read()
@@ -262,8 +265,8 @@ class _Reader:
             raise JpegError("the file holds no picture data")
         cut = self.cut or not (ended or self._complete())
         absent = ~_whole_mcus(self.frame[0].begun(), self.frame[0])
-        if absent.all():
-            raise JpegError("the picture data is cut short")
+        if absent.mean() > MOST_ABSENT:
+            raise JpegError("the file holds almost nothing of the picture")
         components = []
         for part in self.frame:
             table = self.quantisation.get(part.table_number) if cut and part.table is None else part.table
