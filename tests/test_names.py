@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from pyarrow import fs
+from rich.console import Console
 from typer.testing import CliRunner
 
 from driftrec.archive.places import Place, place
@@ -65,8 +66,7 @@ def test_other_names_stay_as_they_are(name: str) -> None:
 def test_problems_and_results_reach_the_terminal_without_escape_sequences(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for stream in ("out", "err"):
-        monkeypatch.setattr(console, stream, type(console.out)(file=getattr(sys, f"std{stream}")))
+    monkeypatch.setattr(console, "err", Console(file=sys.stderr))
     console.complain("\x1b[31mred\n is damaged")
     console.say("\x1b]0;title\x07\nsecond line")
     shown = capsys.readouterr()
