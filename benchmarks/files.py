@@ -74,7 +74,7 @@ def outcomes() -> Kept:
                 result.save(target)
                 with Image.open(target) as image:
                     outcome = f"{VERDICTS[result.verdict]} → {image.mode}, {image.width}×{image.height}"
-                words = "; ".join([result.note, *result.picture.left_out])
+                words = "; ".join(filter(None, [result.note, result.missing, *result.picture.left_out]))
             except PictureError as error:
                 outcome, words = "refused", str(error).replace(f"{path} ", "").replace(str(path), name)
             for measure, value in (("outcome", outcome), ("message of the program", words)):

@@ -20,6 +20,7 @@ from PIL import Image
 from driftrec.cli.app import app, main
 from driftrec.evaluate.corruptions import decode as opened
 from driftrec.model.find import bundled_models
+from driftrec.model.hub import is_hub_id
 from support import scene
 
 ROOT = Path(__file__).parents[1]
@@ -96,7 +97,8 @@ def check_names(name: str, values: dict) -> None:
         for method in values["method"] or ():
             parse_method(method)
     model = values.get("model")
-    assert model is None or model in bundled_models() or Path(model).suffix in (".onnx", ".safetensors"), model
+    known = model is None or is_hub_id(model) or model in bundled_models()
+    assert known or Path(str(model)).suffix in (".onnx", ".safetensors"), model
 
 
 @pytest.mark.parametrize("command", sorted(set(commands())))

@@ -9,7 +9,7 @@ from scipy.fft import dctn, idctn
 
 from driftrec.jpeg import JpegError, ijg_quality, ijg_table, read_jpeg
 from driftrec.jpeg.tables import CHROMA
-from support import jpeg_file, scene
+from support import jpeg_file, opened, scene
 
 
 def blocks(plane: np.ndarray) -> np.ndarray:
@@ -106,13 +106,119 @@ def test_damaged_files_get_one_sentence() -> None:
     pixels = scene(64, 96)
     for progressive in (False, True):
         data = jpeg_file(pixels, quality=80, progressive=progressive)
-        for cut in (0, 1, 30, 200, 700, len(data) // 2, len(data) - 40):
+        for cut in (0, 1, 30, 200, data.index(b"\xff\xda") + 16):
             with pytest.raises(JpegError):
                 read_jpeg(data[:cut])
     with pytest.raises(JpegError, match="not a JPEG"):
         read_jpeg(b"\x89PNG")
     with pytest.raises(JpegError, match="arithmetic"):
         read_jpeg(data[: data.index(b"\xff\xc2")] + b"\xff\xc9" + data[data.index(b"\xff\xc2") + 2 :])
+
+
+def first_change(data: bytes, whole: bytes) -> int:
+    """The first block of 8×8 pixels that Pillow shows otherwise than in the whole file; their number if there is none.
+
+    A file that ends early is given an end marker first, as Pillow does itself."""
+    shown = [opened(file).astype(int) for file in (data + b"\xff\xd9", whole)]
+    rows, columns = (n // 8 for n in shown[0].shape[:2])
+    changed = np.abs(shown[0] - shown[1]).reshape(rows, 8, columns, 8, 3).max(axis=(1, 3, 4)) > 0
+    return int(np.append(changed.ravel(), True).argmax())
+
+
+@pytest.mark.parametrize("options", [{}, {"restart_marker_blocks": 5}, {"optimize": True}])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8, 0.97])
+def test_the_top_of_a_file_that_is_cut_short_is_read(share: float, options: dict) -> None:
+    data = jpeg_file(scene(80, 96), quality=70, subsampling="4:4:4", **options)
+    start = data.index(b"\xff\xda") + 14
+    cut = data[: start + round(share * (len(data) - start))]
+    whole, part = read_jpeg(data), read_jpeg(cut)
+    assert part.absent is not None
+    there = int((~part.absent).sum())
+    assert not part.absent.ravel()[:there].any()  # the rest is at the end
+    assert there in (first_change(cut, data) - 1, first_change(cut, data))  # Pillow may guess the next block
+    percent = 100 * part.absent.mean()
+    assert part.missing == f"the lower {percent:.0f} % of the picture is missing from the file"
+    for component, original in zip(part.components, whole.components, strict=True):
+        assert component.known is not None
+        np.testing.assert_array_equal(np.repeat(np.repeat(~part.absent, 8, 0), 8, 1), component.known)
+        np.testing.assert_array_equal(component.coefficients[component.known], original.coefficients[component.known])
+        assert not component.coefficients[~component.known].any()
+    assert read_jpeg(cut + b"\xff\xd9").missing == part.missing
+
+
+@pytest.mark.parametrize("share", np.linspace(0.05, 0.98, 14))
+def test_what_a_progressive_file_gives_in_full_is_known(share: float) -> None:
+    """Of all scans: first ones of DC and AC, and their refinements."""
+    data = jpeg_file(scene(96, 128), quality=85, progressive=True)
+    start = data.index(b"\xff\xda") + 14
+    part, whole = read_jpeg(data[: start + round(share * (len(data) - start))]), read_jpeg(data)
+    known = [component.known for component in part.components]
+    for component, original, mask in zip(part.components, whole.components, known, strict=True):
+        assert mask is not None
+        np.testing.assert_array_equal(component.coefficients[mask], original.coefficients[mask])
+    some = np.concatenate([mask.ravel() for mask in known if mask is not None])
+    assert not some.all()
+    assert some.any() == (share > 0.65)  # the first scans leave a bit of every coefficient open
+    assert part.missing.startswith("fine detail") == (part.absent is None)
+    assert part.missing.endswith(("from the file", "fine detail of the rest"))
+
+
+def test_a_file_without_its_end_marker_lacks_nothing() -> None:
+    for progressive in (False, True):
+        data = jpeg_file(scene(64, 96), quality=80, progressive=progressive)
+        file = read_jpeg(data[:-2])
+        assert file.missing == "the file lacks its end, but nothing of the picture"
+        assert read_jpeg(data).missing == ""
+        for one, other in zip(file.components, read_jpeg(data).components, strict=True):
+            assert one.known is None
+            np.testing.assert_array_equal(one.coefficients, other.coefficients)
+
+
+TRAILERS = {
+    "odd DQT": b"\xff\xdb\x00\x06\x10\x01\x02\x03",
+    "DQT of zeros": b"\xff\xdb\x00\x43\x00" + bytes(64),
+    "odd DHT": b"\xff\xc4\x00\x05\x00\xff\xff",
+    "full DHT": b"\xff\xc4\x00\x15\x00" + bytes([3] + [0] * 15) + b"\x01\x02",
+    "second SOF": b"\xff\xc0\x00\x0b\x08\x00\x10\x00\x10\x01\x01\x11\x00",
+    "progressive SOF": b"\xff\xc2\x00\x0b\x08\x00\x10\x00\x10\x01\x01\x11\x00",
+    "arithmetic SOF": b"\xff\xc9\x00\x0b\x08\x00\x10\x00\x10\x01\x01\x11\x00",
+    "empty SOF": b"\xff\xc0\x00\x02",
+    "SOS of no component": b"\xff\xda\x00\x08\x01\x09\x00\x00\x3f\x00",
+    "empty SOS": b"\xff\xda\x00\x02",
+    "SOS again": b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00\x12\x34",
+    "Adobe": b"\xff\xee\x00\x0eAdobe" + bytes(7),
+    "too long": b"\xff\xe1\xff\xff",
+}
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("trailer", TRAILERS)
+def test_a_damaged_segment_behind_the_pictures_data_does_not_matter(trailer: str, progressive: bool) -> None:
+    data = jpeg_file(scene(64, 96), quality=80, progressive=progressive)
+    file, whole = read_jpeg(data[:-2] + TRAILERS[trailer] + b"\xff\xd9"), read_jpeg(data)
+    assert (file.missing, file.colour, file.progressive) == ("", "YCbCr", progressive)
+    for one, other in zip(file.components, whole.components, strict=True):
+        assert one.known is None
+        np.testing.assert_array_equal(one.coefficients, other.coefficients)
+        np.testing.assert_array_equal(one.table, other.table)
+
+
+def test_chroma_has_blocks_of_its_own_in_a_file_that_is_cut_short() -> None:
+    data = jpeg_file(scene(96, 128), quality=70, subsampling="4:2:0")
+    part, whole = read_jpeg(data[: len(data) // 2]), read_jpeg(data)
+    assert part.absent is not None
+    for component, original in zip(part.components, whole.components, strict=True):
+        side = 8 * component.sampling[0]
+        np.testing.assert_array_equal(component.known, np.repeat(np.repeat(~part.absent, side, 0), side, 1))
+        np.testing.assert_array_equal(component.coefficients[component.known], original.coefficients[component.known])
+
+
+@pytest.mark.parametrize("trailer", ["odd DQT", "odd DHT", "second SOF", "SOS of no component"])
+def test_a_damaged_segment_before_the_pictures_data_does_matter(trailer: str) -> None:
+    data = jpeg_file(scene(64, 96), quality=80)
+    start = data.index(b"\xff\xda")
+    with pytest.raises(JpegError):
+        read_jpeg(data[:start] + TRAILERS[trailer] + data[start:])
 
 
 def test_noise_in_a_file_is_an_error_or_what_pillow_reads_from_its_headers(rng: np.random.Generator) -> None:

@@ -53,9 +53,9 @@ def test_the_limits_themselves_are_allowed() -> None:
 
 def test_options_are_read_from_text() -> None:
     texts = {"mode": "natural", "steps": "4", "seed": "9", "samples": "2", "strength": "0.5", "force": "true"}
-    texts |= {"strip": "0", "bits": "16", "model": "base", "max_pixels": "1000"}
+    texts |= {"strict": "1", "strip": "0", "bits": "16", "model": "base", "max_pixels": "1000"}
     assert Options().read(texts) == Options(
-        steps=4, seed=9, samples=2, strength=0.5, force=True, bits=16, model="base", max_pixels=1000
+        steps=4, seed=9, samples=2, strength=0.5, force=True, strict=True, bits=16, model="base", max_pixels=1000
     )
     assert Options(seed=3, mode="faithful").read({"mode": "natural"}) == Options(seed=3)
     for text, sentence in (

@@ -416,6 +416,7 @@ def test_orientation_in_xmp_alone_counts(tmp_path):
 def test_broken_exif_does_not_cost_the_picture(block):
     picture = open_picture(encoded(Image.new("RGB", (8, 8)), "JPEG", exif=b"Exif\0\0" + block))
     assert (picture.orientation, picture.exif) == (1, None)
+    assert picture.left_out == (("EXIF, which cannot be read",) if block else ())
 
 
 @pytest.mark.parametrize("value", [0, 9, 300])

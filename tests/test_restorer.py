@@ -272,5 +272,7 @@ def test_options_are_given_whole_or_by_name(restorer: driftrec.Restorer) -> None
 
 
 def test_devices_are_no_pictures(restorer: driftrec.Restorer) -> None:
-    with pytest.raises(driftrec.PictureError, match="/dev/zero is a device: give the file of a picture"):
+    with pytest.raises(
+        driftrec.PictureError, match="/dev/zero is a pipe, a socket or a device: give the file of a picture"
+    ):
         restorer.restore("/dev/zero")

@@ -2,6 +2,8 @@
 
 import re
 
+from driftrec.text import printable
+
 _OUT_OF_MEMORY = re.compile(
     r"failed to allocate memory|bad[_ ]alloc|out of memory|cannot allocate memory", re.IGNORECASE
 )
@@ -20,6 +22,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def why_not_restored(error: Exception, name: str) -> str:
     """One sentence for any error that ended the work on a picture; it names the picture."""
+    name = printable(name)
     if is_out_of_memory(error):
         return f"{name} needs more memory than is available: cut it into parts, or use smaller tiles"
     text = first_line(error)

@@ -179,7 +179,8 @@ class _RayWorker:
             outcomes.append(outcome)
             if outcome["status"] != "skipped":
                 ray.get(self.ledger.add.remote(outcome))
-        return [{"outcomes": json.dumps(outcomes, ensure_ascii=False)}]  # one row, as Ray adds a cost to each
+        # In ASCII, as names that are not UTF-8 cannot be rows; one row, as Ray adds a cost to each.
+        return [{"outcomes": json.dumps(outcomes)}]
 
 
 class _Ledger(CountedAttempts):

@@ -1,6 +1,7 @@
 """Folders on disk and prefixes in object stores, with files that are written completely or not at all."""
 
 import contextlib
+import os
 import re
 import uuid
 from collections.abc import Iterator
@@ -44,20 +45,36 @@ class Place:
         text = re.sub(r"//[^/@]*@", "//", self.text.partition("?")[0]) if "://" in self.text else self.text
         return f"{text.rstrip('/')}/{name}" if name else text
 
+    def _native(self, name: str) -> str | bytes:
+        """The path of a name as Arrow takes it: in bytes on this machine, where names need not be UTF-8."""
+        local = isinstance(self.filesystem, fs.LocalFileSystem)
+        return os.fsencode(self.path(name)) if local else self.path(name)
+
     def kind(self, name: str = "") -> fs.FileType:
-        """Whether the name is a file, a folder or nothing."""
-        return self.filesystem.get_file_info(self.path(name)).type
+        """Whether the name is a file, a folder, nothing, or something else, such as a pipe."""
+        return self.filesystem.get_file_info(self._native(name)).type
 
     def has(self, name: str) -> bool:
         """Whether there is a file of that name."""
         return self.kind(name) == fs.FileType.File
 
     def children(self, name: str) -> list[tuple[str, bool]]:
-        """The sorted pairs (name below the place, whether it is a folder) in a folder, without hidden ones."""
-        found = self.filesystem.get_file_info(fs.FileSelector(self.path(name), recursive=False))
+        """The sorted pairs (name below the place, whether it is a folder) in a folder, without hidden ones.
+
+        Pipes, sockets and devices are left out, as reading them may wait for ever.
+        """
         prefix = f"{name}/" if name else ""
-        visible = (info for info in found if not info.base_name.startswith("."))
-        return sorted((prefix + info.base_name, info.type == fs.FileType.Directory) for info in visible)
+        if isinstance(self.filesystem, fs.LocalFileSystem):  # Arrow cannot list names that are not UTF-8
+            names = os.listdir(self.path(name))  # noqa: PTH208 (names, not paths)
+            found = [(base, self.kind(prefix + base)) for base in names]
+        else:
+            listed = self.filesystem.get_file_info(fs.FileSelector(self.path(name), recursive=False))
+            found = [(info.base_name, info.type) for info in listed]
+        return sorted(
+            (prefix + base, kind == fs.FileType.Directory)
+            for base, kind in found
+            if not base.startswith(".") and kind in (fs.FileType.File, fs.FileType.Directory)
+        )
 
     def walk(self, name: str = "", *, leave: str | None = None) -> Iterator[tuple[list[str], list[str]]]:
         """Yields (names of the files, names of the folders) in every folder except that with the path `leave`."""
@@ -69,15 +86,15 @@ class Place:
 
     def stream(self, name: str) -> BinaryIO:
         """Opens a file for reading from beginning to end."""
-        return cast(BinaryIO, self.filesystem.open_input_stream(self.path(name), buffer_size=1 << 20))
+        return cast(BinaryIO, self.filesystem.open_input_stream(self._native(name), buffer_size=1 << 20))
 
     def file(self, name: str) -> BinaryIO:
         """Opens a file for reading in any order."""
-        return cast(BinaryIO, self.filesystem.open_input_file(self.path(name)))
+        return cast(BinaryIO, self.filesystem.open_input_file(self._native(name)))
 
     def read(self, name: str) -> bytes:
         """All bytes of a file."""
-        with self.filesystem.open_input_stream(self.path(name)) as stream:
+        with self.filesystem.open_input_stream(self._native(name)) as stream:
             return stream.read()
 
     def write(self, name: str, data: bytes) -> None:
@@ -109,7 +126,11 @@ class Place:
         return None if time is None else time.timestamp()
 
     def _make_folder_of(self, path: str) -> None:
-        self.filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+        folder = path.rpartition("/")[0]
+        if isinstance(self.filesystem, fs.LocalFileSystem):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        else:
+            self.filesystem.create_dir(folder, recursive=True)
 
     def _put(self, path: str, data: bytes) -> None:
         with self.filesystem.open_output_stream(path) as stream:
@@ -118,7 +139,7 @@ class Place:
     def delete(self, name: str) -> None:
         """Deletes a file, if there is one."""
         if self.has(name):
-            self.filesystem.delete_file(self.path(name))
+            self.filesystem.delete_file(self._native(name))
 
     def delete_folder(self, name: str) -> None:
         """Deletes a folder with all that it holds, if there is one."""

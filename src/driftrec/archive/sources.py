@@ -73,6 +73,8 @@ def pieces(source: Place, *, leave: str | None = None) -> list[Piece]:
     kind = source.kind()
     if kind == FileType.NotFound:
         raise ValueError(f"{source.label('')} does not exist: check the name")
+    if kind == FileType.Unknown:
+        raise ValueError(f"{source.label('')} is a pipe, a socket or a device: give a file or a folder")
     folders = [([""], [])] if kind == FileType.File else source.walk(leave=leave)
     result = [piece for names, subfolders in folders for piece in _of_folder(source, names, subfolders)]
     if not result:

@@ -4,13 +4,14 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Protocol
 
 from driftrec.archive.places import Place
 from driftrec.archive.runs import Claims
 from driftrec.archive.sources import ArchivedPicture
 from driftrec.errors import why_not_restored
-from driftrec.picture import encode_picture, open_picture
+from driftrec.picture import encode_picture, fitted, open_picture
 from driftrec.restoration.batch import STATUS, facts_of
 from driftrec.restoration.options import Options
 from driftrec.restoration.restorer import Restored, Restorer
@@ -106,6 +107,7 @@ class ArchiveWorker:
             raise ValueError(f"{label} killed {MOST_ATTEMPTS} workers: it may need more memory than they have")
         try:
             restored = self._restored(item, label)
+            restored = replace(restored, picture=fitted(restored.picture, result))
             self.target.write(result, encode_picture(restored.picture, result))
         finally:
             self.attempts.end(label)
@@ -113,8 +115,10 @@ class ArchiveWorker:
         return {"status": STATUS[restored.verdict], "pixels": height * width} | facts_of(restored)
 
     def _restored(self, item: ArchivedPicture, label: str) -> Restored:
-        limit = self.restorer.options.max_pixels
-        return self.restorer.restore(open_picture(self._bytes(item), max_pixels=limit, name=label))
+        options = self.restorer.options
+        return self.restorer.restore(
+            open_picture(self._bytes(item), max_pixels=options.max_pixels, name=label, partial=not options.strict)
+        )
 
     def _bytes(self, item: ArchivedPicture) -> bytes:
         if item.data is not None:

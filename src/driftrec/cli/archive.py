@@ -1,6 +1,5 @@
 """The command `driftrec restore-archive`; it imports Ray only when it runs."""
 
-import json
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ import typer
 
 from driftrec.cli.console import complain, report_lines, say, sentences, stop
 from driftrec.cli.options import PARAMETERS, FormatOption, QuietOption, takes_options
+from driftrec.text import json_line
 
 if TYPE_CHECKING:
     from driftrec.archive.places import Place
@@ -176,10 +176,10 @@ class Summary:
         for outcome in outcomes:
             self.pixels += outcome.pop("pixels")
             self.counts[outcome["status"]] += 1
-            self.write(json.dumps(outcome, ensure_ascii=False))
+            self.write(json_line(outcome))
             if outcome["status"] == "failed":
                 facts = {"file": outcome["input"], "sentence": outcome["error"]}
-                self.errors.append(json.dumps(facts, ensure_ascii=False) + "\n")
+                self.errors.append(json_line(facts) + "\n")
 
     def close(self) -> None:
         """Writes the table of errors, or deletes that of an earlier run.  The lines of a simultaneous run stay."""

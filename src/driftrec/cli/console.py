@@ -14,6 +14,7 @@ from typing import NoReturn, TextIO, TypeVar
 from rich.console import Console
 
 from driftrec.extras import how_to_add
+from driftrec.text import printable
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ def _is_closed_pipe(error: OSError) -> bool:
 
 
 def say(text: str) -> None:
-    """Prints text to standard output as it is."""
+    """Prints lines to standard output, without escape sequences."""
     with output_guarded():
         _print(text, sys.stdout)
 
@@ -71,6 +72,7 @@ def note(text: str) -> None:
 def _print(text: str, stream: TextIO | None) -> None:
     if stream is not None:
         encoding = stream.encoding or "utf-8"
+        text = "\n".join(map(printable, text.split("\n")))
         print(text if encoding.lower().startswith("utf") else text.translate(_ASCII), file=stream, flush=True)
 
 
@@ -84,13 +86,13 @@ def entry(heading: str, *clauses: str) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return "\n".join((heading, *map(wrap.fill, clauses)))
+    return "\n".join((printable(heading), *(wrap.fill(printable(clause)) for clause in clauses)))
 
 
 def complain(problem: object) -> None:
     """Prints a problem, one sentence, to standard error."""
     with suppress(OSError):  # there is nobody to tell
-        err.print(f"driftrec: {problem}", style="red", highlight=False, markup=False, soft_wrap=True)
+        err.print(f"driftrec: {printable(problem)}", style="red", highlight=False, markup=False, soft_wrap=True)
 
 
 def stop(problem: object) -> NoReturn:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from driftrec.cli.console import note, report_lines, require_apart, say, sentences
+from driftrec.text import printable
 
 Weights = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Folder of metric weights.  Default: the cache, or a download.")
@@ -111,7 +112,7 @@ def benchmark(
         records = list(tracked(bench.run(tasks, methods, settings), "measuring", len(tasks) * len(methods)))
         target = write(records, chosen, settings, data.resolve().name)
         say(target.read_text(encoding="utf-8"))
-        say(f"{target}  {len(records)} records")
+        say(f"{printable(target)}  {len(records)} records")
 
 
 def _metrics(asked: list[str] | None, standard: Iterable[str], weights: Path | None) -> list[str]:

@@ -8,6 +8,7 @@ import typer
 from driftrec.cli.console import complain, entry, say, stop
 from driftrec.cli.options import VerboseOption
 from driftrec.cli.streams import open_source
+from driftrec.text import json_line, printable
 
 if TYPE_CHECKING:
     from driftrec.model.card import Card
@@ -23,8 +24,6 @@ def inspect(
     verbose: VerboseOption = False,
 ) -> None:
     """Show the quality of pictures, and earlier compressions.  Also says what 'restore' would do with them."""
-    import json
-
     from driftrec.cli.progress import PictureProgress
     from driftrec.restoration.decision import inspect as look
     from driftrec.restoration.files import expand
@@ -36,9 +35,9 @@ def inspect(
     progress, failures = PictureProgress(paths), 0
     for path in paths:
         try:
-            with progress.picture(path.name, path) as steps:
+            with progress.picture(printable(path.name), path) as steps:
                 steps.says("reading")
-                picture = open_source(path)
+                picture = open_source(path, partial=True)
                 steps.says("examining")
                 found = look(picture)
         except (ValueError, OSError, MemoryError) as error:
@@ -46,7 +45,7 @@ def inspect(
             complain(error)
             continue
         say(
-            json.dumps({"file": str(path)} | found.facts())
+            json_line({"file": str(path)} | found.facts(), ascii_only=True)
             if as_json
             else entry(picture.name, *_clauses(found, verbose))
         )
@@ -60,7 +59,8 @@ def _clauses(found: "Inspection", verbose: bool) -> list[str]:
     """What people read about a picture: its size and what would be done with it, and on request all facts."""
     size, *facts, _ = found.row()
     work = {"restore": "restored", "decode": "decoded", "leave": "left as it is"}[found.decision.verdict]
-    clauses = [f"{size}, would be {work}: {found.decision.why}"]
+    missing = f"; {found.missing}" if found.missing else ""
+    clauses = [f"{size}, would be {work}: {found.decision.why}{missing}"]
     if verbose:
         names = ("quality", "sampling", "bytes per pixel", "saved before")
         clauses.append(", ".join(f"{name}: {fact}" for name, fact in zip(names, facts, strict=True)))

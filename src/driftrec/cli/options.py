@@ -136,7 +136,8 @@ PARAMETERS: dict[str, Any] = {
             metavar="NAME|FILE|ID",
             show_default="small",
             autocompletion=_models,
-            help="A name from 'driftrec models', an .onnx file, a checkpoint of 'train', or owner/model on a hub.",
+            help="A name from 'driftrec models', an .onnx file, a checkpoint of 'train', or a model of a hub: "
+            "hub:owner/model@COMMIT#SHA256.",
         ),
     ],
     "device": Annotated[
@@ -161,13 +162,16 @@ PARAMETERS: dict[str, Any] = {
         ),
     ],
     "bits": Annotated[int | None, typer.Option(metavar="N", help="Bits per sample, 8 or 16.  Default: the input's.")],
+    "strict": Annotated[
+        bool, typer.Option("--strict", help="Refuse files that are cut short instead of restoring what they hold.")
+    ],
     "strip": Annotated[bool, typer.Option("--strip", help="Omit EXIF, XMP and IPTC; colour profiles stay.")],
     "max_megapixels": Annotated[
         float | None, typer.Option(metavar="N", min=0.001, show_default="178", help="Refuse larger pictures.")
     ],
 }
 
-FLAGS = ("force", "strip")
+FLAGS = ("force", "strict", "strip")
 
 
 def takes_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

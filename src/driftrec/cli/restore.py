@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ import typer
 from driftrec.cli.console import OutputError, complain, entry, note, report_lines, say, stop
 from driftrec.cli.options import FormatOption, QuietOption, VerboseOption, takes_options
 from driftrec.cli.streams import open_source, print_picture
+from driftrec.text import printable
 
 if TYPE_CHECKING:
     from driftrec.cli.progress import PictureProgress, Steps
@@ -130,7 +132,7 @@ def _restore_all(
     try:
         for number, job in enumerate(jobs, start=1):
             place = f"{number}/{len(jobs)} " if len(jobs) > 1 else ""
-            with progress.picture(place + Path(job.name).name, job.source) as steps:
+            with progress.picture(place + printable(Path(job.name).name), job.source) as steps:
                 outcome = attempt(job, partial(work, steps))
             counts[outcome.status] += 1
             write(outcome.as_json())
@@ -165,15 +167,15 @@ def _restore_one(
     from driftrec.restoration.files import STREAM
 
     steps.says("reading")
-    before = open_source(job.source, max_pixels=restorer.options.max_pixels)
+    options = restorer.options
+    before = open_source(job.source, max_pixels=options.max_pixels, partial=not options.strict)
     steps.says("examining")
     restored = restorer.restore(before, progress=steps.advance)
     steps.says("saving")
     if job.target == STREAM:
-        print_picture(restored.picture, suffix)
-        return restored
+        return replace(restored, picture=print_picture(restored.picture, suffix))
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    restored.save(job.target)
+    restored = restored.save(job.target)
     if uncertainty:
         _save_deviation(job, restored)
     if compare:
@@ -210,5 +212,5 @@ def _save_page(job: "FileJob", before: "Picture", restored: "Restored") -> None:
     """Saves the page with a before/after slider."""
     from driftrec.web.compare import write_comparison
 
-    title = f"{job.source.name}, before and after"
+    title = f"{printable(job.source.name)}, before and after"
     write_comparison(before, restored.picture, job.beside(PAGE), title, restored.summary())

@@ -25,14 +25,18 @@ def open_source(path: Path, **choices: Any) -> "Picture":  # noqa: ANN401 (of op
     return open_picture(sys.stdin.buffer, name="standard input", **choices)
 
 
-def print_picture(picture: "Picture", suffix: str) -> None:
+def print_picture(picture: "Picture", suffix: str) -> "Picture":
     """Writes a picture to standard output, in the format of a file suffix such as ".png".
 
-    Raises PictureError if the format cannot hold it.
+    Returns the picture as it was written; its `left_out` names metadata that the format cannot hold.  Raises
+    PictureError if the format cannot hold the picture.
     """
-    from driftrec.picture import encode_picture
+    from driftrec.picture import encode_picture, fitted
 
-    data = encode_picture(picture, f"the result{suffix}")
+    name = f"the result{suffix}"
+    written = fitted(picture, name)
+    data = encode_picture(written, name)
     with output_guarded():
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
+    return written

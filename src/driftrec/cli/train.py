@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from driftrec.cli.console import require_apart, say, sentences
+from driftrec.text import printable
 
 dataset = typer.Typer(
     help="Build the paper's data sets.  They are split into train, valid and test.", no_args_is_help=True
@@ -63,7 +64,8 @@ def export(
         require_apart(output, [checkpoint])
         with busy("exporting"):
             difference = write(checkpoint, output, name, licence)
-        say(f"{output}  {output.stat().st_size / 1e6:.1f} MB  differs from PyTorch by at most {difference:.1e}")
+        size = f"{output.stat().st_size / 1e6:.1f} MB"
+        say(f"{printable(output)}  {size}  differs from PyTorch by at most {difference:.1e}")
 
 
 @dataset.command()
@@ -105,8 +107,8 @@ def import_official(
 
         require_apart(output, [checkpoint])
         steps = convert(checkpoint, read_recipe(recipe), output)
-        say(f"{output}  {output.stat().st_size / 1e6:.1f} MB  {steps} steps of training")
+        say(f"{printable(output)}  {output.stat().st_size / 1e6:.1f} MB  {steps} steps of training")
 
 
 def _report(counts: Mapping[str, int], folder: Path) -> None:
-    say(f"{folder}  " + "  ".join(f"{part} {count}" for part, count in counts.items()))
+    say(f"{printable(folder)}  " + "  ".join(f"{part} {count}" for part, count in counts.items()))

@@ -26,6 +26,7 @@ from driftrec.evaluate.methods import Case, Method
 from driftrec.evaluate.metrics.distribution import fid, kid
 from driftrec.evaluate.metrics.fidelity import Pixels
 from driftrec.picture import PICTURE_SUFFIXES, atomic_write
+from driftrec.text import json_line
 
 FORMAT = 1
 """Changes whenever metrics or records change their meaning, so that old records are measured again."""
@@ -60,7 +61,7 @@ class Record:
 
     def as_json(self) -> str:
         """One line of JSON; infinite numbers are written as Python's `Infinity`."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        return json_line(asdict(self))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Metrics of pictures that are already restored, with or without clean pictures of the same names."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from driftrec.evaluate.measures import METRICS, Comparison, Measures
 from driftrec.evaluate.metrics.fidelity import Pixels
 from driftrec.evaluate.statistics import mean_of
 from driftrec.evaluate.tables import Table
+from driftrec.text import json_line
 
 NO_REFERENCE = tuple(name for name, metric in METRICS.items() if not metric.paired)
 """Metrics that need no clean picture."""
@@ -36,7 +36,7 @@ class PairResult:
     metrics: dict[str, float]
 
     def as_json(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False)
+        return json_line(asdict(self))
 
 
 def pairs_of(restored: Path, clean: Path | None) -> list[Pair]:

@@ -15,23 +15,38 @@ is exact component by component:
     c ← c + U DCT⁻¹[clamp(DCT B c) − DCT B c].
 
 The cube of RGB is a second convex set, and the pictures whose padding to whole blocks repeats their edge, as
-libjpeg's does, are a third; passes alternate between them.  The picture is processed in bands of rows, so that memory
-does not grow with it.
+libjpeg's does, are a third; passes alternate between them.  Blocks that reach beyond the picture need more passes than
+the others, since few of their pixels count.  Other encoders pad differently.  If no picture with a repeated edge fits
+the file, what its blocks hold beyond the picture is left free.  The picture is processed in bands of rows, so that
+memory does not grow with it.
+
+Coefficients that the file does not give in full, because it is cut short, bind nothing.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftrec.jpeg.blocks import Plane, box_mean, dct, idct, pad, replicate, to_components, to_image, unpad
+from driftrec.jpeg.blocks import Plane, dct, idct, replicate, to_components, to_image
 from driftrec.jpeg.file import JpegFile
-from driftrec.jpeg.layout import Band, Strip, bands, require_known
-from driftrec.jpeg.tables import BLOCK
+from driftrec.jpeg.layout import Band, Strip, edges, inner, require_known
+from driftrec.jpeg.padding import Free, Padding, Repeated
 
 MARGIN = 1.0
 """Distance that projection keeps from the bounds of a cell, in levels: rounding pixels to 8 bits moves a coefficient of
 luma by 0.35 levels (one standard deviation), and one of subsampled chroma by less."""
+
+EDGE_PASSES = 100
+"""Maximum number of further passes over blocks that reach beyond the picture."""
+
+MISFITS = 0.01
+"""Largest fraction of the coefficients at the edges that may lie outside their cells if the edge was repeated."""
+
+ROUNDING = 1.0
+"""By how many levels the rounding of encoders may move a coefficient out of its cell."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +68,9 @@ class Cells:
         Arguments:
             pixels: (height, width, 3), float32 RGB in [0, 1], in the file's orientation.  For a gray file, the mean of
                 the channels is used.
-            passes: maximum number of alternating projections onto the cells and the cube of RGB, at least 1.  They stop
-                early when a pass moves no coefficient by more than the margin: all were already in their cells.
+            passes: maximum number of alternating projections onto the cells and the cube of RGB, at least 1; blocks
+                that reach beyond the picture take up to EDGE_PASSES more.  They stop early when a pass moves no
+                coefficient by more than the margin: all were already in their cells.
             margin: distance that coefficients keep from their bounds, in levels, limited to half the distance from
                 bound to middle.  0 is the exact projection; larger margins keep rounded pixels in the cells.
 
@@ -62,45 +78,68 @@ class Cells:
         """
         self._check(pixels)
         out = np.empty(pixels.shape, np.float32)
-        for band in bands(self.file):
-            image = pixels[band.top : band.bottom]
-            for _ in range(passes):
-                image, moved = self._once(image, band, margin)
-                if moved <= margin:
-                    break
-            out[band.top : band.bottom] = image
+        for band in inner(self.file):
+            out[band.part] = self._alternate(pixels[band.part], band, passes, margin)
+        for band in edges(self.file):
+            out[band.part] = self._alternate(pixels[band.part], band, passes + EDGE_PASSES, margin)
         return out
 
-    def contains(self, pixels: NDArray[np.float32], *, tolerance: float = 1.0) -> float:
+    def contains(self, pixels: NDArray[np.float32], *, tolerance: float = ROUNDING) -> float:
         """The fraction of a picture's coefficients that lie in their cells, each widened by `tolerance` levels to
-        allow for the rounding of encoders.  Other arguments and errors as for `project`."""
+        allow for the rounding of encoders; coefficients that the file does not give do not count.  Other arguments and
+        errors as for `project`."""
         self._check(pixels)
         inside = total = 0
-        for band in bands(self.file):
-            planes = self._planes(pixels[band.top : band.bottom], band)
-            for plane, strip in zip(planes, band.strips, strict=True):
+        for band in chain(inner(self.file), edges(self.file)):
+            planes = to_components(pixels[band.part], self.file.colour)
+            for plane, strip, padding in zip(planes, band.strips, self._paddings(band), strict=True):
                 low, high = _bounds(strip, -tolerance)
-                found = dct(box_mean(plane, *strip.factors))[: low.shape[0], : low.shape[1]]
-                inside += int(((found >= low) & (found <= high)).sum())
+                found = _fitted(padding, plane, strip)
+                fits = (found >= low) & (found <= high)
+                counted = fits if strip.known is None else fits[strip.known]
+                inside += int(counted.sum())
+                total += counted.size
+        return inside / total if total else 1.0
+
+    @cached_property
+    def _padding(self) -> type[Repeated] | type[Free]:
+        """How the encoder may have padded the picture: `Repeated` if a picture with a repeated edge fits the file."""
+        outside = total = 0
+        for band in edges(self.file):
+            for strip in band.strips:
+                height, width = band.bottom - band.top, band.right - band.left
+                padding, (low, high) = Repeated(strip, height, width), _bounds(strip, -ROUNDING)
+                plane = replicate(idct(strip.coefficients * strip.steps), *strip.factors)[:height, :width]
+                found = dct(padding.samples(plane))
+                for _ in range(EDGE_PASSES):
+                    change = np.clip(found, low, high) - found
+                    if not change.any():
+                        break
+                    plane = plane + padding.pixels(idct(change))
+                    found = dct(padding.samples(plane))
+                outside += int(((found < low - ROUNDING) | (found > high + ROUNDING)).sum())
                 total += found.size
-        return inside / total
+        return Free if outside > MISFITS * total else Repeated
 
-    def _once(self, image: NDArray[np.float32], band: Band, margin: float) -> tuple[NDArray[np.float32], float]:
-        """Returns (the image projected onto the cells, then the cube of RGB; largest change of a coefficient)."""
-        projected, moved = [], 0.0
-        for plane, strip in zip(self._planes(image, band), band.strips, strict=True):
-            low, high = _bounds(strip, margin)
-            found = dct(box_mean(plane, *strip.factors))
-            change = np.zeros_like(found)  # blocks that only pad an MCU are not in the file and stay unchanged
-            stored = (slice(low.shape[0]), slice(low.shape[1]))
-            change[stored] = np.clip(found[stored], low, high) - found[stored]
-            moved = max(moved, float(change.max()), -float(change.min()))
-            plane = plane + replicate(idct(change), *strip.factors)
-            projected.append(unpad(plane, band.bottom - band.top, band.width))
-        return to_image(projected, self.file.colour), moved
+    def _paddings(self, band: Band) -> list[Padding]:
+        return [self._padding(strip, band.bottom - band.top, band.right - band.left) for strip in band.strips]
 
-    def _planes(self, image: NDArray[np.float32], band: Band) -> list[Plane]:
-        return to_components(pad(image, *band.padded), self.file.colour)
+    def _alternate(self, image: NDArray[np.float32], band: Band, passes: int, margin: float) -> NDArray[np.float32]:
+        """The part of a picture in a band after up to `passes` projections onto its cells, then the cube of RGB."""
+        paddings, bounds = self._paddings(band), [_bounds(strip, margin) for strip in band.strips]
+        for _ in range(passes):
+            projected, moved = [], 0.0
+            for plane, padding, (low, high) in zip(
+                to_components(image, self.file.colour), paddings, bounds, strict=True
+            ):
+                found = dct(padding.samples(plane))
+                change = np.clip(found, low, high) - found
+                moved = max(moved, float(change.max()), -float(change.min()))
+                projected.append(plane + padding.pixels(idct(change)))
+            image = to_image(projected, self.file.colour)
+            if moved <= margin:
+                break
+        return image
 
     def _check(self, pixels: NDArray[np.float32]) -> None:
         expected = (self.file.height, self.file.width, 3)
@@ -108,9 +147,21 @@ class Cells:
             raise ValueError(f"the pixels are {pixels.shape}, the file's {expected}: give them as the file has them")
 
 
+def _fitted(padding: Padding, plane: Plane, strip: Strip) -> Plane:
+    """The coefficients of a plane; if what lies beyond the picture is free, it is first made to fit the cells."""
+    found = dct(padding.samples(plane))
+    if isinstance(padding, Free) and padding.reaches_beyond:
+        low, high = _bounds(strip, MARGIN)
+        for _ in range(EDGE_PASSES):
+            padding.pixels(idct(np.clip(found, low, high) - found))
+            found = dct(padding.samples(plane))
+    return found
+
+
 def _bounds(strip: Strip, margin: float) -> tuple[Plane, Plane]:
     """Lowest and highest value of each coefficient: its cell, narrowed by a margin to no less than half its width."""
-    stored = strip.component.coefficients[strip.rows]
-    steps = np.tile(strip.component.table.astype(np.float32), (stored.shape[0] // BLOCK, stored.shape[1] // BLOCK))
-    middle, half = stored * steps, np.maximum(steps / 2 - margin, steps / 4)
+    steps = strip.steps
+    middle, half = strip.coefficients * steps, np.maximum(steps / 2 - margin, steps / 4)
+    if strip.known is not None:
+        half[~strip.known] = np.inf
     return middle - half, middle + half

@@ -14,7 +14,7 @@ flat areas say nothing about the tails.  The larger θ is therefore used: it is 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftrec.jpeg.blocks import Plane, idct, to_image, upsample_triangle
+from driftrec.jpeg.blocks import Plane, idct, replicate, to_image, upsample_triangle
 from driftrec.jpeg.file import Component, JpegFile
 from driftrec.jpeg.layout import Band, Strip, bands, require_known
 from driftrec.jpeg.tables import BLOCK
@@ -30,18 +30,25 @@ def decode(file: JpegFile) -> NDArray[np.float32]:
     samples = [idct(expected_coefficients(component)) for component in file.components]
     out = np.empty((file.height, file.width, 3), np.float32)
     for band in bands(file):
-        planes = [_full_size(plane, band, strip) for plane, strip in zip(samples, band.strips, strict=True)]
-        out[band.top : band.bottom] = to_image(planes, file.colour)
+        planes = [_full_size(plane, file, band, strip) for plane, strip in zip(samples, band.strips, strict=True)]
+        out[band.part] = to_image(planes, file.colour)
     return out
 
 
-def _full_size(samples: Plane, band: Band, strip: Strip) -> Plane:
-    """The band's rows of a component at the picture's size; interpolation looks one sample beyond them."""
+def _full_size(samples: Plane, file: JpegFile, band: Band, strip: Strip) -> Plane:
+    """The band's rows of a component at the picture's size.
+
+    Interpolation looks one sample beyond them, but not beyond the picture.  Like libjpeg, it repeats the samples of
+    chroma that is halved to one or two columns.
+    """
     vertical, horizontal = strip.factors
-    start = max(strip.rows.start - 1, 0)
-    plane = upsample_triangle(samples[start : strip.rows.stop + 1], vertical, horizontal)
+    inside = samples[: -(-file.height // vertical), : -(-file.width // horizontal)]
+    if horizontal == 2 and inside.shape[1] <= 2:
+        inside, vertical, horizontal = replicate(inside, vertical, horizontal), 1, 1
+    start = max(band.top // vertical - 1, 0)
+    plane = upsample_triangle(inside[start : -(-band.bottom // vertical) + 1], vertical, horizontal)
     first = band.top - start * vertical
-    return plane[first : first + band.bottom - band.top, : band.width]
+    return plane[first : first + band.bottom - band.top, : band.right - band.left]
 
 
 def expected_coefficients(component: Component) -> Plane:

@@ -6,6 +6,7 @@ values at the positions found.  Source: ITU-T T.81, Annexes C, F and G.
 """
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +21,7 @@ _INVALID = 1 << 12  # an increment that no valid code has
 
 
 class ScanError(ValueError):
-    """The entropy-coded data is damaged or cut short."""
+    """The entropy-coded data is damaged.  Data that ends too early is no error: its decoder says how far it came."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ class HuffmanTable:
 
 
 class Bits:
-    """The bits of one segment, with stuffing removed; reads past the end first give zeros, then ScanError."""
+    """The bits of one segment, with stuffing removed; reads past the end first give zeros, then IndexError."""
 
     def __init__(self, data: bytes) -> None:
         self.end = 8 * len(data)
@@ -89,22 +90,38 @@ class Bits:
         raw = self.windows(positions) >> (16 - sizes)
         return np.where((raw << 1) >> sizes > 0, raw, raw - (1 << sizes) + 1)
 
-    def check(self, position: int) -> None:
-        """Raises ScanError if `position` lies past the end."""
-        if position > self.end:
-            raise ScanError("the picture data is cut short")
+    def within(self, positions: list[int]) -> NDArray[np.int64]:
+        """The positions as an array; those past the end become the first bit past it."""
+        return np.minimum(np.array(positions, np.int64), self.end + 1)
+
+    def whole(self, positions: NDArray[np.int64], ends: NDArray[np.int64], wrong: NDArray[np.bool_]) -> int:
+        """How many of the symbols that start and end at the given positions come before the data ends.
+
+        Raises ScanError if one of them is `wrong`, unless the end of the data made it so.
+        """
+        bad = wrong | (ends > self.end)
+        if not bad.any():
+            return len(positions)
+        first = int(bad.argmax())
+        if max(positions[first] + 16, ends[first]) <= self.end:
+            raise ScanError("the picture data is damaged")
+        return first
 
 
-def sequential(bits: Bits, pattern: Sequence[tuple[HuffmanTable, HuffmanTable]], out: NDArray[np.int16]) -> None:
+def sequential(bits: Bits, pattern: Sequence[tuple[HuffmanTable, HuffmanTable]], out: NDArray[np.int16]) -> int:
     """Decodes all blocks of a sequential segment, with the DC and AC tables of the pattern in turn.
 
-    Fills `out` (count, len(pattern), 64), which must hold zeros, in stored order; DC values are differences.  Raises
-    ScanError for damaged data.
+    Fills `out` (count, len(pattern), 64), which must hold zeros, in stored order; DC values are differences.  Returns
+    how many of the `count` the data holds; the others stay zero.  Raises ScanError for damaged data.
     """
     moves = [(dc.dc_advances, ac.ac_moves) for dc, ac in pattern]
     position, chunk = 0, 1 + 16384 // len(pattern)
     for first in range(0, len(out), chunk):
-        position = _sequential_chunk(bits, pattern, moves, out[first : first + chunk], position)
+        part = out[first : first + chunk]
+        position, reached = _sequential_chunk(bits, pattern, moves, part, position)
+        if reached < len(part):
+            return first + reached
+    return len(out)
 
 
 def _sequential_chunk(
@@ -113,8 +130,8 @@ def _sequential_chunk(
     moves: list[tuple[list[int], list[int]]],
     out: NDArray[np.int16],
     position: int,
-) -> int:
-    """Fills `out`, reading from `position`; returns the position after the last bit read."""
+) -> tuple[int, int]:
+    """Fills `out`, reading from `position`; returns the position after the last bit read, and how much it filled."""
     words, found, firsts = bits.words, [], []
     append = found.append
     try:
@@ -129,11 +146,10 @@ def _sequential_chunk(
                     move = ac[words[position >> 3] >> (16 - (position & 7)) & 0xFFFF]
                     position += move & 31
                     k += move >> 5
-    except IndexError:
-        raise ScanError("the picture data is damaged or cut short") from None
-    bits.check(position)
+    except IndexError:  # past the end: below, the first symbol there says so
+        pass
 
-    positions, first = np.array(found, np.int64), np.array(firsts, np.int64)
+    positions, first = bits.within(found), np.array(firsts, np.int64)
     windows = bits.windows(positions)
     block = np.zeros(len(positions), np.int64)
     block[first[1:]] = 1
@@ -151,18 +167,22 @@ def _sequential_chunk(
     after = np.cumsum(step)
     index = after - (after - step)[first][block] - 1
     coded = sizes > 0
-    if (lengths == 0).any() or (coded & (index > 63)).any():
-        raise ScanError("the picture data is damaged")
+    symbols_read = bits.whole(positions, positions + lengths + sizes, (lengths == 0) | (coded & (index > 63)))
+    reached = len(out) if symbols_read == len(positions) else int(block[symbols_read]) // len(pattern)
+    coded &= block < reached * len(pattern)
     values = bits.values((positions + lengths)[coded], sizes[coded])
     out.reshape(-1, 64)[block[coded], index[coded]] = values
-    return position
+    return position, reached
 
 
 # -------------------------------------------------------------------------------------------------- progressive
 
 
-def dc_first(bits: Bits, pattern: Sequence[HuffmanTable], out: NDArray[np.int16]) -> None:
-    """First DC scan: fills `out` (count, len(pattern), 64) with differences, not yet shifted to their bit position."""
+def dc_first(bits: Bits, pattern: Sequence[HuffmanTable], out: NDArray[np.int16]) -> int:
+    """First DC scan: fills `out` (count, len(pattern), 64) with differences, not yet shifted to their bit position.
+
+    Returns, as all functions below, how many of the `count` the data holds; the others stay as they are.
+    """
     words, found, position = bits.words, [], 0
     moves = [table.dc_advances for table in pattern]
     try:
@@ -170,29 +190,36 @@ def dc_first(bits: Bits, pattern: Sequence[HuffmanTable], out: NDArray[np.int16]
             for dc in moves:
                 found.append(position)
                 position += dc[words[position >> 3] >> (16 - (position & 7)) & 0xFFFF]
-    except IndexError:
-        raise ScanError("the picture data is damaged or cut short") from None
-    bits.check(position)
-    positions = np.array(found, np.int64).reshape(len(out), len(pattern))
+    except IndexError:  # past the end: below, the first symbol there says so
+        pass
+    positions = bits.within(found)
+    windows = bits.windows(positions)
+    symbols, lengths = np.empty_like(windows), np.empty_like(windows)
     for column, table in enumerate(pattern):
-        at = positions[:, column]
-        windows = bits.windows(at)
-        sizes = (table.symbols[windows] & 15).astype(np.int64)
-        out[:, column, 0] = np.where(sizes > 0, bits.values(at + table.lengths[windows], sizes), 0)
+        own = slice(column, None, len(pattern))
+        symbols[own], lengths[own] = table.symbols[windows[own]], table.lengths[windows[own]]
+    sizes = symbols & 15
+    reached = bits.whole(positions, positions + lengths + sizes, lengths == 0) // len(pattern)
+    kept = slice(reached * len(pattern))
+    values = np.where(sizes[kept] > 0, bits.values((positions + lengths)[kept], sizes[kept]), 0)
+    out[:reached, :, 0] = values.reshape(reached, len(pattern))
+    return reached
 
 
-def dc_refine(bits: Bits, out: NDArray[np.int16], shift: int) -> None:
+def dc_refine(bits: Bits, out: NDArray[np.int16], shift: int) -> int:
     """Refinement of DC: adds the bit of value 2^shift to `out` (count, blocks per MCU, 64)."""
-    count = out.shape[0] * out.shape[1]
-    bits.check(count)
-    out[..., 0] += (bits.windows(np.arange(count)) >> 15 << shift).astype(np.int16).reshape(out.shape[:2])
+    reached = min(len(out), bits.end // out.shape[1])
+    count = reached * out.shape[1]
+    raised = bits.windows(np.arange(count)) >> 15 << shift
+    out[:reached, :, 0] += raised.astype(np.int16).reshape(reached, out.shape[1])
+    return reached
 
 
-def ac_first(bits: Bits, table: HuffmanTable, blocks: NDArray[np.int16], start: int, end: int, shift: int) -> None:
+def ac_first(bits: Bits, table: HuffmanTable, blocks: NDArray[np.int16], start: int, end: int, shift: int) -> int:
     """First scan of coefficients start … end: fills `blocks` (count, 64), stored order, in place."""
-    (symbols, lengths), words = table.entries, bits.words
+    (symbols, lengths), words, limit = table.entries, bits.words, bits.end
     rows, columns, positions, sizes = [], [], [], []
-    position, row, count = 0, 0, len(blocks)
+    position, row, reached, count = 0, 0, 0, len(blocks)
     try:
         while row < count:
             k = start
@@ -200,7 +227,7 @@ def ac_first(bits: Bits, table: HuffmanTable, blocks: NDArray[np.int16], start: 
                 window = words[position >> 3] >> (16 - (position & 7)) & 0xFFFF
                 symbol, length = symbols[window], lengths[window]
                 if not length:
-                    raise ScanError("the picture data is damaged")
+                    _require_end(position, limit)
                 position += length
                 run, size = symbol >> 4, symbol & 15
                 if size:
@@ -220,28 +247,32 @@ def ac_first(bits: Bits, table: HuffmanTable, blocks: NDArray[np.int16], start: 
                         position += run
                     break
             row += 1
-    except IndexError:
-        raise ScanError("the picture data is damaged or cut short") from None
-    bits.check(position)
-    if row > count or (columns and max(columns) > end):
+            if position > limit:
+                break
+            reached = row
+    except IndexError:  # past the end
+        pass
+    kept = slice(bisect_left(rows, reached))
+    if reached > count or max(columns[kept], default=0) > end:
         raise ScanError("the picture data is damaged")
-    if rows:
-        values = bits.values(np.array(positions, np.int64), np.array(sizes, np.int64))
-        blocks[rows, columns] = values << shift
+    if rows[kept]:
+        values = bits.values(np.array(positions[kept], np.int64), np.array(sizes[kept], np.int64))
+        blocks[rows[kept], columns[kept]] = values << shift
+    return reached
 
 
-def ac_refine(bits: Bits, table: HuffmanTable, blocks: NDArray[np.int16], start: int, end: int, shift: int) -> None:
+def ac_refine(bits: Bits, table: HuffmanTable, blocks: NDArray[np.int16], start: int, end: int, shift: int) -> int:
     """Refinement of coefficients start … end by one bit: changes `blocks` (count, 64), stored order, in place.
 
     Known coefficients get a correction bit each as the run passes over them (T.81, G.1.2.3).
     """
-    (symbols, lengths), words = table.entries, bits.words
+    (symbols, lengths), words, limit = table.entries, bits.words, bits.end
     known = blocks[:, start : end + 1] != 0
     known_columns = np.nonzero(known)[1].tolist()
     known_until = np.cumsum(known.sum(axis=1)).tolist()
     corrections = np.zeros(len(known_columns), np.int64)  # bit position of each known coefficient's correction
     rows, columns, signs = [], [], []
-    position, waiting, done = 0, 0, 0
+    position, waiting, done, reached = 0, 0, 0, 0
     width = end - start + 1
     try:
         for row in range(len(blocks)):
@@ -251,7 +282,7 @@ def ac_refine(bits: Bits, table: HuffmanTable, blocks: NDArray[np.int16], start:
                 window = words[position >> 3] >> (16 - (position & 7)) & 0xFFFF
                 symbol, length = symbols[window], lengths[window]
                 if not length:
-                    raise ScanError("the picture data is damaged")
+                    _require_end(position, limit)
                 position += length
                 run, size = symbol >> 4, symbol & 15
                 sign = 0
@@ -274,7 +305,7 @@ def ac_refine(bits: Bits, table: HuffmanTable, blocks: NDArray[np.int16], start:
                     target += 1
                 if size:
                     if target >= width:
-                        raise ScanError("the picture data is damaged")
+                        _require_end(position, limit)
                     rows.append(row)
                     columns.append(target)
                     signs.append(sign)
@@ -285,13 +316,25 @@ def ac_refine(bits: Bits, table: HuffmanTable, blocks: NDArray[np.int16], start:
                 done = last
             if waiting:
                 waiting -= 1
-    except IndexError:
-        raise ScanError("the picture data is damaged or cut short") from None
-    bits.check(position)
+            if position > limit:
+                break
+            reached = row + 1
+    except IndexError:  # past the end
+        pass
+    known[reached:] = False
     band = blocks[:, start : end + 1]
-    if len(corrections):
-        raised = (bits.windows(corrections) >> 15) << shift
+    if corrected := known_until[reached - 1] if reached else 0:
+        raised = (bits.windows(corrections[:corrected]) >> 15) << shift
         band[known] += (np.sign(band[known]) * raised).astype(np.int16)
-    if rows:
-        positive = bits.windows(np.array(signs, np.int64)) >> 15
-        band[rows, columns] = np.where(positive > 0, 1 << shift, -(1 << shift))
+    kept = slice(bisect_left(rows, reached))
+    if rows[kept]:
+        positive = bits.windows(np.array(signs[kept], np.int64)) >> 15
+        band[rows[kept], columns[kept]] = np.where(positive > 0, 1 << shift, -(1 << shift))
+    return reached
+
+
+def _require_end(position: int, limit: int) -> None:
+    """Raises IndexError if an invalid symbol can come from the end of the data nearby, otherwise ScanError."""
+    if position + 16 > limit:
+        raise IndexError
+    raise ScanError("the picture data is damaged")

@@ -1,10 +1,19 @@
 """What a model file says about itself, and the errors of model files."""
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from driftrec.diffusion.plan import Plan, plan_from_card
+from driftrec.text import printable
+
+MOST_MULTIPLE = 1024
+"""Largest multiple that a card may ask for."""
+
+MOST_EVALUATIONS = 1000
+"""Most evaluations that a card's plan may take."""
 
 
 class ModelError(ValueError):
@@ -37,17 +46,44 @@ class Card:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @staticmethod
-    def parse(content: Mapping[str, Any], label: str) -> "Card":
-        """Returns the card of the model `label`.
+    def parse(content: str | Mapping[str, Any], label: str) -> "Card":
+        """Returns the card of the model `label`, from JSON or from its values.
 
         Raises:
-            ModelError: a required entry is missing or invalid.
+            ModelError: a required entry is missing, or an entry has another type or range than above.
         """
-        values = dict(content)
         try:
-            required = {key: values.pop(key) for key in ("name", "multiple", "ratio_min", "ratio_max")}
-            plan = plan_from_card(values.pop("sampling"))
-            stated = {key: values.pop(key) for key in ("faithful", "natural", "blind", "finisher") if key in values}
-            return Card(**required, plan=plan, **stated, facts=values)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{label} has no valid driftrec card ({error}): export it again") from error
+            values = json.loads(content) if isinstance(content, str) else content
+            if not isinstance(values, Mapping):
+                raise ValueError(f"it is a {_NAMES.get(type(values), 'single value')}, not an object")
+            return Card._checked(dict(values))
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise ModelError(f"{label} has no valid driftrec card ({printable(error)}): export it again") from error
+
+    @staticmethod
+    def _checked(values: dict[str, Any]) -> "Card":
+        """The card of these values.  Raises ValueError, or TypeError from the classes of its parts."""
+        if missing := [key for key in (*_REQUIRED, "sampling") if key not in values]:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        required = {key: values.pop(key) for key in _REQUIRED}
+        flags = {key: values.pop(key) for key in ("faithful", "natural", "blind", "finisher") if key in values}
+        for key, value in required.items():
+            if not isinstance(value, _REQUIRED[key]) or isinstance(value, bool):
+                raise ValueError(f"{key} is {value!r}")
+        for key, value in flags.items():
+            if not isinstance(value, bool):
+                raise ValueError(f"{key} is {value!r}, not true or false")
+        if not 1 <= required["multiple"] <= MOST_MULTIPLE:
+            raise ValueError(f"multiple is {required['multiple']}, not between 1 and {MOST_MULTIPLE}")
+        if not 0 <= required["ratio_min"] <= required["ratio_max"] < math.inf:
+            raise ValueError("ratio_min and ratio_max are no range of finite ratios")
+        plan = plan_from_card(values.pop("sampling"))
+        if type(plan.evaluations) is not int or plan.evaluations > MOST_EVALUATIONS:
+            raise ValueError(f"evaluations is {plan.evaluations!r}, not a number between 1 and {MOST_EVALUATIONS}")
+        if not math.isfinite(plan.level):
+            raise ValueError("level is not finite")
+        return Card(**required, plan=plan, **flags, facts=values)
+
+
+_REQUIRED: dict[str, Any] = {"name": str, "multiple": int, "ratio_min": int | float, "ratio_max": int | float}
+_NAMES = {list: "list", str: "text", int: "number", float: "number"}

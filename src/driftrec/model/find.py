@@ -17,10 +17,11 @@ def bundled_models() -> dict[str, Path]:
 
 
 def find_model(name: str | os.PathLike[str]) -> Path:
-    """Returns the file of a bundled name, a path, or 'owner/model' on a hub.
+    """Returns the file of a bundled name, a path, or a model of a hub (`driftrec.model.hub`).
 
     Raises:
-        ModelError: there is no such model (then also a FileNotFoundError), or the hub does not give it.
+        ModelError: there is no such model (then also a FileNotFoundError), or the hub does not give it.  Only names
+            that begin with "hub:" are asked of a hub.
     """
     models = bundled_models()
     if str(name) in models:
@@ -34,8 +35,7 @@ def find_model(name: str | os.PathLike[str]) -> Path:
         except ValueError as error:
             raise ModelError(str(error)) from error
     raise ModelNotFoundError(
-        f"there is no model '{name}': give the path of an .onnx file, owner/model of a hub, "
-        f"or one of {', '.join(models)}"
+        f"there is no model '{name}': give the path of an .onnx file, {hub.FORM}, or one of {', '.join(models)}"
     )
 
 

@@ -1,6 +1,5 @@
 """Runs model files in ONNX Runtime."""
 
-import json
 import logging
 import os
 from functools import partial
@@ -12,15 +11,20 @@ import onnxruntime as ort
 from driftrec.diffusion.types import REGRESSION_RATIO
 from driftrec.errors import first_line
 from driftrec.model.card import Card, ModelError
+from driftrec.model.check import require_evaluation, require_interface
 from driftrec.model.find import DEFAULT_MODEL, find_model, lasting_name
 from driftrec.model.providers import providers
 from driftrec.model.runner import Runner
+from driftrec.model.structure import require_no_loops
+from driftrec.text import printable
 
 _log = logging.getLogger(__name__)
 
 
 class Network(Runner):
     """A network in ONNX Runtime.  It can be pickled; where it is unpickled, the model is opened again.
+
+    The file is checked: its structure, its card, its inputs and outputs, and an evaluation of a few pixels.
 
     Arguments:
         model: as for `find_model`.
@@ -37,38 +41,46 @@ class Network(Runner):
     ) -> None:
         path = find_model(model)
         self._opened_as = {"model": lasting_name(model), "threads": threads, "device": device}
+        label = printable(path)
+        try:
+            require_no_loops(path.read_bytes())
+        except (ValueError, OSError) as error:
+            raise ModelError(f"{label} is not a model that driftrec can run: {first_line(error)}") from error
         chosen = providers(device, threads)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or 0
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # errors become exceptions
         # Waiting threads sleep: equally fast on an idle machine, and faster if other programs need the cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = ort.InferenceSession(str(path), options, providers=chosen)
+            metadata = self._session.get_modelmeta().custom_metadata_map
         except Exception as error:  # ONNX Runtime's own exceptions have no public base class
-            raise ModelError(f"{path} is not a model that ONNX Runtime can run: {first_line(error)}") from error
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        self.card = Card.parse(_content(metadata.get("driftrec", "{}")), str(path))
-        _log.info("opened the model %s (%s) in %s", self.card.name, path, self._session.get_providers()[0])
+            raise ModelError(f"{label} is not a model that driftrec can run: {first_line(error)}") from error
+        self.card = Card.parse(metadata.get("driftrec", "{}"), label)
+        try:
+            require_interface(self._session, self.card)
+            self._try()
+        except ValueError as error:
+            raise ModelError(f"{label} is not a driftrec model ({printable(error)}): export it again") from error
+        _log.info("opened the model %s (%s) in %s", self.card.name, label, self._session.get_providers()[0])
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Returns how to open the model again, as sessions of ONNX Runtime cannot be pickled."""
         return partial(type(self), **self._opened_as), ()
 
     def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray, *, finish: bool = False) -> np.ndarray:
-        feed = {
-            "residual": residual,
-            "ratio": np.full(len(y), min(ratio, REGRESSION_RATIO), dtype=np.float32),
-            "y": y,
-        }
-        if self.card.finisher:
-            feed["finish"] = np.asarray(finish)
-        (x0,) = self._session.run(["x0"], feed)
+        (x0,) = self._session.run(["x0"], self._feed(residual, ratio, y, finish))
         return np.asarray(x0)
 
+    def _feed(self, residual: np.ndarray, ratio: float, y: np.ndarray, finish: bool) -> dict[str, np.ndarray]:
+        ratios = np.full(len(y), min(ratio, REGRESSION_RATIO), dtype=np.float32)
+        feed = {"residual": residual, "ratio": ratios, "y": y}
+        return feed | {"finish": np.asarray(finish)} if self.card.finisher else feed
 
-def _content(text: str) -> dict[str, Any]:
-    try:
-        return dict(json.loads(text))
-    except ValueError:
-        return {}  # of which the card says what is missing
+    def _try(self) -> None:
+        """Raises ValueError, with a clause that says why, if the network cannot evaluate a small picture."""
+        size = (1, 3, self.card.multiple, 2 * self.card.multiple)
+        y, residual = np.full(size, 0.5, np.float32), np.zeros(size, np.float32)
+        for finish in (False, True)[: 1 + self.card.finisher]:
+            require_evaluation(self._session, self._feed(residual, self.card.ratio_max, y, finish))

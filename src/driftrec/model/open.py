@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
+from driftrec.errors import first_line
 from driftrec.extras import how_to_add
 from driftrec.model.card import ModelError, ModelNotFoundError
 from driftrec.model.find import DEFAULT_MODEL
 from driftrec.model.onnx import Network
 from driftrec.model.runner import Runner
+from driftrec.text import printable
 
 CHECKPOINT = ".safetensors"
 
@@ -41,3 +43,6 @@ def open_model(
         raise
     except ValueError as error:
         raise ModelError(str(error)) from error
+    except Exception as error:  # PyTorch, safetensors and pydantic raise errors of many classes for odd checkpoints
+        what = f"it lacks {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {first_line(error)}"
+        raise ModelError(f"{printable(model)} is not a checkpoint that driftrec can run ({what})") from error

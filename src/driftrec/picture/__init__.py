@@ -12,7 +12,14 @@ Two rules shape this package.
 
 from driftrec.picture.atomic import atomic_write
 from driftrec.picture.opening import MAX_PIXELS, Source, open_picture
-from driftrec.picture.saving import PICTURE_SUFFIXES, SAVE_EXTENSIONS, encode_picture, require_format, save_picture
+from driftrec.picture.saving import (
+    PICTURE_SUFFIXES,
+    SAVE_EXTENSIONS,
+    encode_picture,
+    fitted,
+    require_format,
+    save_picture,
+)
 from driftrec.picture.value import (
     Picture,
     PictureError,
@@ -33,6 +40,7 @@ __all__ = [
     "Source",
     "atomic_write",
     "encode_picture",
+    "fitted",
     "open_picture",
     "require_format",
     "save_picture",

@@ -8,11 +8,11 @@ from typing import Any
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
+from driftrec.picture.exif import PREFIX, without_orientation
 from driftrec.picture.quiet import quiet
 from driftrec.picture.value import Picture
 
 _ORIENTATION = int(ExifTags.Base.Orientation)
-_SHORT = 3  # TIFF's number for a 16-bit integer
 _IPTC_RESOURCE = 0x0404  # Photoshop's number for IPTC records
 _IPTC_TAG = 33723
 _PNG_IPTC = "Raw profile type iptc"
@@ -44,10 +44,10 @@ def read_orientation(image: Image.Image) -> int:
 def read_exif(image: Image.Image) -> bytes | None:
     """Returns the file's EXIF block, or one made from the descriptive tags of a TIFF."""
     if isinstance(block := image.info.get("exif"), bytes):
-        return block.removeprefix(b"Exif\x00\x00")
+        return block.removeprefix(PREFIX)
     with contextlib.suppress(Exception):  # as above
         if len(tags := _descriptive(image.getexif())):
-            return tags.tobytes().removeprefix(b"Exif\x00\x00")
+            return tags.tobytes().removeprefix(PREFIX)
     return None
 
 
@@ -74,45 +74,35 @@ def read_iptc(image: Image.Image) -> bytes | None:
     return None
 
 
-def upright_exif(block: bytes | None) -> bytes | None:
-    """Returns the EXIF block with orientation 1 and every other byte unchanged; None if it cannot be parsed.
-
-    The tag is overwritten in place: rewriting the whole block would move the data that maker notes point to.
-    """
-    if block is None or block[:2] not in (b"II", b"MM"):
-        return None
-    order, patched = "<" if block[:2] == b"II" else ">", bytearray(block)
-    try:
-        (directory,) = struct.unpack_from(f"{order}I", block, 4)
-        (count,) = struct.unpack_from(f"{order}H", block, directory)
-        for entry in range(directory + 2, directory + 2 + 12 * count, 12):
-            if struct.unpack_from(f"{order}H", block, entry) == (_ORIENTATION,):
-                struct.pack_into(f"{order}HIHH", patched, entry + 2, _SHORT, 1, 1, 0)
-    except struct.error:
-        return None
-    return bytes(patched)
-
-
 def upright_xmp(packet: bytes) -> bytes:
     """Returns the XMP packet with orientation 1."""
     return re.sub(rb'(tiff:Orientation(?:="|>))[2-8]', rb"\g<1>1", packet)
 
 
 def metadata_options(picture: Picture, file_format: str) -> dict[str, Any]:
-    """Returns the picture's metadata as options of Pillow's encoder for that format."""
+    """Returns the picture's metadata as options of Pillow's encoder for that format.
+
+    Raises ValueError for what the format cannot hold, and errors of any class for EXIF that Pillow cannot rewrite.
+    """
     options: dict[str, Any] = {}
-    if picture.icc_profile and not (picture.gray and file_format == "WEBP"):  # WebP cannot store gray
+    if picture.icc_profile:
+        if picture.gray and file_format == "WEBP":
+            raise ValueError("WebP stores gray pictures as three channels, for which a profile of gray is wrong")
         options["icc_profile"] = picture.icc_profile
     if file_format == "TIFF":
         return options | {"exif": _tiff_tags(picture)}
     if picture.exif:
-        options["exif"] = (b"Exif\x00\x00" if file_format == "JPEG" else b"") + picture.exif
+        options["exif"] = {"JPEG": PREFIX + picture.exif, "AVIF": without_orientation(picture.exif)}.get(
+            file_format, picture.exif
+        )
     if file_format == "PNG":
         options["pnginfo"] = _png_texts(picture)
         return options
     if picture.xmp:
         options["xmp"] = picture.xmp
-    if picture.iptc and file_format == "JPEG":
+    if picture.iptc:
+        if file_format != "JPEG":
+            raise ValueError(f"{file_format} has no place for IPTC records")
         options["extra"] = _photoshop_segment(picture.iptc)
     return options
 
@@ -130,10 +120,12 @@ def _png_texts(picture: Picture) -> PngInfo:
 
 
 def _photoshop_segment(iptc: bytes) -> bytes:
-    """Returns the APP13 segment of a JPEG that holds IPTC records, or nothing if they do not fit into one."""
+    """Returns the APP13 segment of a JPEG that holds IPTC records.  Raises ValueError if they do not fit into one."""
     padded = iptc + bytes(len(iptc) % 2)
     body = b"Photoshop 3.0\x008BIM" + struct.pack(">HHI", _IPTC_RESOURCE, 0, len(iptc)) + padded
-    return b"\xff\xed" + struct.pack(">H", len(body) + 2) + body if len(body) <= 65_533 else b""
+    if len(body) > 65_533:
+        raise ValueError("the IPTC records are too long for a segment")
+    return b"\xff\xed" + struct.pack(">H", len(body) + 2) + body
 
 
 def _tiff_tags(picture: Picture) -> bytes:

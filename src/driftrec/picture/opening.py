@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import os
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -13,9 +14,10 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 
 from driftrec.picture.arrays import picture_from_array
 from driftrec.picture.deep import read_deep
-from driftrec.picture.metadata import read_exif, read_iptc, read_orientation, upright_exif, upright_xmp
+from driftrec.picture.exif import upright_exif
+from driftrec.picture.metadata import read_exif, read_iptc, read_orientation, upright_xmp
 from driftrec.picture.profiles import to_srgb
-from driftrec.picture.quiet import quiet
+from driftrec.picture.quiet import quiet, tolerant
 from driftrec.picture.value import (
     Picture,
     PictureError,
@@ -23,6 +25,7 @@ from driftrec.picture.value import (
     PictureNotFoundError,
     PicturePermissionError,
 )
+from driftrec.text import printable
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +40,9 @@ _GRAY = frozenset({"1", "L", "LA", "La"}) | _DEEP_GRAY
 _COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"})
 
 
-def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> Picture:
+def open_picture(
+    source: Source, *, max_pixels: int = MAX_PIXELS, name: str | None = None, partial: bool = False
+) -> Picture:
     """Opens a picture of any format and mode that Pillow reads, with its pixels in file order.
 
     Palettes become RGB, CMYK becomes sRGB through its profile, and transparent colours become alpha; 16 bits per sample
@@ -50,6 +55,7 @@ def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | No
             in [0, 1].
         max_pixels: larger pictures are refused before they are decoded.
         name: the picture's name in messages (default: the name of the source, if it has one).
+        partial: also opens a JPEG that is cut short; ``Picture.cut_short`` says so.
 
     Returns:
         The picture.  A file is read once, completely; ``Picture.file`` keeps its bytes.
@@ -61,13 +67,13 @@ def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | No
         TypeError: the source is none of the above.
     """
     label = _label(source) if name is None else name
-    picture = _opened(source, label, max_pixels)
+    picture = _opened(source, label, max_pixels, partial)
     height, width = picture.pixels.shape[:2]
     _log.debug("opened %s: %d × %d pixels, format %s", label, width, height, picture.source_format or "none")
     return picture
 
 
-def _opened(source: Source, label: str, max_pixels: int) -> Picture:
+def _opened(source: Source, label: str, max_pixels: int, partial: bool) -> Picture:
     """Opens a picture; see ``open_picture``."""
     with quiet():
         try:
@@ -78,8 +84,7 @@ def _opened(source: Source, label: str, max_pixels: int) -> Picture:
             if isinstance(source, Image.Image):
                 return _decode(source, None, label, max_pixels)
             file = _bytes(source, label)
-            with Image.open(BytesIO(file)) as image:
-                return _decode(image, file, label, max_pixels)
+            return _decode_file(file, label, max_pixels, partial)
         except (PictureError, MemoryError):
             raise
         except PermissionError as error:
@@ -93,7 +98,7 @@ def _opened(source: Source, label: str, max_pixels: int) -> Picture:
 def _label(source: Source) -> str:
     """Returns the name of the source in error messages."""
     if isinstance(source, str | os.PathLike):
-        return os.fspath(source)
+        return printable(os.fspath(source))
     if isinstance(source, io.TextIOBase):
         raise TypeError(f"{getattr(source, 'name', 'the file given')} was opened as text: open it with mode 'rb'")
     if not isinstance(source, bytes | bytearray | memoryview | Image.Image | np.ndarray) and not hasattr(
@@ -101,7 +106,7 @@ def _label(source: Source) -> str:
     ):
         kinds = "a path, bytes, a binary file, an array or a Pillow image"
         raise TypeError(f"a picture is {kinds}, not {type(source).__name__}")
-    return str(getattr(source, "filename", "") or getattr(source, "name", "") or "the picture given")
+    return printable(getattr(source, "filename", "") or getattr(source, "name", "") or "the picture given")
 
 
 def _bytes(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes], label: str) -> bytes:
@@ -117,9 +122,21 @@ def _bytes(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[
         raise PictureIsFolderError(f"{label} is a folder: give the pictures in it one by one")
     if not path.exists():
         raise PictureNotFoundError(f"{label} does not exist: check the name and the folder")
-    if path.is_char_device() or path.is_block_device():
-        raise PictureError(f"{label} is a device: give the file of a picture")
+    if not path.is_file():  # reading a pipe or a device may wait for ever
+        raise PictureError(f"{label} is a pipe, a socket or a device: give the file of a picture")
     return path.read_bytes()
+
+
+def _decode_file(file: bytes, label: str, max_pixels: int, partial: bool) -> Picture:
+    """Decodes a file; what is missing from a JPEG that is cut short stays gray or black, if that is allowed."""
+    with Image.open(BytesIO(file)) as image:
+        try:
+            return _decode(image, file, label, max_pixels)
+        except OSError as error:
+            if not partial or image.format not in ("JPEG", "MPO") or "truncated" not in str(error):
+                raise
+    with tolerant(), Image.open(BytesIO(file)) as image:
+        return replace(_decode(image, file, label, max_pixels), cut_short=True)
 
 
 def _decode(image: Image.Image, file: bytes | None, label: str, max_pixels: int) -> Picture:
@@ -128,19 +145,21 @@ def _decode(image: Image.Image, file: bytes | None, label: str, max_pixels: int)
     deep = read_deep(image)  # before Pillow drops the lower bytes
     image.load()  # before reading metadata, which some formats store after the pixels
     pixels, alpha = _samples(image, label) if deep is None else _split(deep)
-    xmp = image.info.get("xmp")
+    xmp, block = image.info.get("xmp"), read_exif(image)
+    exif = upright_exif(block)
+    left_out = ("EXIF, which cannot be read",) if block and exif is None else ()
     return Picture(
         pixels=pixels,
         alpha=alpha,
         gray=image.mode in _GRAY if deep is None else deep.shape[2] == 2,
         bit_depth=16 if pixels.dtype == np.uint16 else 8,
         orientation=read_orientation(image),
-        exif=upright_exif(read_exif(image)),
+        exif=exif,
         icc_profile=None if image.mode == "CMYK" else image.info.get("icc_profile") or None,
         xmp=upright_xmp(xmp) if isinstance(xmp, bytes) else None,
         iptc=read_iptc(image),
         source_format=image.format,
-        left_out=_left_out(image),
+        left_out=(*_left_out(image), *left_out),
         file=file,
         name=label,
     )

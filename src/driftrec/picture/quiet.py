@@ -1,13 +1,13 @@
-"""Turns off Pillow's warnings and size limit; this package checks what matters and raises its own errors."""
+"""Turns off Pillow's warnings and limits; this package checks what matters and raises its own errors."""
 
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from PIL import Image
+from PIL import Image, ImageFile
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 @contextmanager
@@ -23,3 +23,13 @@ def quiet() -> Iterator[None]:
             yield
         finally:
             Image.MAX_IMAGE_PIXELS = limit
+
+
+@contextmanager
+def tolerant() -> Iterator[None]:
+    """Lets Pillow decode files that are cut short; to be used inside `quiet`, as it applies to the whole process."""
+    strict, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, True
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = strict

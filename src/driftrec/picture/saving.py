@@ -1,16 +1,22 @@
 """Saves pictures: what each format can hold."""
 
+import contextlib
 import logging
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
 from driftrec.picture.atomic import atomic_write
 from driftrec.picture.deep import write_png, write_tiff
+from driftrec.picture.exif import sound_tags
 from driftrec.picture.metadata import metadata_options
+from driftrec.picture.quiet import quiet
 from driftrec.picture.value import Picture, PictureError, PictureIsFolderError, PictureNotFoundError
+from driftrec.text import printable
 
 _log = logging.getLogger(__name__)
 
@@ -52,31 +58,36 @@ PICTURE_SUFFIXES = frozenset({*SAVE_EXTENSIONS, ".bmp", ".jfif", ".jpe", ".ppm"}
 suffix."""
 
 
-def save_picture(picture: Picture, path: str | os.PathLike[str]) -> None:
-    """Saves a picture upright, in the format that the extension names, with all its metadata.
+def save_picture(picture: Picture, path: str | os.PathLike[str]) -> Picture:
+    """Saves a picture upright, in the format that the extension names, with all metadata that the format can hold.
 
     .png, .webp, .tif and .tiff are lossless; .avif, .jpg and .jpeg are written at quality 95 without chroma
-    subsampling.  A gray picture stays gray (WebP and AVIF store it as three equal channels).  WebP and AVIF cannot
-    store IPTC records and lose them.  The file is written under a temporary name in the same folder and then renamed,
-    so if anything fails, an existing file stays unchanged.
+    subsampling.  A gray picture stays gray (WebP and AVIF store it as three equal channels).  The file is written under
+    a temporary name in the same folder and then renamed, so if anything fails, an existing file stays unchanged.
+
+    Returns the picture as it was saved, see `fitted`.
 
     Raises:
         PictureError: the extension is unknown, the folder is missing (also a FileNotFoundError), the path is a folder
             (also an IsADirectoryError), the file is not writable, or the format cannot hold the picture (alpha in JPEG,
             16 bits in JPEG, WebP or AVIF, too many pixels).
     """
-    target = Path(path)
+    target, shown = Path(path), printable(path)
     encoder = _encoder(picture, target)
     if not target.parent.is_dir():
-        raise PictureNotFoundError(f"{target} cannot be written: make the folder {target.parent} first")
+        raise PictureNotFoundError(f"{shown} cannot be written: make the folder {printable(target.parent)} first")
     if target.is_dir():
-        raise PictureIsFolderError(f"{target} is a folder: give the name of a file")
+        raise PictureIsFolderError(f"{shown} is a folder: give the name of a file")
+    saved = fitted(picture, target)
     try:
         with atomic_write(target) as stream:
-            _write(picture, encoder, stream)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise PictureError(f"{target} cannot be written ({error}): try another folder or .png") from error
-    _log.debug("saved %s", target)
+            _write(saved, encoder, stream)
+    except MemoryError:
+        raise
+    except Exception as error:  # encoders raise errors of any class
+        raise PictureError(f"{shown} cannot be written ({printable(error)}): try another folder or .png") from error
+    _log.debug("saved %s", shown)
+    return saved
 
 
 def encode_picture(picture: Picture, name: str) -> bytes:
@@ -86,10 +97,13 @@ def encode_picture(picture: Picture, name: str) -> bytes:
         PictureError: the extension is unknown, or the format cannot hold the picture.
     """
     encoder, stream = _encoder(picture, Path(name)), BytesIO()
+    saved = fitted(picture, name)
     try:
-        _write(picture, encoder, stream)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise PictureError(f"{name} cannot be written ({error}): try .png") from error
+        _write(saved, encoder, stream)
+    except MemoryError:
+        raise
+    except Exception as error:  # as above
+        raise PictureError(f"{printable(name)} cannot be written ({printable(error)}): try .png") from error
     return stream.getvalue()
 
 
@@ -98,32 +112,74 @@ def require_format(picture: Picture, name: str) -> None:
     _encoder(picture, Path(name))
 
 
+def fitted(picture: Picture, name: str | os.PathLike[str]) -> Picture:
+    """Returns the picture with the metadata that a file of this name can hold; ``left_out`` names the rest.
+
+    Each kind of metadata is tried by writing a picture of one pixel.  From EXIF that cannot be written as it is, only
+    the damaged tags are left out.
+
+    Raises PictureError as ``save_picture`` does.
+    """
+    encoder = _encoder(picture, Path(name))
+    kept, lost = picture.cropped(1, 1).bare(), []
+    for kind, words in _KINDS.items():
+        content = getattr(picture, kind)
+        for candidate, missing in _candidates(kind, content, encoder) if content else ():
+            try:
+                _write(trial := replace(kept, **{kind: candidate}), encoder, BytesIO())
+            except Exception:  # Pillow raises errors of any class for odd metadata
+                continue
+            kept = trial
+            lost += missing
+            break
+        else:
+            if content:
+                lost.append(f"{words} (cannot be written as {encoder.file_format})")
+    if not lost:
+        return picture
+    return replace(picture, **{kind: getattr(kept, kind) for kind in _KINDS}, left_out=(*picture.left_out, *lost))
+
+
+_KINDS = {"icc_profile": "the colour profile", "exif": "EXIF", "xmp": "XMP", "iptc": "IPTC"}
+
+
+def _candidates(kind: str, content: bytes, encoder: _Encoder) -> Iterator[tuple[bytes, list[str]]]:
+    """Yields versions of metadata from the whole to the sound parts, with descriptions of what each leaves out."""
+    if kind != "exif" or encoder is not _TIFF:  # TIFF files store the tags one by one
+        yield content, []
+    if kind == "exif":
+        with contextlib.suppress(Exception):  # as above
+            block, tags = sound_tags(content)
+            yield block, [f"the damaged EXIF tag{'s' if len(tags) > 1 else ''} {', '.join(tags)}"] if tags else []
+
+
 def _write(picture: Picture, encoder: _Encoder, stream: IO[bytes]) -> None:
     """Writes a picture, with all its metadata, to a stream."""
     options = encoder.options | metadata_options(picture, encoder.file_format)
-    if picture.bit_depth == 16 and not (picture.gray and picture.alpha is None):
-        write = write_tiff if encoder is _TIFF else write_png
-        write(picture.samples(), stream, options)
-    else:
-        picture.to_pil(metadata=False).save(stream, encoder.file_format, **options)
+    with quiet() if picture.exif and encoder in (_AVIF, _TIFF) else nullcontext():  # Pillow warns of odd EXIF
+        if picture.bit_depth == 16 and not (picture.gray and picture.alpha is None):
+            write = write_tiff if encoder is _TIFF else write_png
+            write(picture.samples(), stream, options)
+        else:
+            picture.to_pil(metadata=False).save(stream, encoder.file_format, **options)
 
 
 def _encoder(picture: Picture, target: Path) -> _Encoder:
     """Returns the encoder that the extension names, after checking that it can hold the picture."""
-    encoder = _ENCODERS.get(target.suffix.lower())
+    shown, encoder = printable(target), _ENCODERS.get(target.suffix.lower())
     if encoder is None:
         known = ", ".join(SAVE_EXTENSIONS)
-        raise PictureError(f"{target} has an extension that cannot be written: use one of {known}")
+        raise PictureError(f"{shown} has an extension that cannot be written: use one of {known}")
     if picture.alpha is not None and not encoder.alpha:
-        raise PictureError(f"{target} cannot be written: JPEG holds no transparency; use .png, .webp or .tif")
+        raise PictureError(f"{shown} cannot be written: JPEG holds no transparency; use .png, .webp or .tif")
     if picture.bit_depth == 16 and not encoder.deep:
-        raise PictureError(f"{target} cannot be written: its format holds 8 bits, not 16; use .png or .tif")
+        raise PictureError(f"{shown} cannot be written: its format holds 8 bits, not 16; use .png or .tif")
     if picture.bit_depth == 16 and encoder is _TIFF and picture.gray and picture.alpha is not None:
-        raise PictureError(f"{target} cannot be written: few programs read gray TIFFs of 16 bits with alpha; use .png")
+        raise PictureError(f"{shown} cannot be written: few programs read gray TIFFs of 16 bits with alpha; use .png")
     longest = max(picture.pixels.shape[:2])
     if encoder.side is not None and longest > encoder.side:
         raise PictureError(
-            f"{target} cannot be written: its format holds {encoder.side} pixels per side, not {longest}; "
+            f"{shown} cannot be written: its format holds {encoder.side} pixels per side, not {longest}; "
             "use .png or .tif"
         )
     return encoder

@@ -47,6 +47,7 @@ class Picture:
         file: the bytes of the file that the pixels were decoded from; None if there is no file, or if the pixels have
             been replaced.
         name: the picture's name in messages.
+        cut_short: whether the file ends before the picture does; where it holds nothing, pixels are gray or black.
 
     Raises:
         ValueError: an array has another shape or type, or a value is outside the ranges above.
@@ -65,6 +66,7 @@ class Picture:
     left_out: tuple[str, ...] = ()
     file: bytes | None = field(default=None, repr=False)
     name: str = "the picture given"
+    cut_short: bool = False
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
@@ -101,6 +103,15 @@ class Picture:
     def with_bits(self, bit_depth: int) -> Self:
         """Returns the same picture, to be saved at 8 or 16 bits per sample."""
         return self if bit_depth == self.bit_depth else replace(self, pixels=self.as_float(), bit_depth=bit_depth)
+
+    def cropped(self, height: int, width: int) -> Self:
+        """Returns the upper left part of the picture, with everything else."""
+        alpha = None if self.alpha is None else self.alpha[:height, :width]
+        return replace(self, pixels=self.pixels[:height, :width], alpha=alpha, file=None)
+
+    def bare(self) -> Self:
+        """Returns the same picture without any metadata, its colour profile included."""
+        return replace(self.stripped(), icc_profile=None)
 
     def stripped(self) -> Self:
         """Returns the same picture without EXIF, XMP and IPTC.  The ICC profile stays, as it defines the colours."""

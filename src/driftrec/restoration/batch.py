@@ -1,6 +1,5 @@
 """Restores one picture of many and records the outcome, so a bad picture does not stop the rest."""
 
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from driftrec.errors import why_not_restored
 from driftrec.picture.quiet import quiet
 from driftrec.restoration.files import FileJob
 from driftrec.restoration.restorer import Restored
+from driftrec.text import json_line
 
 Status: TypeAlias = Literal["restored", "decoded", "left", "skipped", "failed"]
 STATUS: dict[str, Status] = {"restore": "restored", "decode": "decoded", "leave": "left"}
@@ -39,7 +39,7 @@ class Outcome:
             facts["error"] = self.error
         if self.restored:
             facts |= facts_of(self.restored)
-        return json.dumps(facts, ensure_ascii=False)
+        return json_line(facts)
 
 
 def facts_of(restored: Restored) -> dict[str, object]:
@@ -54,6 +54,7 @@ def facts_of(restored: Restored) -> dict[str, object]:
         "consistent": restored.consistent,
         "note": restored.note,
         "left_out": list(restored.picture.left_out),
+        "missing": restored.missing,
     }
 
 

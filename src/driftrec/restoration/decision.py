@@ -5,6 +5,7 @@ from typing import Any, Literal, TypeAlias
 
 from driftrec.jpeg import Report, examine
 from driftrec.picture import Picture, Source, open_picture
+from driftrec.restoration.damage import missing_part
 
 Verdict: TypeAlias = Literal["restore", "decode", "leave"]
 
@@ -32,19 +33,22 @@ class Decision:
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
-    """A picture's report, the decision that follows from it, and what else the picture's file holds."""
+    """A picture's report, the decision that follows from it, what else the picture's file holds, and what it lacks."""
 
     report: Report
     decision: Decision
     left_out: tuple[str, ...]
+    missing: str = ""
 
     def row(self) -> tuple[str, ...]:
         """Returns the report's table row, with the decision as the last cell."""
-        return (*self.report.row(), f"{self.decision.verdict}: {self.decision.why}")
+        missing = f"; {self.missing}" if self.missing else ""
+        return (*self.report.row(), f"{self.decision.verdict}: {self.decision.why}{missing}")
 
     def facts(self) -> dict[str, Any]:
         """Returns all facts as JSON values."""
-        return self.report.facts() | asdict(self.decision) | {"left_out": list(self.left_out)}
+        holds = {"left_out": list(self.left_out), "missing": self.missing}
+        return self.report.facts() | asdict(self.decision) | holds
 
 
 def inspect(source: Source | Picture) -> Inspection:
@@ -60,9 +64,9 @@ def inspect(source: Source | Picture) -> Inspection:
         PictureError: the source is not a picture; see `driftrec.open_picture`.
         TypeError: the source is none of the above.
     """
-    picture = source if isinstance(source, Picture) else open_picture(source)
+    picture = source if isinstance(source, Picture) else open_picture(source, partial=True)
     report = examine(picture.pixels, picture.file)
-    return Inspection(report, decide(report), picture.left_out)
+    return Inspection(report, decide(report), picture.left_out, missing_part(picture, report))
 
 
 def decide(report: Report) -> Decision:

@@ -42,9 +42,11 @@ class Options:
         strength: 0 gives the input, 1 the restoration; values in between blend them.
         force: also restores what looks clean or nearly lossless, and gives the network its full weight.
         bits: bits per sample of the result, 8 or 16 (default: the input's).
+        strict: refuses files that are cut short; otherwise what they hold of the picture is restored.
         strip: omits EXIF, XMP and IPTC from the result; colour profiles stay.
         max_pixels: larger pictures are refused before they are decoded.
-        model: a bundled name, an .onnx file, a checkpoint of `train`, 'owner/model' on a hub, or an open `Runner`.
+        model: a bundled name, an .onnx file, a checkpoint of `train`, a model of a hub (`driftrec.model.hub`),
+            or an open `Runner`.
         device: where the network runs: a name from `driftrec.model.providers`, or "auto".
         threads: CPU threads of the network (default: all cores).
         tiling: how large pictures are cut.
@@ -61,6 +63,7 @@ class Options:
     strength: float = 1.0
     force: bool = False
     bits: int | None = None
+    strict: bool = False
     strip: bool = False
     max_pixels: int = MAX_PIXELS
     model: str | PathLike[str] | Runner = DEFAULT_MODEL
@@ -150,5 +153,5 @@ _FLAGS = {"1": True, "true": True, "": False, "0": False, "false": False}
 _READ = {
     **dict.fromkeys(("steps", "seed", "samples", "bits", "max_pixels", "threads"), _whole),
     "strength": _number,
-    **dict.fromkeys(("force", "strip"), _flag),
+    **dict.fromkeys(("force", "strict", "strip"), _flag),
 }

@@ -15,6 +15,7 @@ from driftrec.model.card import ModelError
 from driftrec.model.open import open_model
 from driftrec.model.runner import Runner
 from driftrec.picture import Picture, Source, open_picture, save_picture
+from driftrec.restoration.damage import keep_absent, missing_part, require_whole
 from driftrec.restoration.decision import Decision, Verdict, decide
 from driftrec.restoration.estimator import Estimate, Estimator, Preview, Progress
 from driftrec.restoration.options import ENGINE, Consistency, Mode, Options
@@ -41,6 +42,7 @@ class Restored:
         deviation: if several samples were averaged, their standard deviation, root mean square over channels, float32
             (height, width) in image units and file order; otherwise None.
         samples: number of samples that were averaged.
+        missing: a clause that says what the file lacks, because it is cut short; empty if it is whole.
     """
 
     picture: Picture
@@ -52,6 +54,7 @@ class Restored:
     note: str = ""
     deviation: np.ndarray | None = None
     samples: int = 1
+    missing: str = ""
 
     @property
     def pixels(self) -> np.ndarray:
@@ -79,7 +82,8 @@ class Restored:
         The details are size, cost and consistency.
         """
         height, width = self.picture.pixels.shape[:2]
-        notes = "; ".join([self.note, *(f"left out: {what}" for what in self.picture.left_out)])
+        left_out = [f"left out: {what}" for what in self.picture.left_out]
+        notes = "; ".join(filter(None, [self.note, self.missing, *left_out]))
         if not details:
             work = {"restore": self.mode, "decode": "decoded", "leave": "left as it is"}[self.verdict]
             return f"{work}, {self.seconds:.1f} s: {notes}"
@@ -93,13 +97,16 @@ class Restored:
         consistent = "" if self.consistent is None else f", consistent: {100 * self.consistent:.1f} % of coefficients"
         return f"{width}×{height}  {work}, {self.seconds:.1f} s{consistent}  ({notes})"
 
-    def save(self, path: str | PathLike[str]) -> None:
+    def save(self, path: str | PathLike[str]) -> "Restored":
         """Saves the picture upright, in the format that the extension names; see `driftrec.save_picture`.
+
+        Returns:
+            The same result; its `picture.left_out` also names metadata that the format cannot hold.
 
         Raises:
             PictureError: the file cannot be written, or its format cannot hold the picture.
         """
-        save_picture(self.picture, Path(path))
+        return replace(self, picture=save_picture(self.picture, Path(path)))
 
 
 class Restorer:
@@ -158,16 +165,21 @@ class Restorer:
             The restored picture, with facts about its restoration.
 
         Raises:
-            PictureError: the source is not a picture; see `driftrec.open_picture`.
+            PictureError: the source is not a picture, or with `strict` not a whole one; see `driftrec.open_picture`.
             ValueError: options are out of range, beyond the model, or fixed in this restorer.
             JpegError: consistent="on", and the file's coefficients cannot be read or compared.
             TypeError: the source is none of the above, or there is no option of that name.
         """
         options = self._checked((options or self.options).changed(**changes))
         estimator = Estimator(self.runner, options.tiling, options, progress, preview)
-        picture = source if isinstance(source, Picture) else open_picture(source, max_pixels=options.max_pixels)
+        picture = source
+        if not isinstance(picture, Picture):
+            picture = open_picture(picture, max_pixels=options.max_pixels, partial=not options.strict)
         start = time.perf_counter()
         report = examine(picture.pixels, picture.file, history=options.mode != "decode")
+        missing = missing_part(picture, report)
+        if options.strict:
+            require_whole(picture, missing)
         decision = decide(report)
         _log.debug(
             "%s: %s, with trust %.2f in the network: %s", picture.name, decision.verdict, decision.trust, decision.why
@@ -180,6 +192,7 @@ class Restorer:
         if options.strength < 1:
             x0 = _blend(picture.as_float(), x0, options.strength)
             deviation = None if deviation is None else deviation * np.float32(options.strength)
+        x0 = keep_absent(x0, picture, report.file)
         share = None if cells is None else cells.contains(_as_saved(x0))
         seconds = time.perf_counter() - start
         decoded = verdict == "decode" or estimator.evaluations
@@ -194,6 +207,7 @@ class Restorer:
             note,
             deviation,
             options.samples,
+            missing,
         )
         _log.info("%s: %s", picture.name, restored.summary())
         return restored

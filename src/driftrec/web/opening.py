@@ -13,8 +13,11 @@ from driftrec.web.headers import read_header
 from driftrec.web.limits import Limits
 
 
-def open_upload(path: Path, limits: Limits, name: str) -> Picture:
-    """Opens an upload.  Raises PictureError, which calls it `name`, if it is not a picture or is too large."""
+def open_upload(path: Path, limits: Limits, name: str, *, strict: bool = False) -> Picture:
+    """Opens an upload.  Raises PictureError, which calls it `name`, if it is not a picture or is too large.
+
+    With `strict`, files that are cut short are no pictures.
+    """
     pixels = _pixels(path)
     if pixels > limits.pixels:
         size, limit = (f"{n / 1e6:.0f}" if n > 1e7 else f"{n / 1e6:.3g}" for n in (pixels, limits.pixels))
@@ -27,7 +30,7 @@ def open_upload(path: Path, limits: Limits, name: str) -> Picture:
             f"{name} stores its pixels in {header.scans} scans, which take too long to decode: save it again as an "
             "ordinary JPEG"
         )
-    return open_picture(path.read_bytes(), max_pixels=limits.pixels, name=name)
+    return open_picture(path.read_bytes(), max_pixels=limits.pixels, name=name, partial=not strict)
 
 
 def explain(error: Exception, name: str, folder: Path) -> str:

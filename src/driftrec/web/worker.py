@@ -41,7 +41,7 @@ class JobWorker:
         Raises PictureError or ValueError for unusable uploads or options, Cancelled, and OutOfTime.
         """
         job.phase = "reading"
-        before = open_upload(job.folder / UPLOAD, self.limits, job.name)
+        before = open_upload(job.folder / UPLOAD, self.limits, job.name, strict=job.options.strict)
         job.pixels = before.pixels.shape[0] * before.pixels.shape[1]
         save_picture(before, job.folder / BEFORE)
         job.check(self.limits.seconds)
@@ -58,7 +58,7 @@ class JobWorker:
         restored = self.restorer.restore(before, job.options, progress=progress, preview=preview)
         job.check(self.limits.seconds)
         job.phase = "saving"
-        save_picture(restored.picture, job.folder / AFTER)
+        restored = restored.save(job.folder / AFTER)
         job.facts |= {"summary": restored.summary(), "deviation": restored.deviation is not None}
         job.facts["unavailable"] = _unavailable(restored.picture, job)
         if restored.deviation is not None:
