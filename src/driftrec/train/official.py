@@ -1,8 +1,9 @@
 """Imports checkpoints of the paper's own program, which uses the NCSN++ of the score_sde code (Song et al. 2021).
 
 There, the network is one flat list, `all_modules`, in the order of the forward pass, and `output_layer`.  A block's
-layers are GroupNorm_0, Conv_0, Dense_0, GroupNorm_1, Conv_1, Conv_2; attention's 1×1 convolutions are matrices NIN_0 to
-NIN_3 of (inputs, outputs).  Averaged weights lie in ema.shadow_params, without names, in the order of the parameters.
+layers are GroupNorm_0, Conv_0, Dense_0, GroupNorm_1, Conv_1, Conv_2; the convolution of the input pyramid is Conv_0;
+attention's 1×1 convolutions are matrices NIN_0 to NIN_3 of shape (inputs, outputs).  Averaged weights are in
+ema.shadow_params, without names, in the order of the parameters.
 """
 
 import argparse
@@ -121,7 +122,7 @@ def _parts(network: NCSNpp) -> Iterator[dict[str, str]]:
                 yield _attention(f"down.{level}.attention.{number}")
         if stage.shrink is not None:
             yield _block(f"down.{level}.shrink")
-            yield _layer(f"down.{level}.merge", "Conv.")
+            yield _layer(f"down.{level}.merge", "Conv_0.")
     yield _block("middle.first")
     yield _attention("middle.attention")
     yield _block("middle.second")
