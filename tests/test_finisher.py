@@ -163,7 +163,8 @@ def pictures(tmp_path: Path) -> Path:
 @pytest.fixture
 def few_crops(monkeypatch: pytest.MonkeyPatch) -> None:
     """Validation on three crops of 48 pixels."""
-    monkeypatch.setattr("driftrec.train.validate.validation_set.__defaults__", (3, 48, None))
+    monkeypatch.setattr("driftrec.train.validate.COUNT", 3)
+    monkeypatch.setattr("driftrec.train.validate.SIDE", 48)
 
 
 @pytest.mark.usefixtures("lpips", "few_crops")

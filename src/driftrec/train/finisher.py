@@ -16,6 +16,7 @@ Training only the last step, on the sampler's own states, is the corrective step
 2309.09677), there with the mean squared error.
 """
 
+import math
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -50,7 +51,8 @@ class Ends(NamedTuple):
 class Finishing:
     """The objective of a finisher: states that the plans of a model end in, and (E26).
 
-    Arguments: `config` with a `finish` section; `device`, where the model and LPIPS run.  Raises ValueError for a model
+    Arguments: `config` with a `finish` section; `device`, where the model and LPIPS run.  Attribute `multiple`: images
+    must have sides that are multiples of this many pixels, for both networks.  Raises ValueError for a model
     that cannot be found, has no faithful estimate or was trained otherwise than the recipe says, and where the weights
     of LPIPS cannot be had.
     """
@@ -60,6 +62,8 @@ class Finishing:
             raise ValueError("the recipe has no 'finish' section")
         self.seed, self.floor, self.settings = config.seed, config.noise.floor, config.finish
         self.of = _finishable(load(self.settings.model), config, self.settings)
+        self.multiple = math.lcm(config.network.multiple, self.of.config.network.multiple)
+        config.data.require_multiple(self.multiple)
         self.plan = config.sampling_plan()
         self.denoiser = _fixed(self.of.network, device)
         folder = self.settings.weights_folder

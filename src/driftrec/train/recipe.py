@@ -75,6 +75,16 @@ class DataSection(Section):
         """Whether validation uses JPEGs of several qualities rather than the training corruption."""
         return not self.corrupted and all(isinstance(step, RandomJpeg) for step in self.corruption)
 
+    def require_multiple(self, multiple: int) -> None:
+        """Raises ValueError if the sides of the images that a network sees are not multiples of `multiple` pixels."""
+        name, side = ("crop", self.crop) if self.post_crop is None else ("post_crop", self.post_crop)
+        if side % multiple:
+            below = side // multiple * multiple
+            fitting = f"{below} or {below + multiple}" if below >= 16 else f"{multiple}"
+            raise ValueError(
+                f"data.{name} is {side}, but the network needs a multiple of {multiple} pixels: set it to {fitting}"
+            )
+
     def degradation(self) -> Degradation:
         """The corruption that training crops go through."""
         if self.corruption:
@@ -176,6 +186,7 @@ class TrainConfig(Section):
             raise ValueError("the score weight is 0 at s = ∞: set noise.regression: 0, or another weight")
         if isinstance(self.network, NCSNppConfig) and not self.network.conditional and self.noise.regression < 1:
             raise ValueError("a network that is not conditional sees no state: set noise.regression: 1")
+        self.data.require_multiple(self.network.multiple)
         return self
 
     def denoiser(self) -> Denoiser:

@@ -18,6 +18,8 @@ from driftrec.train.denoiser import Estimator, faithful_estimate, of_states
 from driftrec.train.finisher import Finishing
 from driftrec.train.recipe import TrainConfig
 
+COUNT, SIDE = 48, 160
+"""How many crops are scored at most, and their side in pixels, from which `crop_side` may depart."""
 QUALITIES = (5, 10, 20, 40, 80, 95)
 DECISIVE = (5, 10, 20, 40, 80)
 """The qualities that choose the best weights; above them the score depends more on the decoder than on the network."""
@@ -37,15 +39,19 @@ class ValidationSet:
     corrupted: dict[str, Tensor]
 
 
-def validation_set(
-    corpus: Corpus, count: int = 48, size: int = 160, degradation: Degradation | None = None
-) -> ValidationSet:
-    """Centre crops of `count` pictures spread over the corpus; fewer when it has fewer large enough.
+def crop_side(multiple: int) -> int:
+    """The side of the crops for a network that needs multiples of `multiple` pixels: `SIDE`, rounded down to one."""
+    return max(SIDE // multiple, 1) * multiple
+
+
+def validation_set(corpus: Corpus, count: int, side: int, degradation: Degradation | None = None) -> ValidationSet:
+    """Centre crops, `side` pixels wide and high, of `count` pictures spread over the corpus; fewer when it has fewer
+    large enough.
 
     They are corrupted by JPEG 4:2:0 of `QUALITIES`, named jpeg_5 and so on, and by that of `DOUBLE`, jpeg_10_30; or,
     named input, by `degradation`; or they are the corpus's own pairs.
     """
-    pairs = centre_pairs(corpus, count, size)
+    pairs = centre_pairs(corpus, count, side)
     crops = [clean for clean, _ in pairs]
     if corpus.corrupted is not None:
         corrupted = {"input": _tensor([theirs for _, theirs in pairs if theirs is not None])}
@@ -107,7 +113,8 @@ class Validation:
     def __init__(self, config: TrainConfig, corpus: Corpus, finishing: Finishing | None = None) -> None:
         self.finishing = finishing
         self.jpeg = config.data.is_jpeg
-        self.data = validation_set(corpus, degradation=None if self.jpeg else config.data.degradation())
+        side = crop_side(finishing.multiple if finishing else config.network.multiple)
+        self.data = validation_set(corpus, COUNT, side, None if self.jpeg else config.data.degradation())
         self.has_faithful, self.has_natural = config.noise.regression > 0, config.noise.regression < 1
         if config.objective.blind:
             self.has_faithful = self.has_natural = False
