@@ -256,7 +256,10 @@ def test_samples_of_a_score_network_count_their_evaluations(runs: Runs) -> None:
     [
         ({"objective": {"predicts": "score"}}, "a score needs noise.law: time and noise.regression: 0"),
         ({"objective": {"weight": "score"}}, "the score weight is 0 at s = ∞"),
-        ({"network": {"kind": "ncsnpp", "conditional": False}}, "a network that is not conditional sees no state"),
+        (
+            {"network": {"kind": "ncsnpp", "conditional": False}},
+            "a network that is not conditional does not see the state",
+        ),
         ({"noise": {"process": {"name": "DDPM"}}}, "there is no process 'DDPM'"),
     ],
 )

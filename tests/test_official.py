@@ -130,7 +130,7 @@ def test_other_files_and_what_they_may_hold(tmp_path: Path) -> None:
     saved(model, tmp_path / "a.ckpt", hyper_parameters={"args": argparse.Namespace(lr=1e-4)})
     assert read_official(tmp_path / "a.ckpt")[1] == 7
     saved(model, tmp_path / "a.ckpt", callbacks=Restorer)
-    with pytest.raises(ValueError, match="holds more than tensors and plain values"):
+    with pytest.raises(ValueError, match="is not a PyTorch file, or holds more than tensors"):
         read_official(tmp_path / "a.ckpt")
     torch.save([1], tmp_path / "a.ckpt")
     with pytest.raises(ValueError, match="holds a list, not a checkpoint"):

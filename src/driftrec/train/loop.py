@@ -1,8 +1,9 @@
-"""The training loop: resumable at any kill, on one CPU or on the GPUs of several machines, through Lightning Fabric.
+"""The training loop, on one CPU or on the GPUs of several machines, through Lightning Fabric.
 
-`train` is a generator of log records.  The last checkpoint holds the whole state of a run: crop i, the noise of step n
-and the learning rate at a given progress are pure functions.  A resumed run of a fixed number of steps therefore ends
-with exactly the weights of an uninterrupted one.  On another number of devices the weights differ only by rounding.
+`train` is a generator of log records.  A run can be killed at any time and resumed from its last checkpoint.  Crop i,
+the noise of step n and the learning rate at a given progress are pure functions, so a resumed run of a fixed number of
+steps ends with exactly the weights of an uninterrupted one.  With a different number of devices, the weights differ
+only by rounding.
 """
 
 import json
@@ -39,7 +40,7 @@ LOG, LAST, BEST, SHEET = "log.jsonl", "last.safetensors", "best.safetensors", "s
 
 
 class Batches(Dataset[tuple[Tensor, Tensor]]):
-    """Batch n of this rank as a map-style data set, so that loader processes make whole batches."""
+    """A map-style data set whose item n is batch n of this rank, so that each loader process makes whole batches."""
 
     def __init__(self, crops: Crops, size: int, rank: int, ranks: int) -> None:
         self.crops, self.size, self.rank, self.ranks = crops, size, rank, ranks
@@ -51,7 +52,7 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
 
 
 class Ema:
-    """Exponential moving average of weights, with a horizon that grows with the run until `decay`."""
+    """Exponential moving average of weights; its decay rises from 2/11 after the first step to `decay`."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
@@ -59,13 +60,13 @@ class Ema:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Moves towards the model's weights after step number `step` (from 1)."""
+        """Updates the average with the model's weights after step number `step` (counted from 1)."""
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(self.weights.values()), list(model.parameters()), 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
 
     @contextmanager
     def swapped_into(self, model: nn.Module) -> Iterator[None]:
-        """Gives the model the averaged weights within the context."""
+        """Puts the averaged weights into the model for the duration of the context."""
         own = {name: p.detach().clone() for name, p in model.named_parameters()}
         model.load_state_dict(self.weights, strict=False)
         try:
@@ -77,12 +78,14 @@ class Ema:
 def train(
     config: TrainConfig, out: Path, time_limit: float | None = None, cache: Path | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Trains, or continues, the run in folder `out`; yields a record at every validation, in the first process only.
+    """Starts or resumes the run in the folder `out`; yields a record after every validation, in the first process only.
 
-    `time_limit` (minutes) ends this sitting.  The run itself is `config.steps` or `config.minutes` long; where it
-    states neither, `time_limit` is its length.  The learning rate falls to zero at the end of the run.  Records
-    are also appended to log.jsonl; last.safetensors resumes the run, best.safetensors holds the averaged weights
-    of the best validation, sheet.png shows held-out crops: clean, JPEG, faithful, natural.
+    Training stops after `time_limit` minutes and can be resumed later.  A run is `config.steps` or `config.minutes`
+    long; if the recipe gives neither, `time_limit` is its length.  The learning rate falls to zero at the end of the
+    run.
+
+    The folder contains log.jsonl with all records; last.safetensors, from which the run is resumed; best.safetensors,
+    the averaged weights of the best validation; and sheet.png with held-out crops: clean, corrupted, restored.
     """
     run = Run(config, out, time_limit, cache)
     while not run.finished:
@@ -98,22 +101,22 @@ def train(
 
 
 class Run:
-    """A run in progress: what `train` steps, validates and saves.  Arguments as for `train`."""
+    """A run in progress, which `train` steps, validates and saves.  Its arguments are those of `train`."""
 
     def __init__(self, config: TrainConfig, out: Path, time_limit: float | None, cache: Path | None) -> None:
         self.config, self.out, self.time_limit = config, out, time_limit
         self.minutes = _length(config, time_limit)
-        # Before the other processes are waited for, as decoding may take longer than they would wait.
+        # The pictures are decoded before the processes connect, because decoding may take longer than their timeout.
         corpus, held_out = _pictures(config, cache)
         self.fabric = launch(config.precision, config.devices, config.nodes)
         self.processes = Processes(self.fabric)
-        self.fabric.seed_everything(config.seed, verbose=False)  # from here on: the order of draws is that of the lines
+        self.fabric.seed_everything(config.seed, verbose=False)  # the following lines draw random numbers in this order
         finishing = Finishing(config, self.fabric.device) if config.finish else None
         self.objective = finishing or Denoising(config)
         self.validation = Validation(config, held_out, finishing)
-        self.model, origin = _started(config)
+        self.model, origin = _initial(config)
         self.facts = self._facts(corpus, origin, finishing)
-        # A finisher is useless without its denoiser, so both are written to every file.
+        # A finisher is useless without its denoiser, so every file contains both.
         self.beside = finishing.tensors(f"{FINISHED}.") if finishing else {}
         self._prepare()
         self.steps, self.before, self.best = 0, 0.0, float("-inf")
@@ -124,7 +127,7 @@ class Run:
         self._start_clock()
 
     def _facts(self, corpus: Corpus, origin: TrainedNetwork | None, finishing: Finishing | None) -> dict[str, Any]:
-        """Facts that checkpoints store about the run, apart from its progress."""
+        """Facts about the run that checkpoints store in addition to its progress."""
         return {
             "config": dump(self.config),
             "data": corpus.summary(),
@@ -134,7 +137,7 @@ class Run:
         }
 
     def _prepare(self) -> None:
-        """Gives the model to its device with an optimiser, and starts the average of its weights."""
+        """Moves the model to its device, creates its optimiser and starts the average of its weights."""
         set_recompute(self.model, self.config.recompute)
         self.model = self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.network, self.optimizer = self.fabric.setup(self.model, _optimizer(self.config, self.model))
@@ -150,7 +153,7 @@ class Run:
         self.losses: list[Tensor] = []
 
     def tick(self) -> None:
-        """Reads the clock, `sitting`: minutes since this sitting's start, as the first process measures them."""
+        """Updates `sitting`, the minutes since this call of `train` started, as the first process measures them."""
         self.sitting = self.processes.of_first((time.monotonic() - self.started) / 60)
 
     @property
@@ -161,7 +164,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """The run, or this sitting, is over."""
+        """Whether the run is complete or the time limit is reached."""
         return self.progress >= 1 or (self.time_limit is not None and self.sitting >= self.time_limit)
 
     def due(self, work: str, every: float) -> bool:
@@ -198,9 +201,9 @@ class Run:
         self.losses.append(value)
 
     def validate(self) -> dict[str, Any]:
-        """Scores of the averaged weights, logged; kept as best.safetensors when they are the best so far.
+        """Scores the averaged weights, appends the record to the log and writes best.safetensors if they are the best so far.
 
-        The record also gives the mean loss and the crops per second over all devices since the previous validation.
+        The record also contains the mean loss, and the crops per second over all devices, since the previous validation.
         """
         losses = self.processes.of_all(torch.stack(self.losses).mean().item())
         self.tick()
@@ -226,7 +229,7 @@ class Run:
         return record
 
     def _scores(self) -> dict[str, float]:
-        """Validation scores.  The processes divide the corruptions; the first process takes the one that is sampled."""
+        """Validation scores.  The processes share the corruptions; the first one takes the corruption that is sampled."""
 
         def network(*inputs: Tensor) -> Tensor:
             with self.fabric.autocast():
@@ -243,7 +246,7 @@ class Run:
         return {key: score for name in corrupted for key, score in found[name].items()}
 
     def save(self) -> None:
-        """Writes everything that the next sitting needs."""
+        """Writes last.safetensors, which contains everything needed to resume the run."""
         weights = dict(self.model.named_parameters())
         state = {f"model.{k}": v for k, v in weights.items()} | {f"ema.{k}": v for k, v in self.ema.weights.items()}
         self.tick()
@@ -255,7 +258,7 @@ class Run:
             checkpoint.write(self.out / name, tensors | self.beside, self.facts | state)
 
     def _resume(self) -> None:
-        """Continues the run in the folder, if there is one."""
+        """Loads the state of the run in the folder, if there is one."""
         self.out.mkdir(parents=True, exist_ok=True)
         if not (self.out / LAST).exists():
             return
@@ -271,7 +274,7 @@ class Run:
         checkpoint.load_optimizer(self.optimizer, tensors, self.names)
         self.steps, self.before = facts["step"], facts["minutes"]
         self.facts |= {"earlier": facts["earlier"]} if "earlier" in facts else {}
-        if before.finish == self.config.finish:  # otherwise the best score was measured differently
+        if before.finish == self.config.finish:  # otherwise the scores cannot be compared
             self.best = facts["best"]
 
     def _agree(self, corpus: Corpus) -> None:
@@ -288,7 +291,7 @@ class Run:
 
 
 def _length(config: TrainConfig, time_limit: float | None) -> float | None:
-    """How many minutes the run lasts; None for one that is measured in steps alone."""
+    """The length of the run in minutes; None if it is given in steps only."""
     minutes = config.minutes if config.minutes or config.steps else time_limit
     if not (minutes or config.steps):
         raise ValueError("the length of the run is not set: give steps or minutes in the recipe, or a time limit")
@@ -302,12 +305,12 @@ def _pictures(config: TrainConfig, cache: Path | None) -> tuple[Corpus, Corpus]:
 
 
 def owner(number: int, devices: int) -> int:
-    """The device for piece `number` of the work; piece 0 is by far the largest."""
+    """The device that takes part `number` of some work.  Part 0 is by far the largest, so its device takes no other."""
     return 0 if number == 0 or devices == 1 else 1 + (number - 1) % (devices - 1)
 
 
 def hardware(devices: int) -> str:
-    """The devices that train, for the model card."""
+    """A description of the training devices for the model card."""
     if torch.cuda.is_available():
         return f"{devices} × {torch.cuda.get_device_name()}"
     cores = f"{os.cpu_count()} CPU cores, {platform.machine()}"
@@ -315,15 +318,18 @@ def hardware(devices: int) -> str:
 
 
 def rate_factor(config: TrainConfig, step: int, progress: float) -> float:
-    """Learning rate over its peak: linear warm-up, flat, linear fall to zero over the last `anneal` of the run."""
+    """The learning rate as a fraction of its peak: a linear warm-up, then 1, then a linear fall to zero over the last
+    `anneal` of the run."""
     return min(1.0, (step + 1) / max(config.warm_up, 1), max(1 - progress, 0.0) / config.anneal)
 
 
-def _started(config: TrainConfig) -> tuple[Denoiser, TrainedNetwork | None]:
-    """A new denoiser, or one with the weights of the model that the run starts from; a finisher starts as what it
-    replaces.  Blocks that the model lacks change nothing at first.  The second value is what the weights come from.
+def _initial(config: TrainConfig) -> tuple[Denoiser, TrainedNetwork | None]:
+    """(the denoiser or finisher to train, the network its initial weights come from or None).
 
-    Raises ValueError where the model does not fit.
+    The weights come from the model that `config.start` names.  Without one, a finisher starts with the weights of the
+    model that it finishes, and a denoiser with random weights.  Blocks that the model does not have add zero at first.
+
+    Raises ValueError if the model's parameters do not fit the network of the recipe.
     """
     denoiser = config.denoiser()
     source = config.start or (config.finish.model if config.finish else None)

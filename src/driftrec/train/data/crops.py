@@ -1,9 +1,9 @@
-"""Training data: a folder of clean pictures becomes batches of (clean, corrupted) crops.
+"""Training data: batches of (clean, corrupted) crops from folders of clean pictures.
 
-Pictures are decoded once into one flat file of raw pixels, which every loader process maps into memory; a crop then
-costs a copy and a JPEG, no decoding, and only the pixels that it shows are read.  Of processes that open the same
-corpus at the same time, one decodes and the others wait for it.  Crop i is a pure function of (seed, i), so a run
-resumes exactly where it stopped and sees the same crops on any number of loader processes or devices.
+Pictures are decoded once, into one flat file of raw pixels that every loader process maps into memory.  Making a crop
+then reads only the pixels that it shows.  If several processes open the same corpus at the same time, one decodes it
+and the others wait.  Crop i is a pure function of (seed, i), so a resumed run continues with the crops that it would
+have seen, on any number of loader processes and devices.
 """
 
 import hashlib
@@ -31,8 +31,8 @@ from driftrec.train.data.sources import Item, items
 class Entry:
     """One picture of a corpus: where its pixels start in the flat file, their size, and where it comes from.
 
-    `group` names the original that it was cut from: pictures of one group must not be split between training and
-    validation.  `licence` is "not stated" where no manifest states one.
+    `group` names the original that it was cut from; all pictures of a group are used for training, or all for
+    validation.  `licence` is "not stated" if no manifest states one.
     """
 
     offset: int
@@ -49,9 +49,9 @@ class Corpus:
     pixels: NDArray[np.uint8]
     entries: tuple[Entry, ...]
     corrupted: NDArray[np.uint8] | None = None
-    """Corrupted versions, laid out as `pixels`, where pairs are given."""
+    """Corrupted versions in the same layout as `pixels`, if the corpus has pairs."""
     areas: NDArray[np.int64] = field(init=False, repr=False)
-    """Pixels in pictures 0 … i, for drawing a picture by its area."""
+    """Total pixels of pictures 0 to i, for drawing pictures with a probability proportional to their area."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "areas", np.cumsum([e.height * e.width for e in self.entries]))
@@ -64,7 +64,7 @@ class Corpus:
         return self._picture(self.pixels, index)
 
     def pair(self, index: int) -> tuple[Pixels, Pixels | None]:
-        """(clean, corrupted) picture `index`, the latter None where there are no pairs."""
+        """(clean, corrupted) picture `index`; the latter is None if the corpus has no pairs."""
         return self[index], None if self.corrupted is None else self._picture(self.corrupted, index)
 
     def _picture(self, pixels: NDArray[np.uint8], index: int) -> Pixels:
@@ -73,7 +73,7 @@ class Corpus:
         return pixels[entry.offset : entry.offset + size].reshape(entry.height, entry.width, 3)
 
     def split(self, share: float) -> tuple["Corpus", "Corpus"]:
-        """(training, validation) by groups; the same groups are held out whatever else is in the corpus."""
+        """(training, validation) pictures.  Whether a group is held out depends on its name and `share` only."""
         held = {e for e in self.entries if _fraction(e.group) < share}
         return (
             Corpus(self.pixels, tuple(e for e in self.entries if e not in held), self.corrupted),
@@ -81,7 +81,7 @@ class Corpus:
         )
 
     def summary(self) -> dict[str, object]:
-        """The model card's entry for the data: pictures, megapixels, and how many pictures each licence has."""
+        """The model card's entry for the data: numbers of pictures and megapixels, and of pictures by licence."""
         return {
             "pictures": len(self),
             "megapixels": round(int(self.areas[-1]) / 1e6) if len(self) else 0,
@@ -90,15 +90,15 @@ class Corpus:
 
 
 def _fraction(name: str) -> float:
-    """A number in [0, 1) that depends on the name alone."""
+    """A number in [0, 1) computed from the name."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
 
 
 def open_corpus(sources: list[Path], cache: Path | None = None, corrupted: Sequence[Path] = ()) -> Corpus:
-    """Decodes the pictures of the sources into the cache, or finds them there.
+    """The corpus of the pictures of the sources, which are decoded unless the cache already contains them.
 
     `corrupted` lists one source of corrupted versions for each of `sources`.  Raises ValueError when a source has no
-    pictures, a picture cannot be decoded, or a pair is incomplete or differs in size.
+    pictures, a picture cannot be decoded, or the pictures of a pair are incomplete or differ in size.
     """
     found = [item for source in sources for item in items(source)]
     pixels, shapes = _decoded(found, cache)
@@ -117,7 +117,7 @@ def open_corpus(sources: list[Path], cache: Path | None = None, corrupted: Seque
 
 
 def _partners(clean: Path, corrupted: Path) -> list[Item]:
-    """The corrupted pictures in the order of the clean ones, which have the same names but for the extension."""
+    """The corrupted pictures in the order of the clean ones, matched by their names without the extension."""
     theirs = {Path(item.name).with_suffix(""): item for item in items(corrupted)}
     names = [Path(item.name).with_suffix("") for item in items(clean)]
     if alone := [name for name in names if name not in theirs]:
@@ -126,14 +126,14 @@ def _partners(clean: Path, corrupted: Path) -> list[Item]:
 
 
 def _decoded(found: list[Item], cache: Path | None) -> tuple[NDArray[np.uint8], list[tuple[int, int]]]:
-    """(pixels of all pictures in one flat memory map, their heights and widths)."""
+    """(pixels of all pictures in one flat memory map, list of their heights and widths)."""
     stamp = "\n".join(f"{item.stamp} {item.group}" for item in found)
     target = (cache or cache_folder()) / f"corpus-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}"
     index = target.with_suffix(".json")
     if not index.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
-            if not index.exists():  # else another process has just done it
+            if not index.exists():  # otherwise, another process has just decoded them
                 _decode(found, target)
     shapes = json.loads(index.read_text())["shapes"]
     return np.memmap(target.with_suffix(".u8"), dtype=np.uint8, mode="r"), [(h, w) for h, w in shapes]
@@ -150,7 +150,7 @@ def _decode(found: list[Item], target: Path) -> None:
                 raise ValueError(f"{item.name} cannot be decoded: {error}") from error
             shapes.append(pixels.shape[:2])
             out.write(pixels.tobytes())
-    # The index comes last: where it exists, the pixels are complete.
+    # The index is written last, so its existence means that the pixels are complete.
     with atomic_write(target.with_suffix(".json")) as out:
         out.write(json.dumps({"shapes": shapes}).encode())
 
@@ -193,7 +193,7 @@ class Crops:
         return np.ascontiguousarray(clean), np.ascontiguousarray(corrupted)
 
     def _cut(self, rng: Generator) -> tuple[Pixels, Pixels | None]:
-        """A crop of a clean picture and, where there is one, of its corrupted version, turned and mirrored alike."""
+        """(crop of a clean picture, the same crop of its corrupted version or None), not corrupted here."""
         ends = self.corpus.areas
         index = int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))
         clean, corrupted = self.corpus.pair(index)
@@ -212,7 +212,7 @@ class Crops:
         return cut(clean), None if corrupted is None else cut(corrupted)
 
     def _finished(self, crop: Pixels, side: int, turn: int, gray: bool) -> Pixels:
-        """A crop that the picture's border may have cut short, completed to `side`, resized, turned."""
+        """The crop, mirrored beyond the border of the picture to `side` pixels, resized, turned."""
         if crop.shape[:2] != (side, side):
             missing = [(0, side - n) for n in crop.shape[:2]]
             crop = np.pad(crop, (*missing, (0, 0)), mode="symmetric")

@@ -2,10 +2,10 @@
 
     degraded = degradation(clean, rng)           clean, degraded: uint8 arrays (height, width, 3)
 
-A degradation keeps size and alignment: pixel (i, j) of the result shows what pixel (i, j) of the clean picture
-showed.  JPEG is libjpeg's, through Pillow, so training sees what cameras, web sites and benchmarks produce.
+A degradation keeps size and alignment: pixel (i, j) of the result shows the same place as pixel (i, j) of the clean
+picture.  JPEGs are made by libjpeg, through Pillow.
 
-Recipes state the classes of `Step` by their `kind` and their fields.
+A recipe gives a degradation by its `kind` and its fields; see `Step`.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def jpeg(pixels: Pixels, quality: int, subsampling: str = "4:2:0") -> Pixels:
 
 @dataclass(frozen=True)
 class Clean:
-    """No change: teaches the model to leave good pictures alone."""
+    """No change, so that the model learns to leave good pictures as they are."""
 
     kind: Literal["clean"] = "clean"
 
@@ -51,8 +51,8 @@ class RandomJpeg:
 
     Quality is lowest + ⌊(highest − lowest + 1) u^power⌋ for uniform u: `power` 1 is uniform over [lowest, highest],
     larger powers favour low qualities.  `subsampling` holds the probabilities of `SUBSAMPLINGS`.
-    With `shifted`, the grid starts at a random offset within one MCU: a crop of a larger JPEG; with `shift` (rows,
-    columns), it starts so far outside the picture.
+    With `shifted`, the grid starts at a random offset within one MCU, as in a crop of a larger JPEG.  With `shift`, it
+    starts that many rows and columns outside the picture.
     """
 
     lowest: int = 1
@@ -86,7 +86,7 @@ class RandomJpeg:
 
 @dataclass(frozen=True)
 class DownUp:
-    """Shrunk by one of `factors`, antialiased, and enlarged again, both with Pillow's bicubic filter."""
+    """Downsampling by one of `factors`, with antialiasing, and upsampling, both with Pillow's bicubic filter."""
 
     factors: tuple[float, ...] = (2.0,)
     kind: Literal["down-up"] = "down-up"
@@ -157,15 +157,16 @@ class OneOf:
 
 
 Step: TypeAlias = Annotated[RandomJpeg | DownUp | GaussianNoise | Clean | OneOf, Field(discriminator="kind")]
-"""A degradation that recipes can state."""
+"""The degradations that a recipe can contain."""
 
 
 def jpeg_mixture(shifted: float, double: float, clean: float, power: float = 2.0, double_first: float = 0.0) -> OneOf:
-    """The training mixture of the shipped models: JPEGs of every quality, and shares of other cases found in practice.
+    """The corruptions that the shipped models train on: JPEGs of every quality, and shares of other common cases.
 
     `shifted` and `clean` are the shares of crops of larger JPEGs and of uncompressed pictures.  `double` and
-    `double_first` are those of pictures compressed twice on two grids, the second time at any quality alike; the crop
-    is on the grid of the second compression, or on that of the first.  The rest is a single JPEG on its own grid.
+    `double_first` are the shares of pictures that are compressed twice, on different grids, the second time at a uniform
+    quality; the crop is aligned with the grid of the second and of the first compression, respectively.  The rest are
+    single JPEGs on their own grids.
     """
     single, moved = RandomJpeg(power=power), RandomJpeg(power=power, shifted=True)
     again, moved_again = RandomJpeg(power=1.0), RandomJpeg(power=1.0, shifted=True)
