@@ -254,7 +254,10 @@ def test_samples_of_a_score_network_count_their_evaluations(runs: Runs) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"objective": {"predicts": "score"}}, "a score needs noise.law: time and noise.regression: 0"),
+        (
+            {"objective": {"predicts": "score"}},
+            "a score has no value at s = ∞: set noise.law: time and noise.regression",
+        ),
         ({"objective": {"weight": "score"}}, "the score weight is 0 at s = ∞"),
         (
             {"network": {"kind": "ncsnpp", "conditional": False}},

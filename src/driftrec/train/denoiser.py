@@ -9,8 +9,8 @@ S² = E[(x0 − y)²]:
     x̂0 − y = c_skip r/k + c_out F(c_in r/k, c_noise, y)                                            (E22)
     c_skip = S²/(S² + s²),  c_out = s S/√(S² + s²),  c_in = 1/√(S² + s²),  c_noise = ¼ ln s        (E23)
 
-As s → ∞, c_skip and c_in → 0 and c_out → S, so x̂0 − y = S F(0, ·, y): plain L2 regression of the residual.  The residual
-input is exactly zero then.
+As s → ∞, c_skip and c_in → 0 and c_out → S, so x̂0 − y = S F(0, ·, y): plain L2 regression of the residual.  The
+residual input is exactly zero then.
 
 `Score`, the paper's (arXiv 2211.06757): F/σ is the score of x_t, so F estimates −z:
 
@@ -84,7 +84,7 @@ class Residual(Denoiser):
 
 
 class Direct(Denoiser):
-    """F is the clean image, its difference from y, or the mask that y is multiplied by; its inputs are those of (E23)."""
+    """F is the clean image, its difference from y, or a factor for every sample of y; its inputs are those of (E23)."""
 
     def __init__(
         self,

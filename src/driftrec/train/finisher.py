@@ -1,17 +1,17 @@
 """Finishers: second networks for the last evaluation of a plan, trained to give sharp pictures.
 
-A plan with few evaluations ends with E[x0 | x_t, y] at a noise level that is not small.  This is an average, softer than
-any clean picture.  A finisher G replaces the denoiser in the last evaluation.  It is a network of the same kind in the
-same coordinates and starts with the denoiser's weights.  It is trained on the states that the plan's sampler reaches
-with the denoiser, whose weights are fixed:
+A plan with few evaluations ends with E[x0 | x_t, y] at a noise level that is not small.  This is an average, softer
+than any clean picture.  A finisher G replaces the denoiser in the last evaluation.  It is a network of the same kind in
+the same coordinates and starts with the denoiser's weights.  It is trained on the states that the plan's sampler
+reaches with the denoiser, whose weights are fixed:
 
     loss_i = (E‖e‖² + v B E‖p‖²)/S_i² + w Σ_n LPIPS_n(G(r/k, s, y), x0),  e = G(r/k, s, y) − x0    (E26)
 
 with S_i² as in (E24), LPIPS by one or two networks n, and p the mean of e over the B blocks of 8×8 pixels minus its own
-mean.  If the errors of different blocks are independent, E‖p‖² is E‖e‖²/B; errors that repeat in every block have B times
-that weight.  Without this term, a finisher learns to add a texture with the period of the blocks, because it lowers
-LPIPS.  The networks of LPIPS have strides, hence grids of their own, so LPIPS is computed on a crop with another corner
-in every step.
+mean.  If the errors of different blocks are independent, E‖p‖² is E‖e‖²/B; errors that repeat in every block have B
+times that weight.  Without this term, a finisher learns to add a texture with the period of the blocks, because it
+lowers LPIPS.  The networks of LPIPS have strides, hence grids of their own, so LPIPS is computed on a crop with another
+corner in every step.
 
 CRP (Lay et al. 2023, arXiv 2309.09677) also trains only the last step, on the sampler's own states, with the mean
 squared error.
@@ -81,8 +81,10 @@ class Finishing:
         return self.distance(x0, y, estimate, (int(corner[0]), int(corner[1])))
 
     def distance(self, x0: Tensor, y: Tensor, estimate: Tensor, corner: tuple[int, int] | None = None) -> Tensor:
-        """(E26) of each image, (batch,).  With a `corner` (row, column), LPIPS is computed on crops that start there and are
-        `PERIOD` pixels smaller than the images."""
+        """(E26) of each image, (batch,).
+
+        With a `corner` (row, column), LPIPS is computed on crops that start there, `PERIOD` pixels smaller than x0.
+        """
         own = (x0 - y).square().mean(dim=(1, 2, 3)) + self.floor**2
         error = estimate - x0
         squared = error.square().mean(dim=(1, 2, 3)) + self.settings.pattern * repeated(error)
@@ -112,7 +114,7 @@ class Finishing:
         return {name: {**self.of.facts, "config": dump(self.of.config)}}
 
     def _end(self, y: Tensor, faithful: Tensor, seed: int) -> tuple[Tensor, float]:
-        """(residual, ratio) of one image before its last evaluation; those of the faithful estimate if nothing is sampled."""
+        """(residual, ratio) of one image before its last evaluation; of the faithful estimate if nothing is sampled."""
         plan, generator = self.plan, torch.Generator(y.device).manual_seed(seed)
         process, anchor = plan.process, plan.anchor
         end = faithful - anchor_image(y, anchor), process.ratio(plan.end)
@@ -139,9 +141,9 @@ def _fixed(network: Module, device: torch.device) -> Module:
 
 
 def repeated(error: Tensor) -> Tensor:
-    """B E‖p‖² of (E26), the energy of errors that repeat in all 8×8 blocks: (batch, channel, height, width) -> (batch,).
+    """B E‖p‖² of (E26), the energy of errors that repeat in all 8×8 blocks, (batch,).
 
-    For white noise it is close to the variance.
+    `error` is (batch, channel, height, width).  For white noise the result is close to its variance.
     """
     height, width = (side // BLOCK for side in error.shape[2:])
     blocks = error[:, :, : height * BLOCK, : width * BLOCK].unflatten(3, (width, BLOCK)).unflatten(2, (height, BLOCK))

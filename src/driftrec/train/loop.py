@@ -201,9 +201,9 @@ class Run:
         self.losses.append(value)
 
     def validate(self) -> dict[str, Any]:
-        """Scores the averaged weights, appends the record to the log and writes best.safetensors if they are the best so far.
+        """Scores the averaged weights and appends the record to the log; writes best.safetensors if they are the best.
 
-        The record also contains the mean loss, and the crops per second over all devices, since the previous validation.
+        The record also contains the mean loss and the crops per second of all devices since the last validation.
         """
         losses = self.processes.of_all(torch.stack(self.losses).mean().item())
         self.tick()
@@ -229,7 +229,7 @@ class Run:
         return record
 
     def _scores(self) -> dict[str, float]:
-        """Validation scores.  The processes share the corruptions; the first one takes the corruption that is sampled."""
+        """Validation scores.  The processes share the corruptions; the first takes the corruption that is sampled."""
 
         def network(*inputs: Tensor) -> Tensor:
             with self.fabric.autocast():

@@ -164,8 +164,8 @@ def _content(path: Path) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         raise ValueError(
-            f"{path} is not a PyTorch file, or holds more than tensors and plain values: if you trust it, save only its "
-            f"state_dict and ema ({first_line(error)})"
+            f"{path} is not a PyTorch file, or holds more than tensors and plain values: if you trust it, save its "
+            f"state_dict and ema alone ({first_line(error)})"
         ) from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, not a checkpoint")

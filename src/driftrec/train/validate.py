@@ -24,8 +24,8 @@ QUALITIES = (5, 10, 20, 40, 80, 95)
 DECISIVE = (5, 10, 20, 40, 80)
 """The qualities that decide which weights are the best.  At higher ones, the decoder matters more than the network."""
 DOUBLE = (10, 30)
-"""Qualities of a double compression that is also scored; the grid of the second is shifted by (4, 4).  Crops are aligned
-with the grid of the first, as pictures are in the tool (`driftrec.jpeg.Report.grid`)."""
+"""Qualities of a double compression that is also scored; the grid of the second is shifted by (4, 4).  Crops are
+aligned with the grid of the first, as pictures are in the tool (`driftrec.jpeg.Report.grid`)."""
 SHEET_QUALITY = 10
 PROBE = 0.05
 """The noise-to-scale ratio at which networks without a faithful estimate are scored."""

@@ -164,9 +164,9 @@ def jpeg_mixture(shifted: float, double: float, clean: float, power: float = 2.0
     """The corruptions that the shipped models train on: JPEGs of every quality, and shares of other common cases.
 
     `shifted` and `clean` are the shares of crops of larger JPEGs and of uncompressed pictures.  `double` and
-    `double_first` are the shares of pictures that are compressed twice, on different grids, the second time at a uniform
-    quality; the crop is aligned with the grid of the second and of the first compression, respectively.  The rest are
-    single JPEGs on their own grids.
+    `double_first` are the shares of pictures that are compressed twice, on different grids, the second time at a
+    uniform quality; the crop is aligned with the grid of the second and of the first compression, respectively.  The
+    rest are single JPEGs on their own grids.
     """
     single, moved = RandomJpeg(power=power), RandomJpeg(power=power, shifted=True)
     again, moved_again = RandomJpeg(power=1.0), RandomJpeg(power=1.0, shifted=True)

@@ -3,8 +3,8 @@
 The architecture is that of Song et al. 2021 (arXiv 2011.13456, appendix H): BigGAN residual blocks (Brock et al. 2019),
 resampling with the FIR filter [1, 3, 3, 1], Fourier features of the noise level, sums divided by √2.  The input,
 downsampled level by level, is added to the features on the way down.  On the way up, every level adds an image to the
-upsampled output of the level below it.  DriftRec (arXiv 2211.06757) conditions it on the corrupted image by concatenation; with the
-defaults of `NCSNppConfig` it has 65.62 million parameters.
+upsampled output of the level below it.  DriftRec (arXiv 2211.06757) conditions the network on the corrupted image by
+concatenation; with the defaults of `NCSNppConfig` it has 65.62 million parameters.
 
 Dividing by √2 keeps the variance of a sum of two signals.  The last layer of every branch starts at zero.
 """
@@ -160,7 +160,7 @@ class ResBlock(Recomputable):
 
 
 class Attention(Recomputable):
-    """Self-attention over positions with one head, within windows of `window` × `window` positions unless it is None."""
+    """Self-attention over positions, with one head, within windows of `window` × `window` positions (None: one window)."""
 
     def __init__(self, channels: int, window: int | None) -> None:
         super().__init__()
@@ -219,7 +219,7 @@ class Down(nn.Module):
         self.merge = None if last else _conv(image, width, 1)
 
     def forward(self, h: Tensor, image: Tensor, embedding: Tensor | None, skips: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """(features, input image) at the resolution of the next level; appends the features for the way up to `skips`."""
+        """(features, input image) at the resolution of the next level; appends the skips for the way up to `skips`."""
         for block, attention in zip(self.blocks, self.attention, strict=True):
             h = attention(block(h, embedding))
             skips.append(h)
