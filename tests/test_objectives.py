@@ -256,7 +256,7 @@ def test_samples_of_a_score_network_count_their_evaluations(runs: Runs) -> None:
     [
         (
             {"objective": {"predicts": "score"}},
-            "a score has no value at s = ∞: set noise.law: time and noise.regression",
+            "a score has no value at s = ∞: set noise.law: time",
         ),
         ({"objective": {"weight": "score"}}, "the score weight is 0 at s = ∞"),
         (
