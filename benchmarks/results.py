@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def measure(name: str, options: argparse.Namespace) -> None:
-    """Runs a protocol, and keeps what is reported of it."""
+    """Runs a protocol and stores its results."""
     out = options.out / name
     print(call(name), flush=True)
     arguments = ["--protocol", name, "--data", options.shared / "data/test" / DATA[name], "--out", out]
@@ -69,7 +69,7 @@ def call(name: str) -> str:
 
 
 def render(name: str) -> None:
-    """Writes the section and the CSV file of a protocol from what was kept."""
+    """Writes the section and the CSV file of a protocol from the stored results."""
     protocol, stored = PROTOCOLS[name], Measurements.read(MEASURED / f"results_{name}.jsonl")
     rows, others = [Row.of(entry) for entry in stored.entries], published(protocol.published)
     note = caption(stored.entries[0].conditions)
