@@ -86,9 +86,7 @@ def activations(make: Make, side: int, half: bool, recompute: bool, batch: int =
         network = make()
         set_recompute(network, recompute)
         own = {p.untyped_storage()._cdata for p in network.parameters()}
-        kept: dict[
-            int, tuple[int, torch.UntypedStorage]
-        ] = {}  # holds the storages, so that their addresses are not reused
+        kept: dict[int, tuple[int, torch.UntypedStorage]] = {}  # holds the storages to keep their addresses
         inside: list[int] = []
 
         def keep(tensor: Tensor) -> Tensor:

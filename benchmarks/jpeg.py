@@ -1,4 +1,4 @@
-"""Measures the gains from the data in a JPEG file (cells, expected values, plan), and the detection of earlier compressions.
+"""Measures the gains from the data in a JPEG file (cells, expected values, plan), and the detection of traces.
 
     python benchmarks/jpeg.py photos graphics live1 luma traces  # all tables of docs/science/jpeg.md, some 20 minutes
 

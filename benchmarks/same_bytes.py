@@ -30,7 +30,7 @@ OPTIONS = (
 
 
 def odd_files(folder: Path) -> list[Path]:
-    """Unusual files: gray, CMYK, turned, tiny, progressive, saved twice, of high quality, with alpha, with a palette."""
+    """Unusual files: gray, CMYK, turned, tiny, progressive, saved twice, high quality, with alpha, with a palette."""
     rows, columns = np.mgrid[0:96, 0:120]
     waves = 128 + 60 * np.sin(rows / 5)[..., None] * np.cos(columns[..., None] / np.array([4, 7, 11]))
     image = Image.fromarray((waves + 30 * (columns[..., None] > 60)).clip(0, 255).astype(np.uint8))

@@ -160,7 +160,7 @@ class ResBlock(Recomputable):
 
 
 class Attention(Recomputable):
-    """Self-attention over positions, with one head, within windows of `window` × `window` positions (None: no limit)."""
+    """Self-attention over positions with one head, within windows of `window` × `window` positions (None: no limit)."""
 
     def __init__(self, channels: int, window: int | None) -> None:
         super().__init__()
