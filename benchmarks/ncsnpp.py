@@ -23,7 +23,7 @@ from driftrec.evaluate.machine import processor
 from driftrec.evaluate.measurement import Conditions, Measurement
 from driftrec.evaluate.tables import keep, table_of
 from driftrec.train.denoiser import Loss, Score
-from driftrec.train.loop import Ema
+from driftrec.train.ema import Ema
 from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
 from driftrec.train.official import converted
 from speed import in_turns

@@ -235,7 +235,7 @@ def test_one_of_several_chains_by_weight() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"corruption": [{"kind": "jpeg", "lowest": 0}]}, "1 ≤ lowest"),
+        ({"corruption": [{"kind": "jpeg", "lowest": -1}]}, "0 ≤ lowest"),
         ({"corruption": [{"kind": "jpeg", "shifted": True, "shift": [1, 0]}]}, "cannot be combined with shifted grids"),
         ({"corruption": [{"kind": "down-up", "factors": [0.5]}]}, "factors must be at least 1"),
         ({"corruption": [{"kind": "noise", "lowest": 9, "highest": 1}]}, "0 ≤ lowest ≤ highest"),

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from driftrec.train.batches import Batches
 from driftrec.train.data import crops as data
 from driftrec.train.data.crops import Corpus, Crops, open_corpus
 from driftrec.train.data.degrade import Clean, RandomJpeg
-from driftrec.train.loop import Batches
 from support import scene
 
 

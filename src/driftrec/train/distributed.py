@@ -6,6 +6,7 @@ machine by running its own command again.
 
 import atexit
 import os
+import platform
 from typing import TypeVar, cast
 
 import torch
@@ -33,6 +34,11 @@ def launch(precision: str, devices: int | str, nodes: int) -> Fabric:
     if os.environ.get("LT_CLI_USED") != "1":  # otherwise `fabric run` has launched it
         fabric.launch()
     return fabric
+
+
+def may_be_first() -> bool:
+    """Whether this process is, by its environment, the first of the run; also known before `launch`."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK"))
 
 
 class Processes:
@@ -70,6 +76,19 @@ class Processes:
         box: list[Value | None] = [None] * self.count
         distributed.all_gather_object(box, value, group=self._group)
         return cast(list[Value], box)
+
+
+def owner(number: int, devices: int) -> int:
+    """The device that takes part `number` of some work.  Part 0 is by far the largest, so its device takes no other."""
+    return 0 if number == 0 or devices == 1 else 1 + (number - 1) % (devices - 1)
+
+
+def hardware(devices: int) -> str:
+    """A description of the training devices for the model card."""
+    if torch.cuda.is_available():
+        return f"{devices} × {torch.cuda.get_device_name()}"
+    cores = f"{os.cpu_count()} CPU cores, {platform.machine()}"
+    return cores if devices == 1 else f"{cores}, {devices} processes"
 
 
 def _leave() -> None:

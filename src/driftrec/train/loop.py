@@ -7,76 +7,50 @@ only by rounding.
 """
 
 import json
-import os
-import platform
 import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
 from driftrec.train import checkpoint
-from driftrec.train.data.crops import Corpus, Crops, open_corpus
+from driftrec.train.batches import loader
+from driftrec.train.data.crops import Corpus, open_corpus
 from driftrec.train.denoiser import Denoiser
-from driftrec.train.distributed import Processes, launch
+from driftrec.train.distributed import Processes, hardware, launch, may_be_first, owner
 from driftrec.train.dump import dump, from_dump
+from driftrec.train.ema import Ema
 from driftrec.train.finisher import Finishing
 from driftrec.train.model import FINISHED, TrainedNetwork, load
 from driftrec.train.muon import Muon
 from driftrec.train.nn.recompute import set_recompute
 from driftrec.train.objective import Denoising, Share
-from driftrec.train.recipe import TrainConfig
+from driftrec.train.recipe import DataSection, TrainConfig
 from driftrec.train.validate import SHEET_QUALITY, Validation
+
+Note: TypeAlias = Callable[[str], None]
+
+NOTE_EVERY = 0.5
+"""Minutes between notes before the first validation."""
 
 LOG, LAST, BEST, SHEET = "log.jsonl", "last.safetensors", "best.safetensors", "sheet.png"
 
 
-class Batches(Dataset[tuple[Tensor, Tensor]]):
-    """A map-style data set whose item n is batch n of this rank, so that each loader process makes whole batches."""
-
-    def __init__(self, crops: Crops, size: int, rank: int, ranks: int) -> None:
-        self.crops, self.size, self.rank, self.ranks = crops, size, rank, ranks
-
-    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
-        first = (number * self.ranks + self.rank) * self.size
-        clean, corrupted = self.crops.batch(range(first, first + self.size))
-        return torch.from_numpy(clean), torch.from_numpy(corrupted)
-
-
-class Ema:
-    """Exponential moving average of weights; its decay rises from 2/11 after the first step to `decay`."""
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.weights = {name: p.detach().clone() for name, p in model.named_parameters()}
-
-    @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
-        """Updates the average with the model's weights after step number `step` (counted from 1)."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.weights.values()), list(model.parameters()), 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
-
-    @contextmanager
-    def swapped_into(self, model: nn.Module) -> Iterator[None]:
-        """Puts the averaged weights into the model for the duration of the context."""
-        own = {name: p.detach().clone() for name, p in model.named_parameters()}
-        model.load_state_dict(self.weights, strict=False)
-        try:
-            yield
-        finally:
-            model.load_state_dict(own, strict=False)
+def _silent(_: str) -> None:
+    """A `Note` that says nothing."""
 
 
 def train(
-    config: TrainConfig, out: Path, time_limit: float | None = None, cache: Path | None = None
+    config: TrainConfig,
+    out: Path,
+    time_limit: float | None = None,
+    cache: Path | None = None,
+    note: Note = _silent,
 ) -> Iterator[dict[str, Any]]:
     """Starts or resumes the run in the folder `out`; yields a record after every validation, in the first process only.
 
@@ -86,11 +60,15 @@ def train(
 
     The folder contains log.jsonl with all records; last.safetensors, from which the run is resumed; best.safetensors,
     the averaged weights of the best validation; and sheet.png with held-out crops: clean, corrupted, restored.
+    `note` is called with a line of text whenever something begins that takes long.
     """
-    run = Run(config, out, time_limit, cache)
+    run = Run(config, out, time_limit, cache, note)
+    if run.finished:
+        run.note(f"the run in {out} is complete: raise steps or minutes to train further")
     while not run.finished:
         run.step()
         run.tick()
+        run.report_progress()
         finished = run.finished
         if finished or run.due("validate", config.validate_every):
             record = run.validate()
@@ -103,11 +81,15 @@ def train(
 class Run:
     """A run in progress, which `train` steps, validates and saves.  Its arguments are those of `train`."""
 
-    def __init__(self, config: TrainConfig, out: Path, time_limit: float | None, cache: Path | None) -> None:
+    def __init__(
+        self, config: TrainConfig, out: Path, time_limit: float | None, cache: Path | None, note: Note = _silent
+    ) -> None:
         self.config, self.out, self.time_limit = config, out, time_limit
         self.minutes = _length(config, time_limit)
+        self.note = note if may_be_first() else _silent
+        self.note(f"reading the pictures of {', '.join(map(str, config.data.folders)) or 'the recipe'}")
         # The pictures are decoded before the processes connect, because decoding may take longer than their timeout.
-        corpus, held_out = _pictures(config, cache)
+        corpus, held_out = _pictures(config.data, cache)
         self.fabric = launch(config.precision, config.devices, config.nodes)
         self.processes = Processes(self.fabric)
         self.fabric.seed_everything(config.seed, verbose=False)  # the following lines draw random numbers in this order
@@ -123,8 +105,18 @@ class Run:
         self._resume()
         self._agree(corpus)
         self.denoise = torch.compile(self.network) if self._compiled() else self.network
-        self.batches = iter(_loader(self.fabric, config, corpus, self.steps))
+        self.batches = iter(loader(self.fabric, config, corpus, self.steps))
         self._start_clock()
+        self.note(self._introduction(len(corpus), len(held_out)))
+
+    def _introduction(self, pictures: int, held_out: int) -> str:
+        """What the run is going to do, in a line."""
+        millions = sum(p.numel() for p in self.model.parameters()) / 1e6
+        return (
+            f"{'resuming after' if self.steps else 'starting at'} step {self.steps} in {self.out}: {pictures} training "
+            f"and {held_out} validation pictures, {millions:.2f} M parameters on {hardware(self.processes.count)}, "
+            f"a validation every {self.config.validate_every:g} minutes"
+        )
 
     def _facts(self, corpus: Corpus, origin: TrainedNetwork | None, finishing: Finishing | None) -> dict[str, Any]:
         """Facts about the run that checkpoints store in addition to its progress."""
@@ -148,7 +140,7 @@ class Run:
         return self.fabric.device.type == "cuda" if self.config.compile is None else self.config.compile
 
     def _start_clock(self) -> None:
-        self.started, self.sitting, self.validated = time.monotonic(), 0.0, 0.0
+        self.started, self.sitting, self.validated, self.next_note = time.monotonic(), 0.0, 0.0, NOTE_EVERY
         self.last = {"validate": 0.0, "save": 0.0}
         self.losses: list[Tensor] = []
 
@@ -168,11 +160,18 @@ class Run:
         return self.progress >= 1 or (self.time_limit is not None and self.sitting >= self.time_limit)
 
     def due(self, work: str, every: float) -> bool:
-        """Whether `every` minutes have passed since that work was last due."""
-        if self.sitting - self.last[work] < every:
-            return False
-        self.last[work] = self.sitting
-        return True
+        """Whether `every` minutes have passed since that work was last done."""
+        return self.sitting - self.last[work] >= every
+
+    def report_progress(self) -> None:
+        """Notes the speed of the first training steps, because the first validation comes late."""
+        if self.validated == 0 and self.sitting >= self.next_note:
+            self.next_note = self.sitting + NOTE_EVERY
+            loss = torch.stack(self.losses).mean().item()
+            rate = len(self.losses) * self.config.batch / (60 * self.sitting)
+            self.note(
+                f"{len(self.losses)} steps in {self.sitting:.1f} minutes, {rate:.2g} crops per second, loss {loss:.4f}"
+            )
 
     def step(self) -> None:
         """One step of the optimiser."""
@@ -193,7 +192,8 @@ class Run:
                 one = len(clean) / len(x0) * losses.mean()
                 fabric.backward(one)
             value += one.detach()
-        fabric.clip_gradients(self.network, self.optimizer, max_norm=config.clip, error_if_nonfinite=False)
+        if config.clip is not None:
+            fabric.clip_gradients(self.network, self.optimizer, max_norm=config.clip, error_if_nonfinite=False)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.steps += 1
@@ -219,7 +219,7 @@ class Run:
             **{name: round(score, 3) for name, score in scores.items()},
         }
         self.losses.clear()
-        self.validated = self.sitting
+        self.validated = self.last["validate"] = self.sitting
         if (decision := self.validation.decision(scores)) > self.best:
             self.best = decision
             self._write(BEST, self.ema.weights)
@@ -251,6 +251,7 @@ class Run:
         state = {f"model.{k}": v for k, v in weights.items()} | {f"ema.{k}": v for k, v in self.ema.weights.items()}
         self.tick()
         self._write(LAST, state | checkpoint.optimizer_tensors(self.optimizer, self.names))
+        self.last["save"] = self.sitting
 
     def _write(self, name: str, tensors: dict[str, Tensor]) -> None:
         if self.processes.is_first:
@@ -298,23 +299,20 @@ def _length(config: TrainConfig, time_limit: float | None) -> float | None:
     return minutes
 
 
-def _pictures(config: TrainConfig, cache: Path | None) -> tuple[Corpus, Corpus]:
-    """(training, held-out) pictures."""
-    data = config.data
-    return open_corpus(list(data.folders), cache, data.corrupted).split(data.held_out)
-
-
-def owner(number: int, devices: int) -> int:
-    """The device that takes part `number` of some work.  Part 0 is by far the largest, so its device takes no other."""
-    return 0 if number == 0 or devices == 1 else 1 + (number - 1) % (devices - 1)
-
-
-def hardware(devices: int) -> str:
-    """A description of the training devices for the model card."""
-    if torch.cuda.is_available():
-        return f"{devices} × {torch.cuda.get_device_name()}"
-    cores = f"{os.cpu_count()} CPU cores, {platform.machine()}"
-    return cores if devices == 1 else f"{cores}, {devices} processes"
+def _pictures(data: DataSection, cache: Path | None) -> tuple[Corpus, Corpus]:
+    """(training, held-out) pictures.  Raises ValueError if either has none."""
+    if not data.folders:
+        raise ValueError("there are no training pictures: give --data FOLDER, or data.folders in the recipe")
+    corpus = open_corpus(list(data.folders), cache, data.corrupted)
+    if data.validation:
+        return corpus, open_corpus(list(data.validation), cache)
+    training, held_out = corpus.split(data.held_out)
+    for part, what in ((training, "training"), (held_out, "validation")):
+        if not len(part):
+            raise ValueError(
+                f"none of the {len(corpus)} pictures is left for {what}: add pictures, or change data.held_out"
+            )
+    return training, held_out
 
 
 def rate_factor(config: TrainConfig, step: int, progress: float) -> float:
@@ -348,24 +346,5 @@ def _initial(config: TrainConfig) -> tuple[Denoiser, TrainedNetwork | None]:
 def _optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
     rate, decay = config.learning_rate, config.weight_decay
     if config.optimizer == "muon":
-        return Muon(model.parameters(), rate, weight_decay=decay)
-    return torch.optim.AdamW(model.parameters(), rate, (0.9, 0.99), weight_decay=decay, fused=True)
-
-
-def _loader(fabric: Fabric, config: TrainConfig, corpus: Corpus, first: int) -> DataLoader[tuple[Tensor, Tensor]]:
-    if config.batch % fabric.world_size:
-        raise ValueError(f"a batch of {config.batch} cannot be shared by {fabric.world_size} devices: change either")
-    if config.batch // fabric.world_size < config.accumulate:
-        raise ValueError(f"a batch of {config.batch} cannot be split into {config.accumulate} parts: change accumulate")
-    data = config.data
-    crops = Crops(corpus, data.degradation(), data.crop, config.seed, data.gray, data.resize, data.post_crop)
-    batches = Batches(crops, config.batch // fabric.world_size, fabric.global_rank, fabric.world_size)
-    loader = DataLoader(
-        batches,
-        batch_size=None,
-        sampler=range(first, 2**40),
-        num_workers=config.workers,
-        prefetch_factor=8 if config.workers else None,
-        pin_memory=fabric.device.type == "cuda",
-    )
-    return cast(DataLoader[tuple[Tensor, Tensor]], fabric.setup_dataloaders(loader, use_distributed_sampler=False))
+        return Muon(model.parameters(), rate, betas=config.betas, weight_decay=decay)
+    return torch.optim.AdamW(model.parameters(), rate, config.betas, weight_decay=decay, fused=True)

@@ -111,10 +111,13 @@ def card(model: Model, name: str, licence: str) -> dict[str, Any]:
     return content | {"finisher": True, "finishing": _training(model.finisher)}
 
 
+_FOLDERS = (("data", "folders"), ("data", "corrupted"), ("data", "validation"), ("finish", "weights_folder"))
+
+
 def _training(trained: TrainedNetwork) -> dict[str, Any]:
     """The card's entry for a run: enough to train further, without the paths of folders on this machine."""
     facts, config = trained.facts, dump(trained.config)
-    for section, key in (("data", "folders"), ("data", "corrupted"), ("finish", "weights_folder")):
+    for section, key in _FOLDERS:
         (config[section] or {}).pop(key, None)
     for section in (config, config["finish"] or {}):
         for key in ("start", "model"):

@@ -18,6 +18,8 @@ from driftrec.train.denoiser import Denoiser, Direct, Loss, Residual, Score, Wei
 from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
 from driftrec.train.nn.unet import UNet, UNetConfig
 
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
 
 class Section(BaseModel):
     """A group of settings in a recipe: frozen; unknown keys are errors."""
@@ -48,6 +50,9 @@ class DataSection(Section):
     corruption: tuple[Step, ...] = ()  # steps by `kind`, see driftrec.train.data.degrade
     held_out: float = Field(default=0.06, gt=0, lt=1)  # share of the originals that is used for validation only
     crop: int = Field(default=96, ge=16)  # pixels
+    validation: tuple[Path, ...] = ()  # other clean pictures to validate on, instead of a share `held_out`
+    order: Literal["area", "epochs"] = "area"  # see crops.Crops
+    symmetries: bool = True  # whether crops are turned and mirrored at random
     resize: tuple[float, float] | None = None  # range of shares of the picture's area that are resized to `crop`
     post_crop: int | None = Field(default=None, ge=16)  # pixels; side of the part that is cut out after corruption
     gray: float = Field(default=0.04, ge=0, le=1)  # share of crops that are converted to gray
@@ -63,6 +68,8 @@ class DataSection(Section):
             raise ValueError("data.corrupted and data.corruption exclude each other: remove one of them")
         if self.corrupted and len(self.corrupted) != len(self.folders):
             raise ValueError(f"{len(self.folders)} clean folders need as many corrupted, not {len(self.corrupted)}")
+        if self.corrupted and self.validation:
+            raise ValueError("data.corrupted and data.validation exclude each other: remove one of them")
         if self.resize is not None and not 0 < self.resize[0] <= self.resize[1] <= 1:
             raise ValueError(f"resize must be two shares 0 < low ≤ high ≤ 1, not {self.resize}")
         if self.post_crop is not None and self.post_crop > self.crop:
@@ -162,11 +169,13 @@ class TrainConfig(Section):
     batch: int = Field(default=16, ge=1)  # crops in a step, on all devices together
     optimizer: Literal["adamw", "muon"] = "muon"
     learning_rate: float = Field(default=2e-3, gt=0)
+    betas: tuple[Decay, Decay] = (0.9, 0.99)  # of AdamW, also inside Muon
     weight_decay: float = Field(default=0.0, ge=0)
     warm_up: int = Field(default=300, ge=0)  # steps
     anneal: float = Field(default=0.6, gt=0, le=1)  # last part of the run, in which the rate falls to zero
-    clip: float = Field(default=1.0, gt=0)  # largest gradient norm
+    clip: float | None = Field(default=1.0, gt=0)  # limit of the gradient's norm; None: no limit
     ema: float = Field(default=0.999, gt=0, lt=1)
+    best_by: Literal["restoration", "loss"] = "restoration"  # see validate.Validation.decision
     steps: int | None = Field(default=None, ge=1)  # length of the run in steps
     minutes: float | None = Field(default=None, gt=0)  # or in minutes of training, however often it is resumed
     validate_every: float = Field(default=5.0, gt=0)  # minutes
@@ -188,6 +197,8 @@ class TrainConfig(Section):
             raise ValueError("the score weight is 0 at s = ∞: set noise.regression: 0, or another weight")
         if isinstance(self.network, NCSNppConfig) and not self.network.conditional and self.noise.regression < 1:
             raise ValueError("a network that is not conditional does not see the state: set noise.regression: 1")
+        if self.finish and self.best_by == "loss":
+            raise ValueError("the loss of a finisher needs no setting: remove best_by")
         self.data.require_multiple(self.network.multiple)
         return self
 

@@ -16,6 +16,7 @@ from driftrec.train.data.crops import Corpus
 from driftrec.train.data.degrade import Degradation, RandomJpeg, jpeg
 from driftrec.train.denoiser import Estimator, faithful_estimate, of_states
 from driftrec.train.finisher import Finishing
+from driftrec.train.objective import Denoising, Share
 from driftrec.train.recipe import TrainConfig
 
 COUNT, SIDE = 48, 160
@@ -27,6 +28,7 @@ DOUBLE = (10, 30)
 """Qualities of a double compression that is also scored; the grid of the second is shifted by (4, 4).  Crops are
 aligned with the grid of the first, as pictures are in the tool (`driftrec.jpeg.Report.grid`)."""
 SHEET_QUALITY = 10
+LOSS = "validation_loss"
 PROBE = 0.05
 """The noise-to-scale ratio at which networks without a faithful estimate are scored."""
 
@@ -107,11 +109,12 @@ class Validation:
     Natural restorations (`natural`) are scored for JPEGs of `SHEET_QUALITY`, or for the only corruption.  Networks
     without a faithful estimate are scored by their estimate from the clean image with noise of ratio `PROBE`
     (`denoised`).  Finishers are scored by the results of their plans: PSNR (`natural`), each LPIPS, and (E26)
-    (`finish`).
+    (`finish`).  With best_by: loss, the mean training loss of the crops is a score, too (`validation_loss`).
     """
 
     def __init__(self, config: TrainConfig, corpus: Corpus, finishing: Finishing | None = None) -> None:
         self.finishing = finishing
+        self.objective = Denoising(config) if config.best_by == "loss" else None
         self.jpeg = config.data.is_jpeg
         side = crop_side(finishing.multiple if finishing else config.network.multiple)
         self.data = validation_set(corpus, COUNT, side, None if self.jpeg else config.data.degradation())
@@ -146,18 +149,32 @@ class Validation:
                 result[key] = psnr(torch.cat(outputs), self.data.clean).mean().item()
             for kind, values in distances.items():
                 result[f"{kind}_{quality}" if quality else kind] = torch.cat(values).mean().item()
+            if self.objective:
+                result[f"{LOSS}_{quality}" if quality else LOSS] = self._loss(
+                    self.objective, network, corrupted, device
+                )
         return result
+
+    def _loss(self, objective: Denoising, network: Estimator, corrupted: Tensor, device: torch.device) -> float:
+        """The mean training loss over the crops, with the same noise in every validation."""
+        losses, count = [], len(corrupted)
+        for number, (clean, y) in enumerate(zip(self.data.clean.split(16), corrupted.split(16), strict=True)):
+            x0, y = clean.to(device), y.to(device)
+            residual, ratio, std = objective.states(x0, y, Share(0, 16 * number, count))
+            losses.append(objective.loss(x0, y, network(residual, ratio, y), ratio, std, 0).cpu())
+        return torch.cat(losses).mean().item()
 
     def decision(self, scores: dict[str, float]) -> float:
         """The score that decides which weights are the best; larger is better.
 
         It is the PSNR of `faithful`, or of `denoised` for networks without a faithful estimate; for finishers, (E26)
-        times −1.
+        times −1; with best_by: loss, the mean training loss times −1.
         """
         kind = "finish" if self.finishing else "faithful" if self.has_faithful else "denoised"
+        kind = LOSS if self.objective else kind
         names = [f"{kind}_{quality}" for quality in DECISIVE] if self.jpeg else [kind]
         mean = sum(scores[name] for name in names) / len(names)
-        return -mean if self.finishing else mean
+        return -mean if self.finishing or self.objective else mean
 
     def _restored(self, network: Estimator, clean: Tensor, y: Tensor, shown: bool) -> dict[str, Tensor]:
         outputs = {}

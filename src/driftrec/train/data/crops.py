@@ -9,10 +9,13 @@ have seen, on any number of loader processes and devices.
 import hashlib
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from filelock import FileLock
@@ -22,9 +25,21 @@ from PIL import Image
 
 from driftrec.evaluate.corruptions import Pixels
 from driftrec.evaluate.weights import cache_folder
-from driftrec.picture import atomic_write
+from driftrec.picture import atomic_write, open_picture
 from driftrec.train.data.degrade import Degradation
 from driftrec.train.data.sources import Item, items
+
+DECODING = "2"
+"""Part of the names of cached files; to be changed whenever pictures are decoded differently."""
+
+
+def training_pixels(image: Image.Image, name: str) -> Pixels:
+    """uint8 RGB pixels (height, width, 3) of an opened image, 16 bits rounded to 8, without alpha and in file order.
+
+    Raises PictureError, naming the picture `name`, if it cannot be opened.
+    """
+    picture = replace(open_picture(image, max_pixels=sys.maxsize, name=name), alpha=None, orientation=1, gray=False)
+    return np.ascontiguousarray(picture.with_bits(8).samples())
 
 
 @dataclass(frozen=True)
@@ -127,7 +142,7 @@ def _partners(clean: Path, corrupted: Path) -> list[Item]:
 
 def _decoded(found: list[Item], cache: Path | None) -> tuple[NDArray[np.uint8], list[tuple[int, int]]]:
     """(pixels of all pictures in one flat memory map, list of their heights and widths)."""
-    stamp = "\n".join(f"{item.stamp} {item.group}" for item in found)
+    stamp = "\n".join([DECODING, *(f"{item.stamp} {item.group}" for item in found)])
     target = (cache or cache_folder()) / f"corpus-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}"
     index = target.with_suffix(".json")
     if not index.exists():
@@ -145,7 +160,7 @@ def _decode(found: list[Item], target: Path) -> None:
         for item in found:
             try:
                 with item.open() as image:
-                    pixels = np.asarray(image.convert("RGB"))
+                    pixels = training_pixels(image, item.name)
             except OSError as error:
                 raise ValueError(f"{item.name} cannot be decoded: {error}") from error
             shapes.append(pixels.shape[:2])
@@ -155,15 +170,44 @@ def _decode(found: list[Item], target: Path) -> None:
         out.write(json.dumps({"shapes": shapes}).encode())
 
 
+@lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    """The order of `count` pictures in an epoch."""
+    return np.random.default_rng((seed, epoch, count)).permutation(count)
+
+
+def resized_square(rng: Generator, height: int, width: int, shares: tuple[float, float]) -> tuple[int, int, int]:
+    """(top, left, side) of the square that torchvision's RandomResizedCrop with ratio 1 takes from a picture.
+
+    The share of the area is drawn again if the square does not fit, up to ten times; after that, the largest square in
+    the middle is taken.
+    """
+    for _ in range(10):
+        side = round(math.sqrt(height * width * rng.uniform(*shares)))
+        if 0 < side <= min(height, width):
+            return int(rng.integers(0, height - side + 1)), int(rng.integers(0, width - side + 1)), side
+    side = min(height, width)
+    return round((height - side) / 2), round((width - side) / 2), side
+
+
 @dataclass(frozen=True)
 class Crops:
-    """Random crops of a corpus and their corrupted versions; every one a pure function of (seed, index).
+    """Random crops of a corpus and their corrupted versions, each a pure function of (seed, index).
 
-    Crops are drawn uniformly over the pixels of the corpus, turned and mirrored at random before the corruption (so
-    the grid stays where a decoder would put it); a share `gray` of them loses its colour.  `degradation` is not used
-    where the corpus has pairs.  With `resize`, squares with an area between these shares of the picture's are resized
-    to `size` (torchvision's RandomResizedCrop with ratio 1).  With `post_crop`, a square of that size is cut out after
-    the corruption, so that a JPEG's grid starts anywhere.
+    Attributes:
+        corpus: the pictures.
+        degradation: makes the corrupted versions, unless the corpus has pairs.
+        size: side of the crops, in pixels.
+        seed: seed of all random choices.
+        gray: share of crops that are converted to gray.
+        resize: None, or a range of shares of the picture's area.  Squares with an area in this range are then resized
+            to `size`, as by torchvision's RandomResizedCrop with ratio 1.
+        post_crop: None, or the side of a square that is cut out after the corruption, so that a JPEG's grid may start
+            at any pixel.
+        symmetries: whether crops are turned and mirrored at random, before the corruption, so that JPEG grids start at
+            the first pixel.
+        order: "area" draws pictures with replacement and a probability proportional to their area; "epochs" takes each
+            picture once in every epoch, in random order.
     """
 
     corpus: Corpus
@@ -173,11 +217,13 @@ class Crops:
     gray: float = 0.0
     resize: tuple[float, float] | None = None
     post_crop: int | None = None
+    symmetries: bool = True
+    order: Literal["area", "epochs"] = "area"
 
     def pair(self, index: int) -> tuple[Pixels, Pixels]:
         """(clean, corrupted), both uint8 (size, size, 3), or of size `post_crop`."""
         rng = np.random.default_rng((self.seed, index))
-        clean, corrupted = self._cut(rng)
+        clean, corrupted = self._cut(rng, index)
         if corrupted is None:
             corrupted = self.degradation(clean, rng)
         if self.post_crop is not None:
@@ -192,24 +238,30 @@ class Crops:
         clean, corrupted = (np.stack(side).transpose(0, 3, 1, 2) for side in zip(*pairs, strict=True))
         return np.ascontiguousarray(clean), np.ascontiguousarray(corrupted)
 
-    def _cut(self, rng: Generator) -> tuple[Pixels, Pixels | None]:
+    def _cut(self, rng: Generator, number: int) -> tuple[Pixels, Pixels | None]:
         """(crop of a clean picture, the same crop of its corrupted version or None), not corrupted here."""
-        ends = self.corpus.areas
-        index = int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))
-        clean, corrupted = self.corpus.pair(index)
+        clean, corrupted = self.corpus.pair(self._picture(rng, number))
         height, width = clean.shape[:2]
-        side = self.size
-        if self.resize is not None:
-            side = min(round(math.sqrt(height * width * rng.uniform(*self.resize))), height, width)
-        top = int(rng.integers(0, max(height - side, 0) + 1))
-        left = int(rng.integers(0, max(width - side, 0) + 1))
-        turn = int(rng.integers(0, 8))
+        if self.resize is None:
+            side = self.size
+            top, left = (int(rng.integers(0, max(n - side, 0) + 1)) for n in (height, width))
+        else:
+            top, left, side = resized_square(rng, height, width, self.resize)
+        turn = int(rng.integers(0, 8)) if self.symmetries else 0
         gray = rng.random() < self.gray
 
         def cut(picture: Pixels) -> Pixels:
             return self._finished(picture[top : top + side, left : left + side], side, turn, gray)
 
         return cut(clean), None if corrupted is None else cut(corrupted)
+
+    def _picture(self, rng: Generator, number: int) -> int:
+        """The picture of crop `number`."""
+        if self.order == "epochs":
+            epoch, position = divmod(number, len(self.corpus))
+            return int(_permutation(self.seed, epoch, len(self.corpus))[position])
+        ends = self.corpus.areas
+        return int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))
 
     def _finished(self, crop: Pixels, side: int, turn: int, gray: bool) -> Pixels:
         """The crop, mirrored beyond the border of the picture to `side` pixels, resized, turned."""

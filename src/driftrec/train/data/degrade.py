@@ -26,7 +26,7 @@ SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 
 
 def jpeg(pixels: Pixels, quality: int, subsampling: str = "4:2:0") -> Pixels:
-    """The picture after compression by libjpeg at `quality` (Pillow's 1–100), same shape and dtype.
+    """The picture after compression by libjpeg at `quality` (Pillow's 0–100), same shape and dtype.
 
     A picture whose three channels are equal is stored as a gray JPEG, as such pictures usually are.
     """
@@ -50,7 +50,8 @@ class RandomJpeg:
     """One compression at a random quality, on the picture's own grid or on a shifted one.
 
     Quality is lowest + ⌊(highest − lowest + 1) u^power⌋ for uniform u: `power` 1 is uniform over [lowest, highest],
-    larger powers favour low qualities.  `subsampling` holds the probabilities of `SUBSAMPLINGS`.
+    larger powers favour low qualities.  libjpeg treats quality 0 as 1.  `subsampling` holds the probabilities of
+    `SUBSAMPLINGS`.
     With `shifted`, the grid starts at a random offset within one MCU, as in a crop of a larger JPEG.  With `shift`, it
     starts that many rows and columns outside the picture.
     """
@@ -64,8 +65,8 @@ class RandomJpeg:
     kind: Literal["jpeg"] = "jpeg"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.lowest <= self.highest <= 100:
-            raise ValueError(f"qualities must satisfy 1 ≤ lowest ≤ highest ≤ 100, got {self.lowest}, {self.highest}")
+        if not 0 <= self.lowest <= self.highest <= 100:
+            raise ValueError(f"qualities must satisfy 0 ≤ lowest ≤ highest ≤ 100, got {self.lowest}, {self.highest}")
         if self.power <= 0:
             raise ValueError(f"power must be positive, got {self.power}")
         if min(self.subsampling) < 0 or abs(sum(self.subsampling) - 1) > 1e-9:
