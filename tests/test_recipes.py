@@ -8,8 +8,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from driftrec.diffusion.process import OUVE, CosVE
 from driftrec.model.onnx import Network
 from driftrec.train import checkpoint
+from driftrec.train.data.degrade import RandomJpeg
 from driftrec.train.export import export
 from driftrec.train.loop import BEST, LAST, train
 from driftrec.train.model import load
@@ -49,6 +51,50 @@ def denoiser(folder: Path) -> Path:
     facts = {"config": config.model_dump(mode="json"), "hardware": "a test", "step": 0, "minutes": 0.0, "best": 0.0}
     checkpoint.write(folder / BEST, weights, facts | {"data": {"pictures": 0, "megapixels": 0, "licences": {}}})
     return folder / BEST
+
+
+@pytest.mark.parametrize(
+    ("network", "data", "message"),
+    [
+        ({}, {"crop": 63}, "data.crop is 63, but the network needs a multiple of 8 pixels: set it to 56 or 64"),
+        (
+            {"kind": "ncsnpp"},
+            {"crop": 160},
+            "is 160, but the network needs a multiple of 64 pixels: set it to 128 or",
+        ),
+        ({"kind": "ncsnpp"}, {"crop": 48}, "data.crop is 48, .* multiple of 64 pixels: set it to 64$"),
+        ({}, {"crop": 63, "post_crop": 36}, "data.post_crop is 36, but the network needs a multiple of 8 pixels"),
+    ],
+)
+def test_crops_that_do_not_fit_the_network_are_refused(network: dict, data: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainConfig.model_validate({"network": network, "data": data})
+    TrainConfig.model_validate({"data": {"crop": 63, "post_crop": 56}})  # the network sees 56
+
+
+@pytest.mark.parametrize("name", [name for name in bundled_recipes() if name.startswith("paper-")])
+def test_the_papers_recipes_are_the_papers_settings(name: str) -> None:
+    """Against the commands and defaults of the paper's program (sp-uhh/driftrec, README and source)."""
+    recipe = read_recipe(name)
+    celeba, regression = name.endswith("celebahq"), "regression" in name
+    assert (recipe.data.crop, recipe.data.resize) == (256, None if celeba else (0.2, 1.0))
+    assert (recipe.data.symmetries, recipe.data.order, recipe.data.gray) == (False, "epochs", 0)
+    assert recipe.data.corruption == (RandomJpeg(0, 100, 1.0, (0, 0, 1)),)
+    assert (recipe.optimizer, recipe.learning_rate, recipe.betas, recipe.weight_decay) == (
+        "adamw",
+        1e-4,
+        (0.9, 0.999),
+        0.01,
+    )
+    assert (recipe.clip, recipe.precision, recipe.best_by) == (None, "32-true", "loss")
+    assert (recipe.batch, recipe.ema, recipe.warm_up) == (8, 0.999, 0)
+    epochs, pictures = 3000 if regression and not celeba else 300, 24000 if celeba else 2840
+    assert recipe.steps == epochs * pictures // 8
+    assert recipe.network == NCSNppConfig(conditional=not regression)
+    if not regression:
+        process = CosVE if celeba else OUVE
+        assert recipe.noise.build_process() == process(gamma=1, sigma_min=0.01, sigma_max=1)
+        assert recipe.noise.earliest == 0.01
 
 
 class Difference(nn.Module):

@@ -310,7 +310,7 @@ def _pictures(data: DataSection, cache: Path | None) -> tuple[Corpus, Corpus]:
     for part, what in ((training, "training"), (held_out, "validation")):
         if not len(part):
             raise ValueError(
-                f"none of the {len(corpus)} pictures is left for {what}: add pictures, or change data.held_out"
+                f"no picture is left for {what} ({len(corpus)} in all): add pictures, or change data.held_out"
             )
     return training, held_out
 
