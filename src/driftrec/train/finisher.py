@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from driftrec.diffusion.coordinates import anchor_image, denoise_states
-from driftrec.evaluate.metrics.lpips import Lpips
+from driftrec.evaluate.metrics.lpips import SMALLEST, Lpips
 from driftrec.evaluate.weights import LPIPS_ALEX, LPIPS_SQUEEZE, find
 from driftrec.jpeg.tables import BLOCK
 from driftrec.train.denoiser import faithful_estimate, of_states
@@ -65,7 +65,7 @@ class Finishing:
         self.seed, self.floor, self.settings = config.seed, config.noise.floor, config.finish
         self.of = _finishable(load(self.settings.model), config, self.settings)
         self.multiple = math.lcm(config.network.multiple, self.of.config.network.multiple)
-        config.data.require_multiple(self.multiple)
+        config.data.require_side(self.multiple, PERIOD + SMALLEST)
         self.plan = config.sampling_plan()
         self.denoiser = _fixed(self.of.network, device)
         folder = self.settings.weights_folder

@@ -82,15 +82,19 @@ class DataSection(Section):
         """Whether validation uses JPEGs of several qualities rather than the training corruption."""
         return not self.corrupted and all(isinstance(step, RandomJpeg) for step in self.corruption)
 
-    def require_multiple(self, multiple: int) -> None:
-        """Raises ValueError if the sides of the images that a network sees are not multiples of `multiple` pixels."""
+    def require_side(self, multiple: int, least: int = 16) -> None:
+        """Raises ValueError unless the crops that a network sees have sides of at least `least` pixels that are
+        multiples of `multiple` pixels."""
         name, side = ("crop", self.crop) if self.post_crop is None else ("post_crop", self.post_crop)
-        if side % multiple:
-            below = side // multiple * multiple
-            fitting = f"{below} or {below + multiple}" if below >= 16 else f"{multiple}"
-            raise ValueError(
-                f"data.{name} is {side}, but the network needs a multiple of {multiple} pixels: set it to {fitting}"
-            )
+        if side % multiple == 0 and side >= least:
+            return
+        below = side // multiple * multiple
+        above = max(below + multiple, -(-least // multiple) * multiple)
+        raise ValueError(
+            f"data.{name} is {side}, but the network needs a multiple of {multiple} pixels"
+            + (f" from {least} up" if side < least else "")
+            + f": set it to {f'{below} or ' if below >= least else ''}{above}"
+        )
 
     def degradation(self) -> Degradation:
         """The corruption that training crops go through."""
@@ -199,7 +203,7 @@ class TrainConfig(Section):
             raise ValueError("a network that is not conditional does not see the state: set noise.regression: 1")
         if self.finish and self.best_by == "loss":
             raise ValueError("the loss of a finisher needs no setting: remove best_by")
-        self.data.require_multiple(self.network.multiple)
+        self.data.require_side(self.network.multiple)
         return self
 
     def denoiser(self) -> Denoiser:
