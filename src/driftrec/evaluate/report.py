@@ -91,7 +91,7 @@ def conditions(records: Sequence[Record], settings: Settings, data: str, models:
 
 def caption(measured: Conditions) -> str:
     """The conditions in words, with the meaning of seconds and memory."""
-    return f"{measured}  Seconds are the restorer's own; memory is what it adds at its peak, model included."
+    return f"{measured}  Seconds count the restoration only; memory is its peak increase, including the model."
 
 
 def write(records: Sequence[Record], protocol: Protocol, settings: Settings, data: str) -> Path:
