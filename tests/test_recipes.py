@@ -62,7 +62,7 @@ def denoiser(folder: Path) -> Path:
             {"crop": 160},
             "is 160, but the network needs a multiple of 64 pixels: set it to 128 or",
         ),
-        ({"kind": "ncsnpp"}, {"crop": 48}, "data.crop is 48, .* multiple of 64 pixels: set it to 64$"),
+        ({"kind": "ncsnpp"}, {"crop": 48}, "data.crop is 48, .* multiple of 64 pixels: set it to 64 "),
         ({}, {"crop": 63, "post_crop": 36}, "data.post_crop is 36, but the network needs a multiple of 8 pixels"),
     ],
 )

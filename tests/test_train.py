@@ -128,7 +128,7 @@ def test_a_run_needs_pictures_to_train_and_to_validate_on(clean_folder: Path, tm
         ({}, "there are no training pictures: give --data FOLDER, or data.folders in the recipe"),
         (
             {"folders": [str(tmp_path / "one")]},
-            "no picture is left for validation .1 in all.: add pictures",
+            "no picture is left for (training|validation) .1 in all.: add pictures",
         ),
         ({"folders": [str(clean_folder)], "held_out": 0.9999}, "no picture is left for training .12 in all."),
     ):

@@ -87,9 +87,8 @@ class Run:
         self.config, self.out, self.time_limit = config, out, time_limit
         self.minutes = _length(config, time_limit)
         self.note = note if may_be_first() else _silent
-        self.note(f"reading the pictures of {', '.join(map(str, config.data.folders)) or 'the recipe'}")
         # The pictures are decoded before the processes connect, because decoding may take longer than their timeout.
-        corpus, held_out = _pictures(config.data, cache)
+        corpus, held_out = _pictures(config.data, cache, self.note)
         self.fabric = launch(config.precision, config.devices, config.nodes)
         self.processes = Processes(self.fabric)
         self.fabric.seed_everything(config.seed, verbose=False)  # the following lines draw random numbers in this order
@@ -275,7 +274,7 @@ class Run:
         checkpoint.load_optimizer(self.optimizer, tensors, self.names)
         self.steps, self.before = facts["step"], facts["minutes"]
         self.facts |= {"earlier": facts["earlier"]} if "earlier" in facts else {}
-        if before.finish == self.config.finish:  # otherwise the scores cannot be compared
+        if (before.finish, before.best_by) == (self.config.finish, self.config.best_by):  # else scores differ in kind
             self.best = facts["best"]
 
     def _agree(self, corpus: Corpus) -> None:
@@ -299,10 +298,11 @@ def _length(config: TrainConfig, time_limit: float | None) -> float | None:
     return minutes
 
 
-def _pictures(data: DataSection, cache: Path | None) -> tuple[Corpus, Corpus]:
+def _pictures(data: DataSection, cache: Path | None, note: Note) -> tuple[Corpus, Corpus]:
     """(training, held-out) pictures.  Raises ValueError if either has none."""
     if not data.folders:
         raise ValueError("there are no training pictures: give --data FOLDER, or data.folders in the recipe")
+    note(f"reading the pictures of {', '.join(map(str, data.folders))}")
     corpus = open_corpus(list(data.folders), cache, data.corrupted)
     if data.validation:
         return corpus, open_corpus(list(data.validation), cache)
