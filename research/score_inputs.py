@@ -1,4 +1,4 @@
-"""What a network without normalisation should see under the paper's objective: x_t, or its residual at unit variance.
+"""Compares two inputs of the U-Net under the paper's objective: x_t itself, or its residual at unit variance.
 
     python research/score_inputs.py --data ../shared/data/train --out runs/score-inputs
 

@@ -87,11 +87,6 @@ def entry(heading: str, *clauses: str) -> str:
     return "\n".join((heading, *map(wrap.fill, clauses)))
 
 
-def remark(text: str) -> None:
-    """Prints a line about what is being done to standard error."""
-    err.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
 def complain(problem: object) -> None:
     """Prints a problem, one sentence, to standard error."""
     with suppress(OSError):  # there is nobody to tell
