@@ -66,6 +66,8 @@ coverage: $(DEVELOPMENT)
 # The order matters: the estimates (archive.py paper, gpus.py) use the measurements before them.
 benchmark: $(DEVELOPMENT)
 	$(BIN)/python benchmarks/results.py
+	$(BIN)/python benchmarks/chains.py
+	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/speed.py --install
 	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma traces
 	$(BIN)/python benchmarks/files.py kinds metadata fuzz

@@ -15,8 +15,8 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from driftrec.cli.app import app
-from driftrec.evaluate.benchmark import Settings, read_records
-from driftrec.evaluate.measurement import Measurements
+from driftrec.evaluate.benchmark import Record, Settings, pictures_in, read_records
+from driftrec.evaluate.measurement import Conditions, Measurements
 from driftrec.evaluate.methods import Driftrec, parse_method
 from driftrec.evaluate.protocols import PROTOCOLS
 from driftrec.evaluate.published import published
@@ -44,28 +44,34 @@ def main() -> None:
 
 def measure(name: str, options: argparse.Namespace) -> None:
     """Runs a protocol and stores its results."""
+    records, measured = run(name, options.shared / "data/test" / DATA[name], DATA[name], options)
+    Measurements([row.measurement(measured) for row in rows_of(records)]).write(MEASURED / f"results_{name}.jsonl")
+    if (plot := options.out / name / "plots/perception-distortion.png").is_file():
+        shutil.copyfile(plot, MEASURED / f"results_{name}.png")
+
+
+def run(name: str, data: Path, title: str, options: argparse.Namespace) -> tuple[list[Record], Conditions]:
+    """Runs a protocol on the pictures of a folder, which its conditions call `title`."""
     out = options.out / name
-    print(call(name), flush=True)
-    arguments = ["--protocol", name, "--data", options.shared / "data/test" / DATA[name], "--out", out]
-    arguments += ["--weights", options.shared / "weights", "--workers", options.workers, "--threads", options.threads]
+    print(call(name, data.name), flush=True)
+    arguments = ["--protocol", name, "--data", data, "--out", out, "--weights", options.shared / "weights"]
+    arguments += ["--workers", options.workers, "--threads", options.threads]
     result = CliRunner().invoke(app, ["benchmark", *map(str, arguments)])
     if result.exit_code:
         raise SystemExit(result.output)
-    records = read_records(out / "records.jsonl")
+    measured = {path.stem for path in pictures_in(data)}
+    records = [r for r in read_records(out / "records.jsonl") if r.picture in measured]  # not those of earlier data
     settings = Settings((), out, threads=options.threads, workers=options.workers)
     methods = map(parse_method, PROTOCOLS[name].methods)
     models = dict.fromkeys(
         str(m.options.model) for m in methods if isinstance(m, Driftrec) and m.options.mode != "decode"
     )
-    measured = conditions(records, settings, DATA[name], models)
-    Measurements([row.measurement(measured) for row in rows_of(records)]).write(MEASURED / f"results_{name}.jsonl")
-    if (plot := out / "plots/perception-distortion.png").is_file():
-        shutil.copyfile(plot, MEASURED / f"results_{name}.png")
+    return records, conditions(records, settings, title, models)
 
 
-def call(name: str) -> str:
+def call(name: str, data: str) -> str:
     """The command that measures a protocol."""
-    return f"driftrec benchmark --protocol {name} --data {DATA[name]}"
+    return f"driftrec benchmark --protocol {name} --data {data}"
 
 
 def render(name: str) -> None:
@@ -76,7 +82,7 @@ def render(name: str) -> None:
     text = section(rows, protocol, note)
     if (MEASURED / f"results_{name}.png").is_file():
         text = f"![LPIPS over PSNR](../measured/results_{name}.png)\n\n{text}"
-    page = f"## {protocol.title}\n\n```sh\n{call(name)}\n```\n\n{text}\n"
+    page = f"## {protocol.title}\n\n```sh\n{call(name, DATA[name])}\n```\n\n{text}\n"
     (MEASURED / f"results_{name}.md").write_text(page, encoding="utf-8")
     (MEASURED / f"results_{name}.csv").write_text(as_csv(rows, others), encoding="utf-8")
 

@@ -68,7 +68,7 @@ def test_where_the_model_guesses_and_what_changed_can_be_seen(photos: Path) -> N
     addresses = re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"')>]{0,30})""", page)
     assert len(addresses) == 2
     assert all(address.startswith("data:image/") for address in addresses)
-    assert "//" not in re.sub(r"base64,[\w+/=]+", "", page)
+    assert not re.search(r"""[:="'(]//""", re.sub(r"base64,[\w+/=]+", "", page))  # comments are not addresses
     shown = [base64.b64decode(code) for code in re.findall(r"base64,([\w+/=]+)", page)]
     for code, name in zip(shown, ("0.jpg", "0-restored.png"), strict=True):
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(code))), np.asarray(Image.open(name)))

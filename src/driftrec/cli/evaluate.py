@@ -50,7 +50,8 @@ def evaluate(
 def benchmark(
     data: Annotated[Path, typer.Option(metavar="FOLDER", help="Clean pictures (protocol wild: JPEGs as found).")],
     protocol: Annotated[
-        str | None, typer.Option(metavar="NAME", help="live1-color, classic5, double-jpeg, high-quality, wild, …")
+        str | None,
+        typer.Option(metavar="NAME", help="live1-color, classic5, double-jpeg, high-quality, chains, …"),
     ] = None,
     quality: Annotated[
         str | None, typer.Option(metavar="Q,Q", help="JPEG qualities, such as 5,10,20.  Default: the protocol's.")

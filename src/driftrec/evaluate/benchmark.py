@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, features
 
 from driftrec.evaluate import weights
+from driftrec.evaluate.chains.chain import Chain
 from driftrec.evaluate.corruptions import Corruption, decode, to_gray
 from driftrec.evaluate.machine import PeakMemory
 from driftrec.evaluate.measures import Comparison, Measures, as_batch, patches
@@ -79,8 +80,10 @@ class BenchmarkTask:
             clean = decode(content)
         except ValueError as error:
             raise ValueError(f"{self.path} is {error}") from error
-        file, clean = self.corruption(to_gray(clean) if self.gray else clean)
-        return Case(self.path.stem, self.corruption.name, file, clean)
+        clean = to_gray(clean) if self.gray else clean
+        file, truth = self.corruption(clean)
+        before = self.corruption.before(clean) if isinstance(self.corruption, Chain) else None
+        return Case(self.path.stem, self.corruption.name, file, truth, before)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
     file, clean = corruption(clean)
 
-A corruption makes a file, and says which clean picture that file shows.  Training needs no files: its degradations
+A corruption makes a file, and says which clean picture that file shows.  Longer histories are in
+`driftrec.evaluate.chains`.  Training needs no files: its degradations
 (`driftrec.train.data.degrade`) are decoded at once, and draw their parameters at random.
 """
 
 import io
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,15 @@ class DoubleJpeg:
         return encode(once[top:, left:], self.second), np.ascontiguousarray(clean[top:, left:])
 
 
-Corruption: TypeAlias = Jpeg | DoubleJpeg
+class Corruption(Protocol):
+    """Anything that makes a file of a clean picture; the records of a run name it by `name`."""
+
+    @property
+    def name(self) -> str: ...
+
+    def __call__(self, clean: Pixels) -> tuple[bytes, Pixels]:
+        """Returns (the file, the clean picture it shows)."""
+        ...
 
 
 def encode(pixels: Pixels, quality: int, subsampling: str = "4:2:0") -> bytes:
@@ -65,6 +74,19 @@ def encode(pixels: Pixels, quality: int, subsampling: str = "4:2:0") -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=subsampling)
     return file.getvalue()
+
+
+def without_colour(pixels: Pixels) -> Pixels:
+    """One channel, (height, width), of a picture whose three are equal; any other picture as it is.
+
+    Such pictures are usually stored as gray files.
+    """
+    if pixels.ndim == 2:
+        return pixels
+    for some in (pixels[::8, ::8], pixels):  # a few pixels show the colour of most pictures that have any
+        if (some[..., :1] != some).any():
+            return pixels
+    return pixels[..., 0]
 
 
 def decode(file: bytes) -> Pixels:

@@ -7,12 +7,14 @@ A method is a frozen value that can be sent to another process; `load` turns it 
     decode                          driftrec without its network: expected values of the coefficients
     faithful, natural               driftrec; natural:steps=3,seed=1,model=mine.onnx, faithful:consistent=off
     average:samples=8               the mean of natural restorations with seeds 0 … 7
+    ceiling:faithful                that method on the first file of a chain, put through the chain's later edits
     jpeg2png, jpegqs, knusperli, djpegli      programs on the PATH
     spandrel:weights=fbcnn_color.pth          FBCNN, SwinIR, DRUNet and other networks that spandrel loads
     folder:path=results             pictures that were restored elsewhere
     command:run=tool {input} {output}         any other program
 """
 
+import io
 import os
 import shlex
 import shutil
@@ -24,7 +26,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from PIL import Image
 
+from driftrec.evaluate.chains.chain import Before
 from driftrec.evaluate.corruptions import decode
 from driftrec.evaluate.machine import run_program
 from driftrec.evaluate.measurement import RESTORING, code_hash, hash_of
@@ -37,12 +41,16 @@ from driftrec.restoration.restorer import Restorer
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """The input of a restorer: a JPEG file; `clean` is the picture to be recovered, None if unknown."""
+    """The input of a restorer: a file; `clean` is the picture to be recovered, None if unknown.
+
+    `before` holds the first files of a chain, and what its edits make of their restorations.
+    """
 
     picture: str
     corruption: str
     file: bytes
     clean: Pixels | None = None
+    before: Before | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +167,7 @@ class Program(Method):
 
         def restore(case: Case) -> Restoration:
             with tempfile.TemporaryDirectory() as folder:
-                source, target = Path(folder) / "input.jpg", Path(folder) / f"output{self.suffix}"
+                source, target = Path(folder) / f"input{_suffix(case.file)}", Path(folder) / f"output{self.suffix}"
                 source.write_bytes(case.file)
                 words = [
                     w.replace("{input}", str(source)).replace("{output}", str(target)) for w in shlex.split(self.run)
@@ -245,6 +253,36 @@ class Folder(Method):
         return lambda case: Restoration(decode(self._find(case).read_bytes()))
 
 
+@dataclass(frozen=True)
+class Ceiling(Method):
+    """Another method, allowed to work before a chain's later steps: see `driftrec.evaluate.chains.chain`."""
+
+    method: Method
+
+    @property
+    def label(self) -> str:
+        return ceiling_label(self.method.label)
+
+    def fingerprint(self, case: Case) -> str:
+        return f"ceiling {self.method.fingerprint(case)}"
+
+    def load(self, threads: int | None) -> Restore:
+        one = self.method.load(threads)
+
+        def restore(case: Case) -> Restoration:
+            if case.before is None:
+                raise ValueError("a ceiling needs the first file of a chain: use a protocol of chains")
+            results = [one(Case(case.picture, case.corruption, file)) for file in case.before.files]
+            return Restoration(case.before.finish([result.pixels for result in results]))
+
+        return restore
+
+
+def ceiling_label(label: str) -> str:
+    """The name of a method's ceiling in tables."""
+    return f"{label}, ceiling"
+
+
 PROGRAMS = {
     "jpeg2png": Program("jpeg2png", "jpeg2png {input} -o {output}", ".png", "https://github.com/victorvde/jpeg2png"),
     "jpegqs": Program(
@@ -273,6 +311,8 @@ def parse_method(text: str) -> Method:
     if name == "command":
         run = rest.removeprefix("run=")
         return Program(shlex.split(run)[0] if run.strip() else "command", run)
+    if name == "ceiling":
+        return Ceiling(parse_method(rest))
     texts = dict(_option(part, text) for part in rest.split(",") if part)
     if name in _DRIFTREC:
         try:
@@ -289,7 +329,7 @@ def parse_method(text: str) -> Method:
         return _made(Spandrel, named | options, text)
     if name == "folder":
         return _made(Folder, options, text)
-    names = ["plain", *_DRIFTREC, *PROGRAMS, "fbcnn", "swinir", "drunet", "spandrel", "folder", "command"]
+    names = ["plain", *_DRIFTREC, *PROGRAMS, "fbcnn", "swinir", "drunet", "spandrel", "folder", "ceiling", "command"]
     raise ValueError(f"there is no method '{name}': choose from {', '.join(names)}")
 
 
@@ -309,6 +349,14 @@ def _made(kind: Callable[..., Method], options: dict[str, Any], text: str) -> Me
         return kind(**options)
     except TypeError as error:
         raise ValueError(f"the method '{text}' lacks an option: {error}") from error
+
+
+def _suffix(file: bytes) -> str:
+    """The extension of a picture file, by its content."""
+    if file.startswith(b"\xff\xd8"):
+        return ".jpg"
+    with Image.open(io.BytesIO(file)) as image:
+        return f".{image.format}".lower()
 
 
 def _run(words: list[str], environment: dict[str, str], errors: Path) -> tuple[float, float | None]:

@@ -1,5 +1,6 @@
 """Plots of records and comparison sheets of enlarged crops; all output is deterministic."""
 
+import re
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
@@ -79,7 +80,7 @@ def all_plots(records: Sequence[Record], folder: Path) -> list[Path]:
     made = []
     corruptions = {r.corruption for r in records}
     for name in (n for n in ("psnr", "psnr_b", "lpips_alex", "niqe") if n in there):
-        if len(corruptions) > 1 and "+" not in "".join(corruptions):
+        if len(corruptions) > 1 and all(re.fullmatch(r"q\d+", name) for name in corruptions):
             rate_distortion(records, name, made_path(folder, f"rate-{name}", made))
         if len({r.evaluations for r in records if r.evaluations}) > 1:
             evaluations_curve(records, name, made_path(folder, f"evaluations-{name}", made))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from itertools import product
 
+from driftrec.evaluate.chains.listed import CHOOSING, REPORTED
 from driftrec.evaluate.corruptions import Corruption, DoubleJpeg, Jpeg
 from driftrec.evaluate.measures import FIDELITY, STANDARD
 
@@ -29,6 +30,13 @@ class Protocol:
     methods: tuple[str, ...] = ("plain", "decode", "faithful", "natural")
     features: bool = False
 
+
+_CHAINS = Protocol(
+    "Chains for reports: JPEGs that were resized, edited and saved again",
+    REPORTED,
+    metrics=("psnr", "ssim", "lpips_alex"),
+    methods=("plain", "faithful", "ceiling:faithful", "natural", "ceiling:natural"),
+)
 
 PROTOCOLS: dict[str, Protocol] = {
     "live1-color": Protocol(
@@ -65,6 +73,10 @@ PROTOCOLS: dict[str, Protocol] = {
         methods=("plain", "decode", "faithful"),
     ),
     "wild": Protocol("JPEGs as found, without clean versions", (), metrics=("niqe", "bef", "bef_shifted", "cells")),
+    "chains": _CHAINS,
+    "chains-choosing": replace(
+        _CHAINS, title="Chains for choosing: JPEGs that were resized, edited and saved again", corruptions=CHOOSING
+    ),
     "imagenet-fid": Protocol(
         "ImageNet 256×256, FID and KID of 10 000 pictures",
         tuple(Jpeg(q) for q in (5, 10, 20)),

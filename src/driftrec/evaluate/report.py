@@ -11,8 +11,10 @@ from PIL import features
 from driftrec.evaluate.benchmark import Record, Settings, distances
 from driftrec.evaluate.machine import processor
 from driftrec.evaluate.measurement import Conditions
+from driftrec.evaluate.measures import METRICS
 from driftrec.evaluate.protocols import Protocol
 from driftrec.evaluate.published import published
+from driftrec.evaluate.shares import mean_share, shares
 from driftrec.evaluate.tables import (
     Row,
     Table,
@@ -23,17 +25,19 @@ from driftrec.evaluate.tables import (
     rows_of,
     set_table,
     sources,
+    table_of,
 )
 
 CONVENTIONS = """\
-Every figure is computed for each picture after rounding to 8 bits, then averaged over the pictures.  PSNR uses all
-channels.  PSNR-B adds the blocking effect factor (BEF) of the luma in studio range to the mean squared error of all
-channels, as FBCNN and JDEC do; "mean over channels" is the mean of the PSNR-B of each channel, as in torchjpeg.  SSIM
-with a Gaussian window uses 11×11 pixels and σ 1.5, as in SwinIR and FBCNN; with an 8×8 window, equal weights, as in
-QGAC and JDEC.  LPIPS is version 0.1.  Radial spectrum and wavelet marginals compare how strong the texture of the luma
-is, not where it is.  Coefficients count as in the file's cells up to a difference of one level of rounding.  Colour
-shift is the distance between the mean colours.  Intervals are 95 % bootstrap intervals over pictures; p is from a
-sign-flip test of the paired differences."""
+JPEGs have 4:2:0 chroma, except for some in chains.  Every figure is computed for each picture after rounding to 8 bits,
+then averaged over the pictures.  PSNR uses all channels.  PSNR-B adds the blocking effect factor (BEF) of the luma in
+studio range to the mean squared error of all channels, as FBCNN and JDEC do; "mean over channels" is the mean of the
+PSNR-B of each channel, as in torchjpeg.  SSIM with a Gaussian window uses 11×11 pixels and σ 1.5, as in SwinIR and
+FBCNN; with an 8×8 window, equal weights, as in QGAC and JDEC.  LPIPS is version 0.1.  Radial spectrum and wavelet
+marginals compare how strong the texture of the luma is, not where it is.  Coefficients count as in the file's cells up
+to a difference of one level of rounding.  Colour shift is the distance between the mean colours.  Intervals are 95 %
+bootstrap intervals over pictures; p is from a sign-flip test of the paired differences.  The share compares the gain
+with that of the same method before a chain's later steps, its ceiling."""
 
 FID_NOTE = """\
 FID is biased upwards, more so with fewer pictures, so compare only values for equal numbers of pictures.  KID is not
@@ -43,7 +47,7 @@ biased; ± is its jackknife standard error over pictures."""
 def page(records: Sequence[Record], protocol: Protocol, settings: Settings, data: str) -> str:
     """The Markdown page of a run: its conditions, tables and conventions."""
     note = caption(conditions(records, settings, data))
-    text = section(rows_of(records), protocol, note, sets_of(records, protocol, settings))
+    text = section(rows_of(records), protocol, note, tables_of(records, protocol, settings))
     return f"# {protocol.title}\n\n{text}\n\n{CONVENTIONS}\n"
 
 
@@ -62,6 +66,19 @@ def tables(rows: Sequence[Row], protocol: Protocol, sets: Sequence[Table] = ()) 
     """All tables of a run except the differences."""
     cost = cost_table(rows)
     return [*metric_tables(rows, published(protocol.published)), *sets, *([cost] if cost else [])]
+
+
+def tables_of(records: Sequence[Record], protocol: Protocol, settings: Settings) -> list[Table]:
+    """The tables that need every record: shares of ceilings for chains, distances between sets of pictures."""
+    measured = conditions(records, settings, "")
+    shared = [
+        table_of(
+            [*(cell for one in found for cell in one.measurements(measured)), *mean_share(found, measured)],
+            f"{method}: share of its ceiling's gain, {METRICS[metric].heading}",
+        )
+        for (method, metric), found in shares(records).items()
+    ]
+    return [*shared, *sets_of(records, protocol, settings)]
 
 
 def sets_of(records: Sequence[Record], protocol: Protocol, settings: Settings) -> list[Table]:
@@ -84,7 +101,7 @@ def conditions(records: Sequence[Record], settings: Settings, data: str, models:
     return Conditions.now(
         f"{processor()}, {threads} CPU thread{'s' if threads > 1 else ''} for each picture{workers}",
         models,
-        f"{data}, {count} pictures; Pillow {PIL.__version__} (libjpeg-turbo {codec}), 4:2:0",
+        f"{data}, {count} pictures; Pillow {PIL.__version__} (libjpeg-turbo {codec})",
         [f"ONNX Runtime {onnxruntime.__version__}"],
     )
 
@@ -101,7 +118,7 @@ def write(records: Sequence[Record], protocol: Protocol, settings: Settings, dat
     out, rows = settings.out, rows_of(records)
     target = out / "tables.md"
     target.write_text(page(records, protocol, settings, data), encoding="utf-8")
-    latex = "\n\n".join(t.latex() for t in tables(rows, protocol, sets_of(records, protocol, settings)))
+    latex = "\n\n".join(t.latex() for t in tables(rows, protocol, tables_of(records, protocol, settings)))
     (out / "tables.tex").write_text(latex + "\n", encoding="utf-8")
     (out / "tables.csv").write_text(as_csv(rows, published(protocol.published)), encoding="utf-8")
     all_plots(records, out / "plots")

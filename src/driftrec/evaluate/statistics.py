@@ -45,6 +45,23 @@ def mean_of(values: Sequence[float]) -> Mean:
     return Mean(value, float(drawn.confidence_interval.low), float(drawn.confidence_interval.high), x.size)
 
 
+def ratio_of(a: Sequence[float], b: Sequence[float]) -> Mean:
+    """The mean of a over the mean of b, with its percentile bootstrap interval over pictures, drawn in pairs.
+
+    Equal infinite means have the ratio 1.  Raises ValueError if the sequences are empty or differ in length.
+    """
+    x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if x.size == 0 or x.size != y.size:
+        raise ValueError(f"only equal numbers of values have a ratio, not {x.size} and {y.size}")
+    value = 1.0 if x.mean() == y.mean() else float(x.mean() / y.mean())
+    if x.size == 1 or not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return Mean(value, value, value, x.size)
+    picked = default_rng(SEED).integers(0, x.size, (RESAMPLES, x.size))
+    ratios = x[picked].mean(axis=1) / y[picked].mean(axis=1)
+    low, high = np.percentile(ratios, (2.5, 97.5))
+    return Mean(value, float(low), float(high), x.size)
+
+
 def difference(a: Sequence[float], b: Sequence[float]) -> Difference:
     """How two methods differ on the same pictures, in the same order.
 
@@ -57,6 +74,8 @@ def difference(a: Sequence[float], b: Sequence[float]) -> Difference:
     d = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     d = d[np.isfinite(d)]
     mean = mean_of(d.tolist())
+    if d.size == 1:
+        return Difference(mean, 1.0)  # either sign is as far from 0
     options = {"permutation_type": "samples", "alternative": "greater", "n_resamples": RESAMPLES, "batch": BATCH}
     flipped = permutation_test((d,), _distance, **options, rng=default_rng(SEED))
     return Difference(mean, float(flipped.pvalue))

@@ -55,7 +55,7 @@ class Row:
     def measurement(self, conditions: Conditions) -> Measurement:
         """The row as a measurement."""
         what = {"method": self.method, "corruption": self.corruption, "over": self.over}
-        mean, unit = self.mean, COST[self.metric][2] if self.metric in COST else _unit(METRICS[self.metric].label)
+        mean, unit = self.mean, COST[self.metric][2] if self.metric in COST else unit_of(METRICS[self.metric].label)
         return Measurement(
             what, self.metric, mean.value, unit, "{}", conditions, mean.low, mean.high, mean.count, self.p
         )
@@ -269,7 +269,7 @@ def _groups(records: Sequence[Record]) -> dict[tuple[str, str], list[Record]]:
     return groups
 
 
-def _unit(label: str) -> str:
+def unit_of(label: str) -> str:
     """The unit in brackets at the end of a metric's label, such as "dB" in "PSNR (dB)"; empty for pure numbers."""
     found = re.search(r"\(([^()\d]+)\)$", label)
     return found[1] if found else ""

@@ -35,7 +35,7 @@ def loader(fabric: Fabric, config: TrainConfig, corpus: Corpus, first: int) -> D
     data = config.data
     crops = Crops(
         corpus,
-        data.degradation(),
+        data.chains or data.degradation(),
         data.crop,
         seed=config.seed,
         gray=data.gray,

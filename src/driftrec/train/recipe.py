@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from driftrec.diffusion.plan import Plan
 from driftrec.diffusion.process import Process, process_from_card
 from driftrec.diffusion.types import Anchor
+from driftrec.train.data.chains import RandomChains
 from driftrec.train.data.degrade import Chain, Degradation, RandomJpeg, Step, jpeg_mixture
 from driftrec.train.denoiser import Denoiser, Direct, Loss, Residual, Score, Weight, process_end
 from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
@@ -41,13 +42,15 @@ class DataSection(Section):
     """The training pictures, their crops and their corruption.
 
     With `corrupted`, the corrupted pictures are read from disk, and their corruption may be unknown.  Otherwise the
-    steps of `corruption` are applied to the clean pictures in order.  Without either, the corruption is the mixture of
-    JPEGs that the shipped models train on.
+    steps of `corruption` are applied to the clean pictures in order.  With `chains`, pairs come from random chains of
+    compressions and edits; {} selects the usual ones.  Without any of these, the corruption is the mixture of JPEGs
+    that the shipped models train on.
     """
 
     folders: tuple[Path, ...] = ()  # clean pictures; other sources than folders: driftrec.train.data.sources
     corrupted: tuple[Path, ...] = ()  # one source for each of `folders`, its pictures with the same names and sizes
     corruption: tuple[Step, ...] = ()  # steps by `kind`, see driftrec.train.data.degrade
+    chains: RandomChains | None = None  # see driftrec.train.data.chains
     held_out: float = Field(default=0.06, gt=0, lt=1)  # share of the originals that is used for validation only
     crop: int = Field(default=96, ge=16)  # pixels
     validation: tuple[Path, ...] = ()  # other clean pictures to validate on, instead of a share `held_out`
@@ -66,6 +69,10 @@ class DataSection(Section):
     def _fits(self) -> Self:
         if self.corrupted and self.corruption:
             raise ValueError("data.corrupted and data.corruption exclude each other: remove one of them")
+        if self.chains is not None and (self.corrupted or self.corruption or self.resize or self.post_crop):
+            raise ValueError(
+                "chains make, size and cut the pairs: leave corrupted, corruption, resize and post_crop out"
+            )
         if self.corrupted and len(self.corrupted) != len(self.folders):
             raise ValueError(f"{len(self.folders)} clean folders need as many corrupted, not {len(self.corrupted)}")
         if self.corrupted and self.validation:
@@ -97,7 +104,7 @@ class DataSection(Section):
         )
 
     def degradation(self) -> Degradation:
-        """The corruption that training crops go through."""
+        """The corruption that training crops go through, unless `chains` are given."""
         if self.corruption:
             return Chain(self.corruption)
         return jpeg_mixture(self.shifted, self.double, self.clean, self.power, self.double_first)

@@ -26,6 +26,7 @@ from PIL import Image
 from driftrec.evaluate.corruptions import Pixels
 from driftrec.evaluate.weights import cache_folder
 from driftrec.picture import atomic_write, open_picture
+from driftrec.train.data.chains import Example, RandomChains
 from driftrec.train.data.degrade import Degradation
 from driftrec.train.data.sources import Item, items
 
@@ -196,7 +197,8 @@ class Crops:
 
     Attributes:
         corpus: the pictures.
-        degradation: makes the corrupted versions, unless the corpus has pairs.
+        degradation: makes the corrupted versions, unless the corpus has pairs.  Random chains change the clean crop,
+            too, and cut what they need for a pair of `size`.
         size: side of the crops, in pixels.
         seed: seed of all random choices.
         gray: share of crops that are converted to gray.
@@ -211,7 +213,7 @@ class Crops:
     """
 
     corpus: Corpus
-    degradation: Degradation
+    degradation: Degradation | RandomChains
     size: int
     seed: int = 0
     gray: float = 0.0
@@ -223,7 +225,10 @@ class Crops:
     def pair(self, index: int) -> tuple[Pixels, Pixels]:
         """(clean, corrupted), both uint8 (size, size, 3), or of size `post_crop`."""
         rng = np.random.default_rng((self.seed, index))
-        clean, corrupted = self._cut(rng, index)
+        if isinstance(self.degradation, RandomChains):
+            example = self._chained(self.degradation, rng, index)
+            return example.clean, example.corrupted
+        clean, corrupted = self._cut(rng, index, self.size)
         if corrupted is None:
             corrupted = self.degradation(clean, rng)
         if self.post_crop is not None:
@@ -232,18 +237,31 @@ class Crops:
             clean, corrupted = clean[part], corrupted[part]
         return clean, corrupted
 
+    def example(self, index: int) -> Example:
+        """`pair` with the JPEG file that the corrupted crop shows, where random chains leave one.
+
+        Raises ValueError where the degradation is not `RandomChains`.
+        """
+        if not isinstance(self.degradation, RandomChains):
+            raise ValueError("only random chains keep files: set data.chains in the recipe")
+        return self._chained(self.degradation, np.random.default_rng((self.seed, index)))
+
     def batch(self, indices: range) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """(clean, corrupted) of several crops, both uint8 (batch, 3, size, size)."""
         pairs = [self.pair(i) for i in indices]
         clean, corrupted = (np.stack(side).transpose(0, 3, 1, 2) for side in zip(*pairs, strict=True))
         return np.ascontiguousarray(clean), np.ascontiguousarray(corrupted)
 
-    def _cut(self, rng: Generator, number: int) -> tuple[Pixels, Pixels | None]:
+    def _chained(self, chains: RandomChains, rng: Generator, number: int) -> Example:
+        drawn = chains.draw(self.size, rng)
+        return drawn(self._cut(rng, number, drawn.source)[0])
+
+    def _cut(self, rng: Generator, number: int, size: int) -> tuple[Pixels, Pixels | None]:
         """(crop of a clean picture, the same crop of its corrupted version or None), not corrupted here."""
         clean, corrupted = self.corpus.pair(self._picture(rng, number))
         height, width = clean.shape[:2]
         if self.resize is None:
-            side = self.size
+            side = size
             top, left = (int(rng.integers(0, max(n - side, 0) + 1)) for n in (height, width))
         else:
             top, left, side = resized_square(rng, height, width, self.resize)
@@ -251,7 +269,7 @@ class Crops:
         gray = rng.random() < self.gray
 
         def cut(picture: Pixels) -> Pixels:
-            return self._finished(picture[top : top + side, left : left + side], side, turn, gray)
+            return self._finished(picture[top : top + side, left : left + side], size, side, turn, gray)
 
         return cut(clean), None if corrupted is None else cut(corrupted)
 
@@ -263,14 +281,14 @@ class Crops:
         ends = self.corpus.areas
         return int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))
 
-    def _finished(self, crop: Pixels, side: int, turn: int, gray: bool) -> Pixels:
-        """The crop, mirrored beyond the border of the picture to `side` pixels, resized, turned."""
+    def _finished(self, crop: Pixels, size: int, side: int, turn: int, gray: bool) -> Pixels:
+        """The crop, mirrored beyond the border of the picture to `side` pixels, resized to `size`, turned."""
         if crop.shape[:2] != (side, side):
             missing = [(0, side - n) for n in crop.shape[:2]]
             crop = np.pad(crop, (*missing, (0, 0)), mode="symmetric")
-        if side != self.size:
+        if side != size:
             image = Image.fromarray(np.ascontiguousarray(crop))
-            crop = np.asarray(image.resize((self.size, self.size), Image.Resampling.BILINEAR))
+            crop = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
         crop = np.rot90(crop[:, ::-1] if turn >= 4 else crop, turn % 4)
         if gray:
             luma = np.asarray(Image.fromarray(np.ascontiguousarray(crop)).convert("L"))

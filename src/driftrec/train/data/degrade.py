@@ -17,7 +17,7 @@ from numpy.random import Generator
 from PIL import Image
 from pydantic import Field
 
-from driftrec.evaluate.corruptions import Pixels, decode, encode
+from driftrec.evaluate.corruptions import Pixels, decode, encode, without_colour
 from driftrec.jpeg.tables import MCU
 
 Degradation: TypeAlias = Callable[[Pixels, Generator], Pixels]
@@ -30,9 +30,8 @@ def jpeg(pixels: Pixels, quality: int, subsampling: str = "4:2:0") -> Pixels:
 
     A picture whose three channels are equal is stored as a gray JPEG, as such pictures usually are.
     """
-    gray = bool((pixels[..., :1] == pixels).all())
-    decoded = decode(encode(pixels[..., 0] if gray else pixels, quality, subsampling))
-    return np.repeat(decoded[..., None], 3, axis=2) if gray else decoded
+    decoded = decode(encode(without_colour(pixels), quality, subsampling))
+    return np.repeat(decoded[..., None], 3, axis=2) if decoded.ndim == 2 else decoded
 
 
 @dataclass(frozen=True)
