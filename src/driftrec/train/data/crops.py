@@ -244,7 +244,7 @@ class Crops:
         """
         if not isinstance(self.degradation, RandomChains):
             raise ValueError("only random chains keep files: set data.chains in the recipe")
-        return self._chained(self.degradation, np.random.default_rng((self.seed, index)))
+        return self._chained(self.degradation, np.random.default_rng((self.seed, index)), index)
 
     def batch(self, indices: range) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """(clean, corrupted) of several crops, both uint8 (batch, 3, size, size)."""
