@@ -7,6 +7,7 @@
 #   make check-lowest              test the tool with the oldest versions of its dependencies
 #   make coverage                  run the tests and list the lines not covered
 #   make benchmark                 measure quality and speed again
+#   make lock                      write locked/ again, after a change of dependencies (UPGRADE=1: with the newest ones)
 
 PYTHON ?= python3
 VENV   := .venv
@@ -14,13 +15,15 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PHOTO  ?= $(firstword $(wildcard examples/*.jpg))
 LOWEST := build/lowest
+# No dependencies beyond the list, and every file's hash is checked.
+LOCKED := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r
 
 # Stamp files: the set-up is repeated only when the dependencies change.
 TOOL     := $(VENV)/.tool
 DEVELOPMENT := $(VENV)/.development
 
 .DELETE_ON_ERROR:
-.PHONY: help restore test lint check check-lowest coverage benchmark clean
+.PHONY: help restore test lint check check-lowest coverage benchmark lock clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -55,7 +58,7 @@ check-lowest: $(LOWEST)/.made
 $(LOWEST)/.made: pyproject.toml constraints.txt
 	rm -rf $(LOWEST)
 	$(PYTHON) -m venv $(LOWEST)
-	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e ".[web,hub]" "scipy>=1.13"
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python -c constraints.txt httpx hypothesis pytest
 	@touch $@
@@ -77,6 +80,17 @@ benchmark: $(DEVELOPMENT)
 	$(BIN)/python benchmarks/ncsnpp.py --keep docs/measured/paper_speed.jsonl
 	$(BIN)/python benchmarks/publish.py
 
+# For all platforms and all Python versions that the project supports.
+COMPILE := build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes -c constraints.txt \
+    --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml
+lock:
+	$(PYTHON) -m venv build/uv
+	build/uv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	$(subst pyproject.toml,,$(COMPILE)) --group build -o locked/build.txt
+	$(COMPILE) --extra web -o locked/container.txt
+	$(COMPILE) --extra train --extra evaluate --extra hub --extra web --extra ray --group test --group lint \
+	    --override locked/without-torch.txt --no-emit-package torch -o locked/development.txt
+
 clean:
 	rm -rf $(VENV) build dist .coverage* .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
@@ -90,7 +104,10 @@ $(TOOL): $(VENV)/.pip pyproject.toml constraints.txt
 	$(PIP) -e .
 	@touch $@
 
-# The development environment includes the tool, so its set-up touches both stamps.
-$(DEVELOPMENT): $(VENV)/.pip pyproject.toml constraints.txt
-	$(PIP) -e ".[train,evaluate,hub,web,ray]" --group test --group lint
+# The development environment includes the tool, so its set-up touches both stamps.  PyTorch is pinned by its version only.
+$(DEVELOPMENT): $(VENV)/.pip pyproject.toml constraints.txt locked/development.txt
+	$(LOCKED) locked/development.txt
+	$(PIP) torch
+	$(PIP) --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip check
 	@touch $(TOOL) $@

@@ -112,7 +112,7 @@ def throughput(count: int, rounds: int) -> None:
         pictures(source, count)
         ways: dict[str, Callable[[Path], None]] = {
             "plain": lambda out: plain(source, out),
-            "ray": lambda out: by_ray(source, out),
+            "ray": lambda out: by_ray(source, out, "--actors", "2"),
             "one": lambda out: on_cluster(source, out, 1),
             "two": lambda out: on_cluster(source, out, 2),
         }
@@ -313,7 +313,8 @@ def paper(price: float) -> None:
         f"name; {it.given:.2f} and {it.result:.2f} bytes per pixel.  "
         f"Assumed: pictures of {MEGAPIXELS:g} megapixels; $ {price:g} for a core hour, $ {STORAGE_PRICE:g} for a GB "
         f"and month, $ {PUT_PRICE * 1e6:g} for a million writes or listings, $ {GET_PRICE * 1e6:g} for a million "
-        f"lookups or reads (each result is looked up, searched for in a listing, and written; each picture is read); "
+        f"lookups or reads (each result is looked up and searched for in a listing twice, and written; its claim is "
+        f"written, compared with others in a listing, and looked up; each picture is read); "
         f"machines of {MACHINE_CORES} cores, each of which fails once in {1 / LOST_PER_HOUR:,.0f} hours of work."
     )
     print(keep(MEASURED / "scale_paper.jsonl", entries, note))
@@ -340,7 +341,7 @@ def case(it: Measured, count: float, cores: int, price: float) -> list[Fact]:
         ("size of the pictures", pixels * it.given / 1e9, "{:,.0f} {unit}", "GB"),
         ("size of the results", pixels * it.result / 1e9, "{:,.0f} {unit}", "GB"),
         ("storing the results for a month", pixels * it.result / 1e9 * STORAGE_PRICE, "{unit} {:,.0f}", "$"),
-        ("requests for loose pictures", count * (2 * PUT_PRICE + 2 * GET_PRICE), "{unit} {:,.0f}", "$"),  # see the note
+        ("requests for loose pictures", count * (5 * PUT_PRICE + 4 * GET_PRICE), "{unit} {:,.0f}", "$"),  # see the note
         ("driver memory for names of loose pictures", count * it.name / 1e9, "{:,.2f} {unit}", "GB"),
     ]
 

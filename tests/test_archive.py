@@ -5,22 +5,17 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 from driftrec import Options, Picture, Restorer
-from driftrec.cli.app import app
 from driftrec.extras import how_to_add
-from support import jpeg_file, scene
 
 pytest.importorskip("ray", reason="the extra ray is not installed")
 pa = pytest.importorskip("pyarrow")
@@ -28,42 +23,16 @@ pq = pytest.importorskip("pyarrow.parquet")
 
 from ray.cluster_utils import Cluster  # noqa: E402
 
-from driftrec.archive.pipeline import _Counter  # noqa: E402
-from driftrec.archive.places import PARTS, Place, place  # noqa: E402
+from archives import files, keys, photo, restore_archive, results, s3_store, start, tar, until, write  # noqa: E402
+from driftrec.archive.places import place  # noqa: E402
+from driftrec.archive.runs import Run  # noqa: E402
 from driftrec.archive.sources import ArchivedPicture, chunks, pieces, read  # noqa: E402
-from driftrec.archive.work import MOST_ATTEMPTS, ArchiveWorker  # noqa: E402
-
-
-def photo(seed: int = 0, side: int = 64, **options: object) -> bytes:
-    return jpeg_file(scene(side, side, seed), **{"quality": 10, **options})
-
-
-def tar(path: Path, members: dict[str, bytes]) -> None:
-    with tarfile.open(path, "w") as file:
-        for name, data in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            file.addfile(member, io.BytesIO(data))
-
-
-def write(path: Path, data: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+from driftrec.archive.work import MOST_ATTEMPTS, ArchiveWorker, CountedAttempts  # noqa: E402
 
 
 def items_of(folder: Path) -> list[ArchivedPicture]:
     source = place(str(folder))
     return [item for piece in pieces(source) for item in read(source, piece)]
-
-
-def restore_archive(*arguments: object) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["restore-archive", *map(str, arguments)], catch_exceptions=False)
-    return result.exit_code, result.output.replace("\n", " ")
 
 
 # ------------------------------------------------------------------------------------------------- sources
@@ -161,8 +130,6 @@ def test_files_are_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ZeroDivisionError):
         target.write("a/b.png", b"three")
     assert target.read("a/b.png") == b"two"
-    write(tmp_path / f"out/{PARTS}/left-by-a-killed-one", b"")
-    target.sweep()
     assert files(tmp_path / "out") == ["a/b.png"]
 
 
@@ -191,8 +158,9 @@ def worker(tmp_path: Path) -> Callable[..., ArchiveWorker]:
 
     def make(attempts: object = None, suffix: str = ".png", **options: object) -> ArchiveWorker:
         asked = Options(threads=1).changed(**{"mode": "faithful", **options})
-        source, target = place(str(tmp_path / "in")), place(str(tmp_path / "out"))
-        return ArchiveWorker(source, target, asked, suffix, attempts or _Counter())  # pyright: ignore[reportArgumentType]
+        source, claims = place(str(tmp_path / "in")), Run(place(str(tmp_path / "out"))).claims
+        counted = attempts or CountedAttempts()
+        return ArchiveWorker(source, claims, asked, suffix, counted)  # pyright: ignore[reportArgumentType]
 
     return make
 
@@ -250,7 +218,7 @@ def test_whatever_is_wrong_with_a_picture_is_one_sentence(tmp_path: Path, worker
     ):
         assert words in sentence
         assert "\n" not in sentence
-    assert not (tmp_path / "out").exists()
+    assert results(tmp_path / "out") == []
 
 
 def test_a_result_that_is_there_stays(tmp_path: Path, worker: Callable[..., ArchiveWorker]) -> None:
@@ -260,7 +228,7 @@ def test_a_result_that_is_there_stays(tmp_path: Path, worker: Callable[..., Arch
 
 
 def test_a_picture_that_ends_its_workers_is_given_up(worker: Callable[..., ArchiveWorker]) -> None:
-    counter = _Counter()
+    counter = CountedAttempts()
     one = worker(counter)
     label = one.source.label("a.jpg")
     for _ in range(MOST_ATTEMPTS):
@@ -302,7 +270,7 @@ def test_bad_input_is_one_sentence_before_any_work(
 
 
 def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "driftrec.archive.pipeline", None)
+    monkeypatch.setitem(sys.modules, "driftrec.archive.places", None)
     code, output = restore_archive(tmp_path, "out")
     assert (code, how_to_add("ray") in output) == (1, True)
 
@@ -315,36 +283,12 @@ def test_restoring_single_pictures_needs_none_of_it() -> None:
 # ------------------------------------------------------------------------------------------------- on Ray
 
 NODE = {"num_cpus": 1, "object_store_memory": 100_000_000}
-COMMAND = [sys.executable, "-m", "driftrec", "restore-archive"]
-
-
-def start(*arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-
-
-def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 300
-    while not condition():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[Callable[[str], str]]:
-    """The address of a folder in an S3-compatible store."""
-    server_of = pytest.importorskip("moto.server")
-    server = server_of.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    options = f"?endpoint_override=127.0.0.1%3A{server.get_host_and_port()[1]}&scheme=http&region=us-east-1"
-    with pytest.MonkeyPatch.context() as patch:
-        for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(variable, "test")
-        place(f"s3://archive{options}&allow_bucket_creation=true").filesystem.create_dir("archive")
-        yield lambda folder: f"s3://archive/{folder}{options}"
-    server.stop()
+    with s3_store() as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -369,14 +313,15 @@ def test_a_killed_driver_starts_again_and_does_nothing_twice(tmp_path: Path, clu
     for i in range(24):
         write(tmp_path / f"in/{'sub/' if i % 2 else ''}{i:02}.jpg", photo(i))
     write(tmp_path / "in/bad.jpg", b"rubbish")
-    call = (tmp_path / "in", tmp_path / "out", "--steps", 40, "--report", tmp_path / "report.jsonl")
+    options = ("--steps", 40, "--report", tmp_path / "report.jsonl", "--address", cluster.address)
+    call = (tmp_path / "in", tmp_path / "out", *options)
     first = start(*call)
     until(lambda: len(list((tmp_path / "out").rglob("*.png"))) >= 5, first)
     first.kill()
     first.communicate()
     there = settled(tmp_path / "out")  # its workers notice, and end
     assert 5 <= len(there) < 24
-    again = start(*call, "--address", cluster.address)
+    again = start(*call)
     output, _ = again.communicate(timeout=300)
     assert again.returncode == 1, output
     assert f"{24 - len(there)} restored, {len(there)} skipped, 1 failed" in output
@@ -393,10 +338,6 @@ def test_a_killed_driver_starts_again_and_does_nothing_twice(tmp_path: Path, clu
         "skipped": len(there),
         "failed": 1,
     }
-
-
-def keys(target: Place) -> list[str]:
-    return sorted(name for found, _ in target.walk() for name in found) if target.kind().name != "NotFound" else []
 
 
 def test_a_machine_is_lost_half_way_and_every_picture_has_one_result(
@@ -435,11 +376,8 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(tmp_path: Path, address:
     assert not (tmp_path / "out").exists()
 
 
-def test_quiet_leaves_the_summary_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quiet_leaves_the_summary_out(tmp_path: Path) -> None:
     write(tmp_path / "in/a.jpg", photo())
-    outcome = {"input": "a.jpg", "status": "restored", "pixels": 64 * 64}
-    monkeypatch.setattr("driftrec.archive.pipeline.cluster", lambda _: nullcontext())
-    monkeypatch.setattr("driftrec.archive.pipeline.run", lambda *_: iter([dict(outcome)]))
     code, output = restore_archive(tmp_path / "in", tmp_path / "out")
     assert (code, output.startswith("1 restored, 0 skipped, 0 failed in ")) == (0, True)
     assert restore_archive(tmp_path / "in", tmp_path / "out", "--quiet") == (0, "")

@@ -160,7 +160,7 @@ def test_the_first_command_of_the_readme_leaves_nothing_untracked() -> None:
 def test_python_in_the_documents_runs(page: Path, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Image.fromarray(scene(48, 64)).save("photo.jpg", quality=20)
-    names: dict = {}
+    names: dict = {"__name__": "__main__"}
     if "http://127.0.0.1:8000" in block:
         from serve import server
 

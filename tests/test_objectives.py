@@ -1,6 +1,7 @@
 """What networks may learn: every denoiser and loss against the formula it stands for, and that recipes build them."""
 
 import math
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -293,6 +294,13 @@ def test_samples_of_a_score_network_count_their_evaluations(runs: Runs) -> None:
     assert restored.evaluations == 10
     assert seen[-1] == (10, 10)
     assert restored.deviation is not None
+
+
+def test_restorers_with_checkpoints_can_be_pickled(runs: Runs) -> None:
+    restorer, pixels = Restorer(runs["score"][0], device="cpu", threads=1, steps=2), scene(32, 32)
+    packed = pickle.dumps(restorer)
+    assert len(packed) < 10_000  # the path of the checkpoint, not its weights
+    np.testing.assert_array_equal(pickle.loads(packed).restore_pixels(pixels), restorer.restore_pixels(pixels))
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,18 @@
-"""The wheel: what an installation holds, and what it leaves out."""
+"""The wheel: what an installation holds, and what it leaves out.  The locked dependencies of container and CI."""
 
 import re
 import tomllib
 import zipfile
+from collections.abc import Iterable
+from contextlib import suppress
 from email.parser import Parser
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import pytest
 from hatchling.builders.wheel import WheelBuilder
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from driftrec.extras import packages_of
 
@@ -59,3 +64,95 @@ def test_the_packages_of_an_extra_are_found_in_the_metadata(wheel: zipfile.ZipFi
 
     for extra, packages in stated.items():
         assert names(packages_of(requirements, extra)) == names(packages)
+
+
+# ------------------------------------------------------------------------------------------------- dependencies
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+LOCKS = ("build", "container", "development")
+
+
+def entries(lock: str) -> list[str]:
+    """The entries of a list in locked/, each with its hashes."""
+    text = (ROOT / f"locked/{lock}.txt").read_text("utf-8")
+    return re.split(r"\n(?=[\w-])", "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#")))
+
+
+def locked(lock: str) -> set[tuple[str, str]]:
+    """The names and versions in a list; a package may have several versions for several versions of Python."""
+    return {
+        (name, version) for entry in entries(lock) for name, version in re.findall(r"^\n*([\w.-]+)==([^ ]+)", entry)
+    }
+
+
+def group(name: str) -> list[str]:
+    """The requirements of a dependency group."""
+    found = PROJECT["dependency-groups"][name]
+    return [r for item in found for r in (group(item["include-group"]) if isinstance(item, dict) else [item])]
+
+
+def direct(lock: str) -> list[str]:
+    """What the environment of a list is made for."""
+    if lock == "build":
+        return group("build")
+    extras = PROJECT["project"]["optional-dependencies"]
+    asked = ("web",) if lock == "container" else tuple(extras)
+    found = [*PROJECT["project"]["dependencies"], *(requirement for extra in asked for requirement in extras[extra])]
+    return found if lock == "container" else [*found, *group("test"), *group("lint")]
+
+
+def with_indirect(requirements: Iterable[str]) -> set[str]:
+    """The names of all packages that the requirements need here, as far as those that are installed say so."""
+    found: set[tuple[str, str]] = set()
+    waiting = [Requirement(text) for text in requirements]
+    while waiting:
+        one = waiting.pop()
+        name = canonicalize_name(one.name)
+        for extra in {"", *one.extras} if name != "torch" else ():
+            if (name, extra) not in found:
+                found.add((name, extra))
+                with suppress(PackageNotFoundError):
+                    needs = [Requirement(text) for text in requires(name) or ()]
+                    waiting += [need for need in needs if not need.marker or need.marker.evaluate({"extra": extra})]
+    return {name for name, _ in found}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_locked_package_has_hashes(lock: str) -> None:
+    listed = [entry for entry in entries(lock) if entry.strip()]
+    assert len(listed) > 5
+    for entry in listed:
+        assert re.match(r"\n*[\w.-]+==[^ ]+( ; .*)? \\\n( +--hash=sha256:[0-9a-f]{64}( \\)?\n?)+$", entry), entry
+    assert "://" not in (ROOT / f"locked/{lock}.txt").read_text("utf-8")
+
+
+@pytest.mark.parametrize("lock", ["container", "development"])
+def test_what_is_needed_is_locked_also_indirectly(lock: str) -> None:
+    needed = with_indirect(direct(lock))
+    assert {"markdown-it-py", "h11", "protobuf"} <= needed  # indirect ones
+    assert needed <= {name for name, _ in locked(lock)}
+
+
+def test_locked_versions_are_those_of_the_constraints() -> None:
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    stated = {tuple(line.split("==")) for line in lines if line and not line.startswith("#")}
+    assert {name for name, _ in stated - locked("development")} == {"torch", "uv"}
+    for lock in LOCKS:
+        names = {name for name, _ in stated}
+        assert {pair for pair in locked(lock) if pair[0] in names} <= stated
+
+
+def test_the_container_installs_only_what_is_locked() -> None:
+    text = (ROOT / "Containerfile").read_text("utf-8").replace("\\\n", " ")
+    calls = re.findall(r"pip (?:install|wheel) [^&\n]*", text)
+    assert len(calls) == 4
+    for call in calls:
+        assert "--no-deps" in call
+        assert re.search(r"--require-hashes .*-r /source/locked/|--no-index|--no-build-isolation", call), call
+
+
+def test_actions_are_pinned_by_commit() -> None:
+    used = re.findall(r"uses: *(.*)", (ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
+    assert used
+    for action in used:
+        assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v[\d.]+", action), action

@@ -87,3 +87,9 @@ def test_pictures_that_are_equal_count_as_no_difference() -> None:
     assert (same.mean.value, same.p) == (0, 1)
     with pytest.raises(ValueError, match="paired"):
         difference([1.0], [1.0, 2.0])
+
+
+def test_pairs_with_an_infinite_value_do_not_count() -> None:
+    infinite = float("inf")
+    compared = difference([infinite, infinite, 3.0, 1.5], [infinite, 2.0, 1.0, 1.0])
+    assert (compared.mean.value, compared.mean.count) == (1.25, 2)

@@ -11,18 +11,18 @@ from driftrec.restoration.tiling import Tiling, margins, tiled
 SMALL = Tiling(tile=160, blind=16, feather=16)
 
 
-@given(blocks=st.integers(1, 90))
+@given(blocks=st.integers(1, 90), tiling=st.sampled_from([SMALL, Tiling(tile=160, blind=16, feather=27)]))
 @settings(deadline=None)
-def test_windows_add_up_to_one_and_vanish_where_context_lacks(blocks: int) -> None:
+def test_windows_add_up_to_one_and_vanish_where_context_lacks(blocks: int, tiling: Tiling) -> None:
     length = blocks * MCU
     total = np.zeros(length)
-    for start, window in zip(SMALL.starts(length), SMALL.windows(length), strict=True):
+    for start, window in zip(tiling.starts(length), tiling.windows(length), strict=True):
         assert start % MCU == 0
         assert start + len(window) <= length
         if start > 0:
-            assert window[: SMALL.blind].max() == 0
+            assert window[: tiling.blind].max() == 0
         if start + len(window) < length:
-            assert window[-SMALL.blind :].max() == 0
+            assert window[-tiling.blind :].max() == 0
         total[start : start + len(window)] += window
     np.testing.assert_allclose(total, 1, atol=1e-6)
 
@@ -67,7 +67,13 @@ def test_margins_repeat_the_rim_and_put_the_grid_at_the_first_pixel(
                 np.testing.assert_array_equal(first, image[..., grid[0], grid[1]])
 
 
-@pytest.mark.parametrize("options", [{"tile": 100}, {"blind": 8}, {"feather": 0}, {"tile": 128, "blind": 32}])
+@pytest.mark.parametrize("options", [{"tile": 648}, {"tile": -640}, {"blind": 8}, {"blind": 40}, {"feather": 8}])
 def test_tilings_that_would_break_the_grid_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="tile"):
+    with pytest.raises(ValueError, match="must be positive multiples of 16, feather at least 16"):
         Tiling(**options)
+
+
+def test_tiles_are_at_least_twice_as_large_as_their_overlap() -> None:
+    assert Tiling(tile=160, blind=32, feather=16).overlap == 80
+    with pytest.raises(ValueError, match="a tile of 144 px is too small: it must be at least 160 px"):
+        Tiling(tile=144, blind=32, feather=16)

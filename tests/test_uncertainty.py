@@ -5,7 +5,7 @@ from PIL import Image
 from driftrec import Picture, Restorer
 from driftrec.restoration.moments import Moments
 from driftrec.restoration.uncertainty import FULL_SCALE, deviation_data, deviation_map
-from support import jpeg, scene
+from support import jpeg, jpeg_file, scene
 
 
 def test_moments_are_those_of_all_samples_together(rng: np.random.Generator) -> None:
@@ -32,13 +32,26 @@ def test_a_mean_of_samples_is_the_mean_of_their_restorations() -> None:
     picture = Picture(_compressed(40, 56))
     options = {"steps": 3, "consistent": "off", "force": True}
     single = [restorer.restore(picture, seed=seed, **options).picture.pixels for seed in (5, 6, 7)]
-    several = restorer.restore(picture, seed=5, samples=3, **options)
+    seen: list[tuple[int, int]] = []
+    several = restorer.restore(picture, seed=5, samples=3, progress=lambda *at: seen.append(at), **options)
     assert several.evaluations == 1 + 3 * 2  # the faithful estimate is shared
+    assert seen == [(done, 7) for done in range(1, 8)]
     np.testing.assert_allclose(several.picture.pixels, np.mean(single, axis=0), atol=1e-5)
     spread = np.sqrt(np.var(single, axis=0, ddof=1).mean(axis=2))
     assert several.deviation is not None
     assert spread.max() > 1e-3
     np.testing.assert_allclose(several.deviation, spread, atol=1e-5)
+    half = restorer.restore(picture, seed=5, samples=3, strength=0.5, **options)
+    np.testing.assert_allclose(half.deviation, spread / 2, atol=1e-5)  # pyright: ignore[reportArgumentType]
+
+
+def test_the_deviation_shrinks_with_the_trust_in_the_network() -> None:
+    restorer, data = Restorer(), jpeg_file(scene(40, 56), quality=95)  # half-way between full trust and none
+    options = {"steps": 3, "samples": 2, "consistent": "off"}
+    trusted, blended = (restorer.restore(data, force=force, **options).deviation for force in (True, False))
+    assert trusted is not None
+    assert trusted.max() > 1e-3
+    np.testing.assert_allclose(blended, trusted / 2, atol=1e-5)  # pyright: ignore[reportArgumentType]
 
 
 def test_a_single_sample_states_no_deviation() -> None:
@@ -60,6 +73,8 @@ def test_deviation_data_can_be_read_back(tmp_path) -> None:
     with Image.open(tmp_path / "deviation.png") as stored:
         read = np.asarray(stored) / 65535
     np.testing.assert_allclose(read, np.rot90(deviation, -1), atol=1e-5)
+    whole = deviation_data(np.array([[0, 1, 2]], np.float32), turned).pixels
+    np.testing.assert_array_equal(whole[0, :, 0], [0, 65535, 65535])
 
 
 def test_the_map_gets_brighter_and_ends_at_full_scale() -> None:

@@ -6,6 +6,7 @@
 Names are imported on first use, so the command line answers at once.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from driftrec.restoration.tiling import Tiling
 
 __version__ = "0.1.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent until the program that uses it wants messages
 
 __all__ = [
     "OUVE",

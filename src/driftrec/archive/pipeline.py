@@ -9,20 +9,20 @@ import logging
 import os
 import pickle
 import socket
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.data import ActorPoolStrategy, DataContext
+from ray.data import ActorPoolStrategy, DataContext, Dataset
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from driftrec.archive.places import Place
+from driftrec.archive.runs import Claims
 from driftrec.archive.sources import Piece, chunks, read
-from driftrec.archive.work import ArchiveWorker
+from driftrec.archive.work import ArchiveWorker, CountedAttempts
 from driftrec.errors import first_line
 from driftrec.restoration.options import Options
 
@@ -32,6 +32,8 @@ _GUESS = 256  # pictures assumed in a tar, which must be read to be counted
 _BLOCKS = 4096
 _STORE = 500_000_000
 """Bytes of Ray's object store on a machine that works alone; a few chunks for each worker wait there."""
+_PATIENCE = 10
+"""Seconds to wait for the outcomes of unfinished chunks when a run is stopped."""
 
 
 @dataclass(frozen=True)
@@ -89,35 +91,58 @@ def _without_native_output() -> Iterator[None]:
             os.close(kept)
 
 
-def run(
-    source: Place, target: Place, pieces: Sequence[Piece], options: Options, suffix: str, workers: Workers
-) -> Iterator[dict[str, Any]]:
-    """Yields the outcome of every picture, see `ArchiveWorker.restore`, in the order in which they finish.
+class OnRay:
+    """Restores the pictures of an archive on a `cluster`.
 
-    Needs a `cluster`.  Raises ValueError if not even one worker fits on it, or if the workers fail.
+    Iterating yields the outcome of every picture, see `ArchiveWorker.restore`, in the order in which they finish.
+
+    Raises ValueError if not even one worker fits on the cluster and, while iterating, if the workers fail.
     """
-    count = _fitting(workers)
-    known = sum(_GUESS if piece.count is None else piece.count for piece in pieces)
-    size = min(max(known // (count * _CHUNKS_OF_A_WORKER), 1), _MOST_IN_A_CHUNK)
-    _quiet()
-    rows = [{"piece": pickle.dumps(piece)} for piece in pieces]
-    blocks = min(len(rows), _BLOCKS)
-    data = (
-        ray.data.from_items(rows, override_num_blocks=blocks)
-        .flat_map(_reader(source, size), num_cpus=0, concurrency=min(count, blocks))
-        .flat_map(
-            _RayWorker,
-            fn_constructor_args=(source, target, options, suffix, _counter()),
-            compute=ActorPoolStrategy(min_size=1, max_size=count, initial_size=count),
-            num_cpus=workers.threads,
-            num_gpus=workers.gpus,
+
+    def __init__(
+        self, source: Place, claims: Claims, pieces: Sequence[Piece], options: Options, suffix: str, workers: Workers
+    ) -> None:
+        self._count, self._ledger, self._yielded = _fitting(workers), _ledger(), set[str]()
+        self._rows = self._pipeline(source, claims, pieces, options, suffix, workers)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        try:
+            for row in self._rows.iter_rows():
+                for outcome in json.loads(row["outcomes"]):
+                    self._yielded.add(outcome["input"])
+                    yield outcome
+                self._ledger.drop.remote(list(self._yielded))
+                self._yielded.clear()
+        except RayError as error:
+            raise ValueError(f"the workers failed ({_last_line(error)})") from error
+
+    def unreported(self) -> list[dict[str, Any]]:
+        """The outcomes that iterating has not yielded though the work is done: those of unfinished chunks."""
+        try:
+            rest = ray.get(self._ledger.rest.remote(), timeout=_PATIENCE)
+        except RayError:  # includes running out of patience
+            return []
+        return [outcome for outcome in rest if outcome["input"] not in self._yielded]
+
+    def _pipeline(
+        self, source: Place, claims: Claims, pieces: Sequence[Piece], options: Options, suffix: str, workers: Workers
+    ) -> Dataset:
+        known = sum(_GUESS if piece.count is None else piece.count for piece in pieces)
+        size = min(max(known // (self._count * _CHUNKS_OF_A_WORKER), 1), _MOST_IN_A_CHUNK)
+        _quiet()
+        rows = [{"piece": pickle.dumps(piece)} for piece in pieces]
+        blocks = min(len(rows), _BLOCKS)
+        return (
+            ray.data.from_items(rows, override_num_blocks=blocks)
+            .flat_map(_reader(source, size), num_cpus=0, concurrency=min(self._count, blocks))
+            .flat_map(
+                _RayWorker,
+                fn_constructor_args=(source, claims, options, suffix, self._ledger),
+                compute=ActorPoolStrategy(min_size=1, max_size=self._count, initial_size=self._count),
+                num_cpus=workers.threads,
+                num_gpus=workers.gpus,
+            )
         )
-    )
-    try:
-        for row in data.iter_rows():
-            yield from json.loads(row["outcomes"])
-    except RayError as error:
-        raise ValueError(f"the workers failed ({_last_line(error)})") from error
 
 
 def _fitting(asked: Workers) -> int:
@@ -144,44 +169,53 @@ def _reader(source: Place, size: int) -> Any:  # noqa: ANN401 (Ray's types know 
 class _RayWorker:
     """Adapts an `ArchiveWorker` to Ray's calls."""
 
-    def __init__(self, source: Place, target: Place, options: Options, suffix: str, counter: Any) -> None:  # noqa: ANN401
-        self.worker = ArchiveWorker(source, target, options, suffix, _Attempts(counter))
+    def __init__(self, source: Place, claims: Claims, options: Options, suffix: str, ledger: Any) -> None:  # noqa: ANN401
+        self.worker = ArchiveWorker(source, claims, options, suffix, _Attempts(ledger))
+        self.ledger = ledger
 
     def __call__(self, row: dict[str, Any]) -> list[dict[str, Any]]:
-        outcomes = list(self.worker.restore(pickle.loads(row["items"])))
+        outcomes = []
+        for outcome in self.worker.restore(pickle.loads(row["items"])):
+            outcomes.append(outcome)
+            if outcome["status"] != "skipped":
+                ray.get(self.ledger.add.remote(outcome))
         return [{"outcomes": json.dumps(outcomes, ensure_ascii=False)}]  # one row, as Ray adds a cost to each
 
 
-class _Counter:
-    """Counts how often work on each picture began without ending; runs beside the driver, which outlives workers."""
+class _Ledger(CountedAttempts):
+    """Remembers begun work and outcomes that the driver has not received; runs beside it, and so outlives workers."""
 
     def __init__(self) -> None:
-        self.begun: Counter[str] = Counter()
+        super().__init__()
+        self.outcomes: dict[str, dict[str, Any]] = {}
 
-    def begin(self, name: str) -> int:
-        self.begun[name] += 1
-        return self.begun[name]
+    def add(self, outcome: dict[str, Any]) -> None:
+        self.outcomes[outcome["input"]] = outcome
 
-    def end(self, name: str) -> None:
-        del self.begun[name]
+    def drop(self, inputs: Sequence[str]) -> None:
+        for name in inputs:
+            self.outcomes.pop(name, None)
+
+    def rest(self) -> list[dict[str, Any]]:
+        return list(self.outcomes.values())
 
 
 class _Attempts:
-    """A worker's access to the counter."""
+    """A worker's access to the begun work in the ledger."""
 
-    def __init__(self, counter: Any) -> None:  # noqa: ANN401 (an actor's handle has no type of its own)
-        self.counter = counter
+    def __init__(self, ledger: Any) -> None:  # noqa: ANN401 (an actor's handle has no type of its own)
+        self.ledger = ledger
 
     def begin(self, name: str) -> int:
-        return ray.get(self.counter.begin.remote(name))
+        return ray.get(self.ledger.begin.remote(name))
 
     def end(self, name: str) -> None:
-        self.counter.end.remote(name)
+        self.ledger.end.remote(name)
 
 
-def _counter() -> Any:  # noqa: ANN401
+def _ledger() -> Any:  # noqa: ANN401
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(_Counter).options(num_cpus=0, scheduling_strategy=here).remote()
+    return ray.remote(_Ledger).options(num_cpus=0, scheduling_strategy=here).remote()
 
 
 def _quiet() -> None:

@@ -1,5 +1,6 @@
 """Folders on disk and prefixes in object stores, with files that are written completely or not at all."""
 
+import contextlib
 import re
 import uuid
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from driftrec.errors import first_line
 from driftrec.picture import atomic_write
 
 PARTS = ".driftrec-parts"
-"""The folder inside the target that holds files while they are being written."""
+"""The folder inside the target in which every run has a folder for its claims and for files while they are written."""
 
 _ARROWS_OWN = frozenset({"file", "s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss"})
 _OBJECT_STORES = re.compile(r"s3|gcs|gs|abfs|az|adl|oci|oss|cos|swift|r2|b2")
@@ -25,12 +26,14 @@ _OBJECT_STORES = re.compile(r"s3|gcs|gs|abfs|az|adl|oci|oss|cos|swift|r2|b2")
 class Place:
     """A folder (or one file) in a file system; can be pickled for other machines.
 
-    Arguments: `filesystem`, Arrow's interface to it; `root`, the path in it; `text`, the name that users gave.
+    Arguments: `filesystem`, Arrow's interface to it; `root`, the path in it; `text`, the name that users gave; `parts`,
+    the folder below the place that holds files while they are being written.
     """
 
     filesystem: fs.FileSystem
     root: str
     text: str
+    parts: str = PARTS
 
     def path(self, name: str) -> str:
         """The path of a name below the place, or of the place itself for ''."""
@@ -83,15 +86,30 @@ class Place:
         if _is_object_store(self.filesystem):
             self._put(path, data)
             return
-        part = self.path(f"{PARTS}/{uuid.uuid4().hex}")
-        for folder in (part, path):
-            self.filesystem.create_dir(folder.rpartition("/")[0], recursive=True)
+        part = self.path(f"{self.parts}/{uuid.uuid4().hex}")
+        for file in (part, path):
+            self._make_folder_of(file)
         if isinstance(self.filesystem, fs.LocalFileSystem):
             with atomic_write(Path(path), Path(part)) as stream:
                 stream.write(data)
         else:
             self._put(part, data)
             self.filesystem.move(part, path)
+
+    def put(self, name: str, data: bytes) -> None:
+        """Writes a file in place; readers may see it while it is incomplete."""
+        path = self.path(name)
+        if not _is_object_store(self.filesystem):
+            self._make_folder_of(path)
+        self._put(path, data)
+
+    def modified(self, name: str) -> float | None:
+        """When a file or folder was last written, in seconds of the place's own clock; None if that is not known."""
+        time = self.filesystem.get_file_info(self.path(name)).mtime
+        return None if time is None else time.timestamp()
+
+    def _make_folder_of(self, path: str) -> None:
+        self.filesystem.create_dir(path.rpartition("/")[0], recursive=True)
 
     def _put(self, path: str, data: bytes) -> None:
         with self.filesystem.open_output_stream(path) as stream:
@@ -102,10 +120,19 @@ class Place:
         if self.has(name):
             self.filesystem.delete_file(self.path(name))
 
-    def sweep(self) -> None:
-        """Deletes the partial files that killed writers left."""
-        if not _is_object_store(self.filesystem) and self.kind(PARTS) == fs.FileType.Directory:
-            self.filesystem.delete_dir(self.path(PARTS))
+    def delete_folder(self, name: str) -> None:
+        """Deletes a folder with all that it holds, if there is one."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.kind(name) == fs.FileType.Directory:
+                self.filesystem.delete_dir(self.path(name))
+
+    def delete_if_empty(self, name: str) -> None:
+        """Deletes a folder, if there is one and it is empty."""
+        if isinstance(self.filesystem, fs.LocalFileSystem):
+            with contextlib.suppress(OSError):
+                Path(self.path(name)).rmdir()
+        elif self.kind(name) == fs.FileType.Directory and not self.children(name):
+            self.delete_folder(name)
 
 
 def place(text: str) -> Place:

@@ -71,7 +71,8 @@ def difference(a: Sequence[float], b: Sequence[float]) -> Difference:
     """
     if len(a) != len(b):
         raise ValueError(f"only equal numbers of pictures can be paired, not {len(a)} and {len(b)}")
-    d = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # the PSNRs of two equal pictures are infinite, and do not count
+        d = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     d = d[np.isfinite(d)]
     mean = mean_of(d.tolist())
     if d.size == 1:

@@ -11,6 +11,10 @@ class ModelError(ValueError):
     """A model cannot be found or read; the message names it and says what to do."""
 
 
+class ModelNotFoundError(ModelError, FileNotFoundError):
+    """There is no model of that name, and no file."""
+
+
 @dataclass(frozen=True)
 class Card:
     """What a model file says about its network.
@@ -34,7 +38,11 @@ class Card:
 
     @staticmethod
     def parse(content: Mapping[str, Any], label: str) -> "Card":
-        """Reads the card of the model `label`.  Raises ModelError if a required entry is missing or invalid."""
+        """Returns the card of the model `label`.
+
+        Raises:
+            ModelError: a required entry is missing or invalid.
+        """
         values = dict(content)
         try:
             required = {key: values.pop(key) for key in ("name", "multiple", "ratio_min", "ratio_max")}

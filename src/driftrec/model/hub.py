@@ -12,14 +12,15 @@ _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether the name has the form 'owner/model' and is not a file name."""
+    """Returns whether the name has the form 'owner/model' and is not a file name."""
     return bool(_NAME.fullmatch(name)) and not name.endswith(".onnx") and not name.startswith(".")
 
 
 def fetch(name: str) -> str:
-    """The path of the model 'owner/model', downloaded unless it is cached.
+    """Returns the path of the model 'owner/model', downloaded unless it is cached.
 
-    Raises ValueError if huggingface-hub is not installed or the download fails.
+    Raises:
+        ValueError: huggingface-hub is not installed, or the download fails.
     """
     try:
         from huggingface_hub import hf_hub_download

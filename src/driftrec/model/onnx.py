@@ -1,7 +1,9 @@
 """Runs model files in ONNX Runtime."""
 
 import json
+import logging
 import os
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,23 +12,31 @@ import onnxruntime as ort
 from driftrec.diffusion.types import REGRESSION_RATIO
 from driftrec.errors import first_line
 from driftrec.model.card import Card, ModelError
-from driftrec.model.find import DEFAULT_MODEL, find_model
+from driftrec.model.find import DEFAULT_MODEL, find_model, lasting_name
 from driftrec.model.providers import providers
 from driftrec.model.runner import Runner
 
+_log = logging.getLogger(__name__)
+
 
 class Network(Runner):
-    """A network in ONNX Runtime.
+    """A network in ONNX Runtime.  It can be pickled; where it is unpickled, the model is opened again.
 
-    Arguments: `model`, as for `find_model`; `threads`, how many CPU threads one evaluation uses (default: all
-    cores); `device`, where it runs, see `driftrec.model.providers`.  Raises ModelError for files that are not
-    driftrec models, ValueError for a device that is not there.
+    Arguments:
+        model: as for `find_model`.
+        threads: how many CPU threads one evaluation uses (default: all cores).
+        device: where it runs, see `driftrec.model.providers`.
+
+    Raises:
+        ModelError: there is no such model (then also a FileNotFoundError), or it is not a driftrec model.
+        ValueError: the device is unknown or not available.
     """
 
     def __init__(
         self, model: str | os.PathLike[str] = DEFAULT_MODEL, *, threads: int | None = None, device: str = "auto"
     ) -> None:
         path = find_model(model)
+        self._opened_as = {"model": lasting_name(model), "threads": threads, "device": device}
         chosen = providers(device, threads)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or 0
@@ -39,6 +49,11 @@ class Network(Runner):
             raise ModelError(f"{path} is not a model that ONNX Runtime can run: {first_line(error)}") from error
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.card = Card.parse(_content(metadata.get("driftrec", "{}")), str(path))
+        _log.info("opened the model %s (%s) in %s", self.card.name, path, self._session.get_providers()[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Returns how to open the model again, as sessions of ONNX Runtime cannot be pickled."""
+        return partial(type(self), **self._opened_as), ()
 
     def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray, *, finish: bool = False) -> np.ndarray:
         feed = {

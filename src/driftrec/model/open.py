@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from driftrec.extras import how_to_add
-from driftrec.model.card import ModelError
+from driftrec.model.card import ModelError, ModelNotFoundError
 from driftrec.model.find import DEFAULT_MODEL
 from driftrec.model.onnx import Network
 from driftrec.model.runner import Runner
@@ -15,16 +15,22 @@ CHECKPOINT = ".safetensors"
 def open_model(
     model: str | os.PathLike[str] | Runner = DEFAULT_MODEL, *, threads: int | None = None, device: str = "auto"
 ) -> Runner:
-    """A model ready to run: a checkpoint in PyTorch, any other file in ONNX Runtime, a `Runner` as it is.
+    """Returns a model ready to run: a checkpoint in PyTorch, any other file in ONNX Runtime, a `Runner` as it is.
 
-    Arguments and errors as for `Network`; a checkpoint runs on "cpu", "cuda" or "mps".
+    Arguments: as for `Network`; a checkpoint runs on "cpu", "cuda" or "mps".
+
+    Raises:
+        ModelError: as for `Network`, and if a checkpoint needs packages that are missing or a device that is not there.
+        ValueError: a device for ONNX Runtime is unknown or not available.
     """
     if isinstance(model, Runner):
         return model
     if Path(model).suffix != CHECKPOINT:
         return Network(model, threads=threads, device=device)
     if not Path(model).is_file():
-        raise ModelError(f"there is no checkpoint {model}: give the path of a .safetensors file that 'train' wrote")
+        raise ModelNotFoundError(
+            f"there is no checkpoint {model}: give the path of a .safetensors file that 'train' wrote"
+        )
     try:
         from driftrec.train.runner import TorchRunner  # here, as only checkpoints need PyTorch
     except ModuleNotFoundError as error:

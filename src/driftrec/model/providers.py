@@ -23,7 +23,7 @@ class Device:
     wheel: str
 
     def options(self, threads: int | None) -> dict[str, Any]:
-        """Options of the provider; `threads` CPU threads, or as many as there are cores."""
+        """Returns options of the provider; `threads` CPU threads, or as many as there are cores."""
         if self.provider == "CoreMLExecutionProvider":
             return {"EnableOnSubgraphs": "1"}  # models with a finisher are the two branches of an If
         if self.provider != "OpenVINOExecutionProvider":
@@ -48,16 +48,19 @@ PREFERRED = ("cuda", "openvino", "cpu")
 
 
 def available() -> tuple[str, ...]:
-    """Names of the devices that the installed ONNX Runtime can use."""
+    """Returns the names of the devices that the installed ONNX Runtime can use."""
     providers = ort.get_available_providers()
     return tuple(name for name, device in DEVICES.items() if device.provider in providers)
 
 
 def providers(name: str = "auto", threads: int | None = None, offered: Iterable[str] | None = None) -> list[Provider]:
-    """The providers of ONNX Runtime for a device, followed by the CPU for unsupported operations.
+    """Returns the providers of ONNX Runtime for a device, followed by the CPU for unsupported operations.
 
     Arguments: `name`, one of `DEVICES` or "auto"; `threads`, CPU threads; `offered`, names of devices to choose from
-    (default: `available()`).  Raises ValueError if the device is unknown or not available.
+    (default: `available()`).
+
+    Raises:
+        ValueError: the device is unknown or not available.
     """
     offered = set(available() if offered is None else offered) | {"cpu"}
     if name == "auto":

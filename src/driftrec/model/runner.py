@@ -29,7 +29,7 @@ class Runner(ABC):
         """
 
     def regression(self) -> Denoise:
-        """E[x0 | y], the faithful estimate, as a `Denoise` that ignores state and time."""
+        """Returns E[x0 | y], the faithful estimate, as a `Denoise` that ignores state and time."""
 
         def denoise(xt: Array, y: Array, t: float) -> Array:  # noqa: ARG001
             return self(np.zeros_like(y), math.inf, y)
@@ -37,10 +37,10 @@ class Runner(ABC):
         return denoise
 
     def denoiser(self, process: Process) -> Denoise:
-        """E[x0 | xt, y] for a state of `process`, which drifts to the card's anchor."""
+        """Returns E[x0 | xt, y] for a state of `process`, which drifts to the card's anchor."""
         return denoise_states(self, process, self.card.plan.anchor)
 
     def finisher(self, process: Process) -> Denoise | None:
-        """What makes the last evaluation of a plan; None for a model without a finisher."""
+        """Returns what makes the last evaluation of a plan; None for a model without a finisher."""
         finish = partial(self, finish=True)
         return denoise_states(finish, process, self.card.plan.anchor) if self.card.finisher else None

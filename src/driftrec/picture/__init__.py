@@ -13,7 +13,13 @@ Two rules shape this package.
 from driftrec.picture.atomic import atomic_write
 from driftrec.picture.opening import MAX_PIXELS, Source, open_picture
 from driftrec.picture.saving import PICTURE_SUFFIXES, SAVE_EXTENSIONS, encode_picture, require_format, save_picture
-from driftrec.picture.value import Picture, PictureError
+from driftrec.picture.value import (
+    Picture,
+    PictureError,
+    PictureIsFolderError,
+    PictureNotFoundError,
+    PicturePermissionError,
+)
 
 __all__ = [
     "MAX_PIXELS",
@@ -21,6 +27,9 @@ __all__ = [
     "SAVE_EXTENSIONS",
     "Picture",
     "PictureError",
+    "PictureIsFolderError",
+    "PictureNotFoundError",
+    "PicturePermissionError",
     "Source",
     "atomic_write",
     "encode_picture",

@@ -10,7 +10,7 @@ from typing import IO
 
 @contextlib.contextmanager
 def atomic_write(target: Path, temporary: Path | None = None) -> Iterator[IO[bytes]]:
-    """Open a binary stream whose content replaces `target` when the block ends without an exception.
+    """Opens a binary stream whose content replaces `target` when the block ends without an exception.
 
     The content is written under a temporary name, flushed to disk and then renamed.  If the block fails or is
     interrupted, the target is left unchanged and the temporary file is deleted.  As with an ordinary write, a symbolic
@@ -21,6 +21,9 @@ def atomic_write(target: Path, temporary: Path | None = None) -> Iterator[IO[byt
         temporary: the temporary name, on the same file system.  The default is a hidden name beside the target, so that
             the next write removes what a killed process left behind; if two processes may write one target at the same
             time, each needs a name of its own.
+
+    Yields:
+        The stream, for writing and reading.
 
     Raises:
         OSError: the file cannot be written, or the target is a folder, a device or a pipe.

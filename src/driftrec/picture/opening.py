@@ -1,6 +1,8 @@
 """Opens any file as a picture, or raises an error that explains in one sentence why not."""
 
 import contextlib
+import io
+import logging
 import os
 from io import BytesIO
 from pathlib import Path
@@ -9,13 +11,23 @@ from typing import IO, TypeAlias
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from driftrec.picture.arrays import picture_from_array
 from driftrec.picture.deep import read_deep
 from driftrec.picture.metadata import read_exif, read_iptc, read_orientation, upright_exif, upright_xmp
+from driftrec.picture.profiles import to_srgb
 from driftrec.picture.quiet import quiet
-from driftrec.picture.value import Picture, PictureError
+from driftrec.picture.value import (
+    Picture,
+    PictureError,
+    PictureIsFolderError,
+    PictureNotFoundError,
+    PicturePermissionError,
+)
 
-Source: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image
-"""What ``open_picture`` takes: a path, the bytes of a file, a binary file object, or a Pillow image."""
+_log = logging.getLogger(__name__)
+
+Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | np.ndarray
+"""What ``open_picture`` takes: a path, the bytes of a file, a binary file object, a Pillow image, or an array."""
 
 MAX_PIXELS = 178_000_000
 """The most pixels of a picture that is opened by default; restoring one of that size takes about 15 GB of memory."""
@@ -33,20 +45,36 @@ def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | No
     maps, depth maps, second views).  Pillow's decoder itself turns TIFF upright.
 
     Arguments:
-        source: a path, the bytes of a file, a binary file object or a Pillow image (neither is closed).
+        source: a path, the bytes of a file, a binary file object or a Pillow image (neither is closed), or an array of
+            upright samples: (H, W), or (H, W, 1 to 4) for gray or RGB with or without alpha, as uint8, uint16 or floats
+            in [0, 1].
         max_pixels: larger pictures are refused before they are decoded.
         name: the picture's name in messages (default: the name of the source, if it has one).
 
-    A file is read once, completely; ``Picture.file`` keeps its bytes.
+    Returns:
+        The picture.  A file is read once, completely; ``Picture.file`` keeps its bytes.
 
     Raises:
-        PictureError: the file is missing, a folder, unreadable, not a picture, damaged, cut short, empty, of a
-            mode that RGB cannot hold, animated or of several pages, or larger than `max_pixels`.
+        PictureError: the file is missing (also a FileNotFoundError), a folder (also an IsADirectoryError), unreadable
+            (also a PermissionError), not a picture, damaged, cut short, empty, of a mode that RGB cannot hold, animated
+            or of several pages, or larger than `max_pixels`; or the array has another shape, type or range.
         TypeError: the source is none of the above.
     """
     label = _label(source) if name is None else name
+    picture = _opened(source, label, max_pixels)
+    height, width = picture.pixels.shape[:2]
+    _log.debug("opened %s: %d × %d pixels, format %s", label, width, height, picture.source_format or "none")
+    return picture
+
+
+def _opened(source: Source, label: str, max_pixels: int) -> Picture:
+    """Opens a picture; see ``open_picture``."""
     with quiet():
         try:
+            if isinstance(source, np.ndarray):
+                if source.ndim > 1:
+                    _refuse_size(source.shape[1], source.shape[0], label, max_pixels)
+                return picture_from_array(source, label)
             if isinstance(source, Image.Image):
                 return _decode(source, None, label, max_pixels)
             file = _bytes(source, label)
@@ -55,7 +83,7 @@ def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | No
         except (PictureError, MemoryError):
             raise
         except PermissionError as error:
-            raise PictureError(f"{label} cannot be read: you need permission to read it") from error
+            raise PicturePermissionError(f"{label} cannot be read: you need permission to read it") from error
         except UnidentifiedImageError as error:
             raise PictureError(f"{label} is not a picture: give a JPEG, PNG, WebP, TIFF or AVIF file") from error
         except Exception as error:  # decoders raise errors of any class for damaged files
@@ -66,24 +94,29 @@ def _label(source: Source) -> str:
     """Returns the name of the source in error messages."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
-    if not isinstance(source, bytes | Image.Image) and not hasattr(source, "read"):
-        raise TypeError(f"a picture is a path, bytes, a file or a Pillow image, not {type(source).__name__}")
+    if isinstance(source, io.TextIOBase):
+        raise TypeError(f"{getattr(source, 'name', 'the file given')} was opened as text: open it with mode 'rb'")
+    if not isinstance(source, bytes | bytearray | memoryview | Image.Image | np.ndarray) and not hasattr(
+        source, "read"
+    ):
+        kinds = "a path, bytes, a binary file, an array or a Pillow image"
+        raise TypeError(f"a picture is {kinds}, not {type(source).__name__}")
     return str(getattr(source, "filename", "") or getattr(source, "name", "") or "the picture given")
 
 
-def _bytes(source: str | os.PathLike[str] | bytes | IO[bytes], label: str) -> bytes:
+def _bytes(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes], label: str) -> bytes:
     """Returns the whole file."""
-    if isinstance(source, bytes):
-        return source
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
     if not isinstance(source, str | os.PathLike):
         if source.seekable():
             source.seek(0)
         return source.read()
     path = Path(source)
     if path.is_dir():
-        raise PictureError(f"{label} is a folder: give the pictures in it one by one")
+        raise PictureIsFolderError(f"{label} is a folder: give the pictures in it one by one")
     if not path.exists():
-        raise PictureError(f"{label} does not exist: check the name and the folder")
+        raise PictureNotFoundError(f"{label} does not exist: check the name and the folder")
     if path.is_char_device() or path.is_block_device():
         raise PictureError(f"{label} is a device: give the file of a picture")
     return path.read_bytes()
@@ -123,17 +156,21 @@ def _left_out(image: Image.Image) -> tuple[str, ...]:
 
 def _refuse(image: Image.Image, label: str, max_pixels: int) -> None:
     """Raises PictureError if the header already shows that the picture cannot be opened."""
-    width, height = image.size
-    if 0 in image.size:
-        raise PictureError(f"{label} is {width} × {height} pixels: give a picture that is not empty")
-    if width * height > max_pixels:
-        size, limit = (f"{n / 1e6:.0f}" if n > 1e7 else f"{n / 1e6:.3g}" for n in (width * height, max_pixels))
-        raise PictureError(f"{label} has {size} megapixels, more than {limit}: raise the limit, or split the picture")
+    _refuse_size(*image.size, label, max_pixels)
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":
         raise PictureError(f"{label} holds {frames} frames or pages: save the one to restore as a separate file")
     if image.mode not in _GRAY | _COLOUR:
         raise PictureError(f"{label} has pixels of the mode {image.mode}: convert it to 8-bit RGB first")
+
+
+def _refuse_size(width: int, height: int, label: str, max_pixels: int) -> None:
+    """Raises PictureError for no pixels and for too many."""
+    if 0 in (width, height):
+        raise PictureError(f"{label} is {width} × {height} pixels: give a picture that is not empty")
+    if width * height > max_pixels:
+        size, limit = (f"{n / 1e6:.0f}" if n > 1e7 else f"{n / 1e6:.3g}" for n in (width * height, max_pixels))
+        raise PictureError(f"{label} has {size} megapixels, more than {limit}: raise the limit, or split the picture")
 
 
 def _samples(image: Image.Image, label: str) -> tuple[np.ndarray, np.ndarray | None]:
@@ -175,14 +212,5 @@ def _cmyk_to_srgb(image: Image.Image) -> Image.Image:
     """Converts a CMYK image to RGB, through its ICC profile if it has one that works."""
     if profile := image.info.get("icc_profile"):
         with contextlib.suppress(ImageCms.PyCMSError, OSError):
-            converted = ImageCms.profileToProfile(
-                image,
-                ImageCms.ImageCmsProfile(BytesIO(profile)),
-                ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")),
-                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                outputMode="RGB",
-                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-            )
-            if converted is not None:
-                return converted
+            return to_srgb(image, profile)
     return image.convert("RGB")

@@ -1,5 +1,6 @@
 """Saves pictures: what each format can hold."""
 
+import logging
 import os
 from dataclasses import dataclass
 from io import BytesIO
@@ -9,7 +10,9 @@ from typing import IO, Any
 from driftrec.picture.atomic import atomic_write
 from driftrec.picture.deep import write_png, write_tiff
 from driftrec.picture.metadata import metadata_options
-from driftrec.picture.value import Picture, PictureError
+from driftrec.picture.value import Picture, PictureError, PictureIsFolderError, PictureNotFoundError
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,20 +61,22 @@ def save_picture(picture: Picture, path: str | os.PathLike[str]) -> None:
     so if anything fails, an existing file stays unchanged.
 
     Raises:
-        PictureError: the extension is unknown, the folder is missing, the path is a folder, the file is not writable,
-            or the format cannot hold the picture (alpha in JPEG, 16 bits in JPEG, WebP or AVIF, too many pixels).
+        PictureError: the extension is unknown, the folder is missing (also a FileNotFoundError), the path is a folder
+            (also an IsADirectoryError), the file is not writable, or the format cannot hold the picture (alpha in JPEG,
+            16 bits in JPEG, WebP or AVIF, too many pixels).
     """
     target = Path(path)
     encoder = _encoder(picture, target)
     if not target.parent.is_dir():
-        raise PictureError(f"{target} cannot be written: make the folder {target.parent} first")
+        raise PictureNotFoundError(f"{target} cannot be written: make the folder {target.parent} first")
     if target.is_dir():
-        raise PictureError(f"{target} is a folder: give the name of a file")
+        raise PictureIsFolderError(f"{target} is a folder: give the name of a file")
     try:
         with atomic_write(target) as stream:
             _write(picture, encoder, stream)
     except (OSError, ValueError, RuntimeError) as error:
         raise PictureError(f"{target} cannot be written ({error}): try another folder or .png") from error
+    _log.debug("saved %s", target)
 
 
 def encode_picture(picture: Picture, name: str) -> bytes:
@@ -100,7 +105,7 @@ def _write(picture: Picture, encoder: _Encoder, stream: IO[bytes]) -> None:
         write = write_tiff if encoder is _TIFF else write_png
         write(picture.samples(), stream, options)
     else:
-        picture.to_pil().save(stream, encoder.file_format, **options)
+        picture.to_pil(metadata=False).save(stream, encoder.file_format, **options)
 
 
 def _encoder(picture: Picture, target: Path) -> _Encoder:

@@ -1,19 +1,35 @@
 """The picture as a value: pixels, and everything that must survive their restoration."""
 
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
+
+from driftrec.picture.profiles import to_srgb
 
 
 class PictureError(ValueError):
     """A picture cannot be opened or saved; the message names the file, the problem, and what to do."""
 
 
+class PictureNotFoundError(PictureError, FileNotFoundError):
+    """The file of a picture, or the folder for it, does not exist."""
+
+
+class PictureIsFolderError(PictureError, IsADirectoryError):
+    """The path of a picture is that of a folder."""
+
+
+class PicturePermissionError(PictureError, PermissionError):
+    """The file of a picture may not be read."""
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A picture and everything that must survive its restoration.  Pixels are in file order, *not* turned upright.
+
+    ``np.asarray(picture)`` gives its upright ``samples``, as integers.
 
     Arguments:
         pixels: RGB, (H, W, 3): uint8 in [0, 255], uint16 in [0, 65535] or float32 in [0, 1], all read-only by
@@ -90,6 +106,12 @@ class Picture:
         """Returns the same picture without EXIF, XMP and IPTC.  The ICC profile stays, as it defines the colours."""
         return replace(self, exif=None, xmp=None, iptc=None)
 
+    def upright(self) -> Self:
+        """Returns the same picture with its pixels and alpha turned upright, so that its orientation is 1."""
+        alpha = None if self.alpha is None else _upright(self.alpha, self.orientation)
+        pixels = _upright(self.pixels, self.orientation)
+        return self if self.orientation == 1 else replace(self, pixels=pixels, alpha=alpha, orientation=1, file=None)
+
     def samples(self) -> np.ndarray:
         """Returns the upright samples as they are saved: (H, W), or (H, W, 2 to 4) with colour or alpha.
 
@@ -104,14 +126,49 @@ class Picture:
             samples = np.dstack([samples, _round_to(self.bit_depth, self.alpha)])
         return _upright(samples, self.orientation)
 
-    def to_pil(self) -> Image.Image:
-        """Returns the picture upright, in mode L, LA, RGB, RGBA or I;16, without metadata.
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:  # noqa: ANN401 (NumPy's protocol)
+        """Returns the upright ``samples``, of another type if `dtype` asks for it."""
+        samples = self.samples()
+        wanted = samples.dtype if dtype is None else np.dtype(dtype)
+        if copy is False and not (wanted == samples.dtype and np.may_share_memory(samples, self.pixels)):
+            raise ValueError("these samples cannot be had without a copy: leave copy out")
+        return samples.astype(wanted, copy=bool(copy))
+
+    def to_pil(self, *, metadata: bool = True, srgb: bool = False) -> Image.Image:
+        """Returns the picture as a Pillow image, upright, in mode L, LA, RGB, RGBA or I;16.
 
         Only gray without alpha keeps 16 bits: Pillow has no other 16-bit mode, so all other pictures become 8-bit.
+
+        Arguments:
+            metadata: whether the image keeps the ICC profile, EXIF and XMP, in ``info``, where Pillow looks for them.
+                Their orientation is 1, so ``ImageOps.exif_transpose`` changes nothing.
+            srgb: whether to convert the colours from the ICC profile to sRGB, in 8 bits; the image then has no profile.
+
+        Raises:
+            PictureError: `srgb` is asked for, and the ICC profile cannot be used.
         """
-        if self.bit_depth == 16 and (self.alpha is not None or not self.gray):
-            return self.with_bits(8).to_pil()
-        return Image.fromarray(self.samples())
+        if self.bit_depth == 16 and (srgb or self.alpha is not None or not self.gray):
+            return self.with_bits(8).to_pil(metadata=metadata, srgb=srgb)
+        image, profile = Image.fromarray(self.samples()), self.icc_profile
+        if srgb and profile:
+            image, profile = self._in_srgb(image, profile), None
+        if metadata:
+            exif = self.exif and b"Exif\x00\x00" + self.exif
+            kept = {"icc_profile": profile, "exif": exif, "xmp": self.xmp}
+            image.info |= {key: value for key, value in kept.items() if value}
+        return image
+
+    def _in_srgb(self, image: Image.Image, profile: bytes) -> Image.Image:
+        """Converts an image of this picture to sRGB; its mode and its alpha stay."""
+        try:
+            converted = to_srgb(image.convert(image.mode.removesuffix("A")), profile)
+        except (ImageCms.PyCMSError, OSError) as error:
+            raise PictureError(f"{self.name} has a colour profile that cannot be used ({error}): omit srgb") from error
+        converted = converted.convert(image.mode)
+        converted.info.clear()  # Pillow adds the profile of sRGB
+        if image.mode.endswith("A"):
+            converted.putalpha(image.getchannel("A"))
+        return converted
 
 
 _SAMPLE_TYPE = {8: np.uint8, 16: np.uint16}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias
 
 from PIL import Image
 
@@ -29,7 +29,7 @@ class Outcome:
     error: str = ""
 
     def as_json(self) -> str:
-        """One line of a report."""
+        """Returns one line of a report."""
         facts: dict[str, object] = {
             "input": str(self.job.source),
             "output": None if self.status == "failed" else str(self.job.target),
@@ -43,7 +43,7 @@ class Outcome:
 
 
 def facts_of(restored: Restored) -> dict[str, object]:
-    """The facts about a restored picture that go into a report, as JSON values."""
+    """Returns the facts about a restored picture that go into a report, as JSON values."""
     height, width = restored.picture.pixels.shape[:2]
     return {
         "width": width,
@@ -57,17 +57,17 @@ def facts_of(restored: Restored) -> dict[str, object]:
     }
 
 
-def count_pixels(source: Path) -> int:
-    """The number of pixels that the header of a picture's file states, at least 1; 1 if it cannot be read."""
+def count_pixels(source: Path | BinaryIO) -> int:
+    """Returns the number of pixels that the header of a picture's file states, at least 1; 1 if it cannot be read."""
     with quiet(), suppress(Exception):  # of many classes, for damaged files
-        if source.is_file():
+        if not isinstance(source, Path) or source.is_file():
             with Image.open(source) as image:
                 return max(image.width * image.height, 1)
     return 1
 
 
 def attempt(job: FileJob, work: Callable[[FileJob], Restored]) -> Outcome:
-    """Runs one job and returns its outcome; `work` restores and saves the picture.
+    """Returns the outcome of one job; `work` restores and saves the picture.
 
     Whatever exception `work` raises becomes a failed outcome, so that the next picture can be restored.
     """

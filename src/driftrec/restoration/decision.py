@@ -39,23 +39,34 @@ class Inspection:
     left_out: tuple[str, ...]
 
     def row(self) -> tuple[str, ...]:
-        """The report's table row, with the decision as the last cell."""
+        """Returns the report's table row, with the decision as the last cell."""
         return (*self.report.row(), f"{self.decision.verdict}: {self.decision.why}")
 
     def facts(self) -> dict[str, Any]:
-        """All facts as JSON values."""
+        """Returns all facts as JSON values."""
         return self.report.facts() | asdict(self.decision) | {"left_out": list(self.left_out)}
 
 
 def inspect(source: Source | Picture) -> Inspection:
-    """Examines a picture and decides what `restore` would do with it.  Raises PictureError as `open_picture` does."""
+    """Examines a picture and decides what `restore` would do with it.
+
+    Arguments:
+        source: a path, file, bytes, array, Pillow image, or an opened `Picture`.
+
+    Returns:
+        What is known about the picture, and the decision that follows from it.
+
+    Raises:
+        PictureError: the source is not a picture; see `driftrec.open_picture`.
+        TypeError: the source is none of the above.
+    """
     picture = source if isinstance(source, Picture) else open_picture(source)
     report = examine(picture.pixels, picture.file)
     return Inspection(report, decide(report), picture.left_out)
 
 
 def decide(report: Report) -> Decision:
-    """The decision that follows from a report."""
+    """Returns the decision that follows from a report."""
     file, earlier, unread = report.file, report.earlier, report.unread
     if file is None:
         if earlier is not None:

@@ -39,7 +39,11 @@ class Estimate:
 
 
 def evaluations_for(options: Options, card: Card) -> int:
-    """The maximum of network evaluations for one restoration.  Raises ValueError for what the model cannot do."""
+    """Returns the maximum of network evaluations for one restoration.
+
+    Raises:
+        ValueError: the model cannot do what the options ask for.
+    """
     if options.mode == "decode":
         return 0
     if options.mode == "faithful":
@@ -73,7 +77,7 @@ class Estimator:
         self.seeds = range(options.seed, options.seed + options.samples)
 
     def estimate(self, pixels: np.ndarray, grid: tuple[int, int] = (0, 0)) -> Estimate:
-        """The restoration of pixels, float32 (height, width, 3) in [0, 1].
+        """Returns the restoration of pixels, float32 (height, width, 3) in [0, 1].
 
         `grid` is the (row, column) of the first whole 8×8 block of the compression to undo.
         """

@@ -37,11 +37,11 @@ class FileJob:
         return "standard input" if self.source == STREAM else str(self.source)
 
     def results(self, besides: Sequence[str]) -> list[Path]:
-        """The files that the job writes, with those of further endings."""
+        """Returns the files that the job writes, with those of further endings."""
         return [] if self.target == STREAM else [self.target, *map(self.beside, besides)]
 
     def beside(self, ending: str) -> Path:
-        """The path of a further result: photo-restored.html beside photo-restored.png for ".html"."""
+        """Returns the path of a further result: photo-restored.html beside photo-restored.png for ".html"."""
         return self.target.with_name(self.target.stem + ending)
 
 
@@ -54,7 +54,7 @@ def file_jobs(
     suffix: str = ".png",
     others: Sequence[Path] = (),
 ) -> list[FileJob]:
-    """The jobs for files, folders and glob patterns.
+    """Returns the jobs for files, folders and glob patterns.
 
     Without `output`, photo.jpg becomes photo-restored.png beside it, and a folder's pictures go to a new folder
     photos-restored beside it, in the same subfolders; that of the current folder is made inside it.  `output` is a
@@ -66,8 +66,9 @@ def file_jobs(
         suffix: that of the results that are named here.
         others: further files that will be written, such as a report.
 
-    Raises JobError for inputs that do not exist, two inputs with the same output, several with one file as output,
-    outputs that are also inputs, and, with "refuse", existing outputs.
+    Raises:
+        JobError: inputs do not exist, two inputs have the same output, several have one file as output, an output is
+            also an input, or, with "refuse", an output exists.
     """
     found = {path: root for text in inputs for path, root in expand(text)}
     sources = {path: root for path, root in found.items() if not _made_here(path, root, output)}
@@ -81,9 +82,12 @@ def file_jobs(
 
 
 def expand(text: str) -> Iterable[tuple[Path, Path | None]]:
-    """The pairs (picture, folder that was given, or None) for one argument.
+    """Returns the pairs (picture, folder that was given, or None) for one argument.
 
     Folders are searched with all their subfolders, except hidden ones and links to folders.
+
+    Raises:
+        JobError: there is no such file, or the folder holds no pictures.
     """
     path = Path(text)
     if path == STREAM:

@@ -27,7 +27,11 @@ class Moments:
         self._squares += (before * (sample - self.mean)).mean(axis=-1)
 
     def deviation(self) -> np.ndarray:
-        """The standard deviation, root mean square over the last axis.  Raises ValueError for a single sample."""
+        """Returns the standard deviation, root mean square over the last axis.
+
+        Raises:
+            ValueError: there are fewer than two samples.
+        """
         if self._squares is None:
             raise ValueError("a standard deviation needs at least two samples")
         return np.sqrt(self._squares / np.float32(self.count - 1))

@@ -49,7 +49,8 @@ class Options:
         threads: CPU threads of the network (default: all cores).
         tiling: how large pictures are cut.
 
-    Raises ValueError, with a one-sentence message, for values outside these ranges.
+    Raises:
+        ValueError: a value is outside these ranges; the message is one sentence.
     """
 
     mode: Mode = "natural"
@@ -88,14 +89,21 @@ class Options:
             _between("threads", self.threads, 1, 1024)
 
     def changed(self, **changes: Any) -> Self:  # noqa: ANN401 (of the attributes' types, which are checked)
-        """A copy with other values.  Raises ValueError as above, TypeError for names that are not attributes."""
+        """Returns a copy with other values.
+
+        Raises:
+            ValueError: a value is out of range, as above.
+            TypeError: a name is not that of an attribute.
+        """
         return replace(self, **changes)
 
     def read(self, texts: Mapping[str, str], known: tuple[str, ...] | None = None) -> Self:
-        """A copy with values given as text, as in the query of a URL: {"steps": "4", "force": "true"}.
+        """Returns a copy with values given as text, as in the query of a URL: {"steps": "4", "force": "true"}.
 
-        `known` are the names that may be given (default: all except `tiling`).  Raises ValueError for other names and
-        for values that cannot be parsed.
+        `known` are the names that may be given (default: all except `tiling`).
+
+        Raises:
+            ValueError: another name is given, or a value cannot be parsed.
         """
         known = tuple(f.name for f in fields(self) if f.name != "tiling") if known is None else known
         if unknown := sorted(set(texts) - set(known)):

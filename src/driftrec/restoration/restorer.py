@@ -1,5 +1,6 @@
 """Restores pictures: facts from the file decide what is done, and the network estimates what the file has lost."""
 
+import logging
 import time
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from driftrec.jpeg import Cells, JpegError, Report, decode, examine, recovered
 from driftrec.model.card import ModelError
@@ -17,13 +19,18 @@ from driftrec.restoration.decision import Decision, Verdict, decide
 from driftrec.restoration.estimator import Estimate, Estimator, Preview, Progress
 from driftrec.restoration.options import ENGINE, Consistency, Mode, Options
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, eq=False)
 class Restored:
     """A restored picture, with facts about its restoration.
 
+    ``np.asarray(restored)`` gives the upright samples as they are saved: uint8 (height, width, 3), or uint16 for 16
+    bits, or (height, width) for gray; alpha is a further channel.
+
     Attributes:
-        picture: pixels as float32 in [0, 1], with alpha, colour profile and metadata of the input.
+        picture: pixels as float32 in [0, 1], in file order, with alpha, colour profile and metadata of the input.
         mode: the mode that was asked for.
         seconds: time of all work except opening and saving.
         evaluations: number of network evaluations of the whole picture.
@@ -46,8 +53,31 @@ class Restored:
     deviation: np.ndarray | None = None
     samples: int = 1
 
+    @property
+    def pixels(self) -> np.ndarray:
+        """The restored pixels, upright: float32 (height, width, 3) in [0, 1], in the colour space of the input."""
+        return self.picture.upright().pixels.clip(0, 1)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:  # noqa: ANN401 (NumPy's protocol)
+        """Returns the upright samples; see `driftrec.Picture.samples`."""
+        return self.picture.__array__(dtype, copy)
+
+    def to_pil(self, *, srgb: bool = False) -> Image.Image:
+        """Returns the picture as a Pillow image, upright, with its ICC profile, EXIF and XMP.
+
+        Arguments: `srgb`, whether to convert the colours to sRGB instead of keeping the profile; see
+        `driftrec.Picture.to_pil`.
+
+        Raises:
+            PictureError: `srgb` is asked for, and the profile cannot be used.
+        """
+        return self.picture.to_pil(srgb=srgb)
+
     def summary(self, *, details: bool = True) -> str:
-        """One line for people: what was done, how long it took, and why; the details are size, cost and consistency."""
+        """Returns one line for people: what was done, how long it took, and why.
+
+        The details are size, cost and consistency.
+        """
         height, width = self.picture.pixels.shape[:2]
         notes = "; ".join([self.note, *(f"left out: {what}" for what in self.picture.left_out)])
         if not details:
@@ -64,17 +94,28 @@ class Restored:
         return f"{width}×{height}  {work}, {self.seconds:.1f} s{consistent}  ({notes})"
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Saves the picture in the format that the extension names; see `driftrec.picture.save_picture`."""
+        """Saves the picture upright, in the format that the extension names; see `driftrec.save_picture`.
+
+        Raises:
+            PictureError: the file cannot be written, or its format cannot hold the picture.
+        """
         save_picture(self.picture, Path(path))
 
 
 class Restorer:
     """A loaded model that restores any number of pictures.
 
-    Arguments: `model`, short for the option of that name; `options`, the defaults of `restore`; `changes`, single
-    options by name: `Restorer("base", threads=2, mode="faithful")`.
-    Raises ModelError (a ValueError) for a model that cannot be found or read, ValueError for a missing device and for
-    options out of range.
+    It can be pickled, for `multiprocessing` and the like; where it is unpickled, the model is opened again.
+
+    Arguments:
+        model: short for the option of that name.
+        options: the defaults of `restore`.
+        changes: single options by name: `Restorer("base", threads=2, device="cpu", mode="faithful")`.
+
+    Raises:
+        ModelError: the model cannot be found (then also a FileNotFoundError) or read.
+        ValueError: the device is not available, or options are out of range.
+        TypeError: there is no option of that name.
     """
 
     def __init__(
@@ -104,8 +145,8 @@ class Restorer:
         """Restores one picture.
 
         Arguments:
-            source: a path, file, bytes, PIL image, or an opened `Picture`.  If it is a JPEG file, its quantisation
-                tables and coefficients guide the restoration.
+            source: a path, file, bytes, array, Pillow image, or an opened `Picture`.  If it is a JPEG file, its
+                quantisation tables and coefficients guide the restoration.
             options: default: the restorer's options; those in `driftrec.restoration.options.ENGINE` must equal the
                 restorer's.
             changes: single options by name: `restore("photo.jpg", mode="faithful")`.
@@ -113,9 +154,14 @@ class Restorer:
             preview: called with the pixels of every estimate, the faithful one first, before the file's cells are
                 enforced.
 
-        Raises PictureError (a ValueError) for what is not a picture, ValueError for options that are out of range or
-        beyond the model, JpegError (a ValueError) for consistent="on" if the file's coefficients cannot be read or
-        compared.
+        Returns:
+            The restored picture, with facts about its restoration.
+
+        Raises:
+            PictureError: the source is not a picture; see `driftrec.open_picture`.
+            ValueError: options are out of range, beyond the model, or fixed in this restorer.
+            JpegError: consistent="on", and the file's coefficients cannot be read or compared.
+            TypeError: the source is none of the above, or there is no option of that name.
         """
         options = self._checked((options or self.options).changed(**changes))
         estimator = Estimator(self.runner, options.tiling, options, progress, preview)
@@ -123,6 +169,9 @@ class Restorer:
         start = time.perf_counter()
         report = examine(picture.pixels, picture.file, history=options.mode != "decode")
         decision = decide(report)
+        _log.debug(
+            "%s: %s, with trust %.2f in the network: %s", picture.name, decision.verdict, decision.trust, decision.why
+        )
         cells = _cells(picture, report, decision, options.consistent)
         estimate, verdict = self._estimate(picture, report, 1.0 if options.force else decision.trust, estimator)
         x0, deviation = estimate.pixels, estimate.deviation
@@ -135,7 +184,7 @@ class Restorer:
         seconds = time.perf_counter() - start
         decoded = verdict == "decode" or estimator.evaluations
         note = decision.why if decoded else f"it cannot be decoded better: {report.unread}"
-        return Restored(
+        restored = Restored(
             _as_asked(picture.replace_pixels(x0), options),
             options.mode,
             seconds,
@@ -146,11 +195,21 @@ class Restorer:
             deviation,
             options.samples,
         )
+        _log.info("%s: %s", picture.name, restored.summary())
+        return restored
 
     def restore_pixels(self, pixels: np.ndarray, **changes: Any) -> np.ndarray:  # noqa: ANN401 (options by name)
-        """Restores a bare array: uint8 (height, width, 3) in, float32 in [0, 1] of that shape out.
+        """Estimates the clean picture with the network alone: no file guides it, and no pixels are left as they are.
 
-        This is the network's estimate alone: no file guides it, and it is made whether the pixels need it or not.
+        Arguments:
+            pixels: RGB, uint8 (height, width, 3).
+            changes: single options by name.
+
+        Returns:
+            The estimate, float32 of that shape in [0, 1].
+
+        Raises:
+            ValueError: the array has another shape or type, or options are out of range or beyond the model.
         """
         options = self._checked(self.options.changed(**changes))
         return Estimator(self.runner, options.tiling, options).estimate(Picture(pixels).as_float()).pixels
@@ -181,12 +240,28 @@ class Restorer:
         return replace(estimate, pixels=_blend(base, estimate.pixels, trust), deviation=deviation), "restore"
 
 
-def restore(source: Source | Picture, **options: Any) -> Restored:  # noqa: ANN401 (options by name)
-    """Restores one picture; `options` are those of `Options`, by name.
+def restore(
+    source: Source | Picture,
+    *,
+    progress: Progress | None = None,
+    preview: Preview | None = None,
+    **options: Any,  # noqa: ANN401 (options by name)
+) -> Restored:
+    """Restores one picture.  `Restorer` does the same and keeps the model loaded for further pictures.
 
-    `Restorer` does the same and keeps the model loaded for further pictures.
+    Arguments:
+        source: a path, file, bytes, array, Pillow image, or an opened `Picture`.
+        progress: called with (done, total) during the work.
+        preview: called with the pixels of every estimate.
+        options: those of `Options`, by name: `restore("photo.jpg", mode="faithful", device="cpu")`.
+
+    Returns:
+        The restored picture, with facts about its restoration.
+
+    Raises:
+        ValueError, TypeError: as `Restorer` and `Restorer.restore` do.
     """
-    return Restorer(**options).restore(source)
+    return Restorer(**options).restore(source, progress=progress, preview=preview)
 
 
 def _cells(picture: Picture, report: Report, decision: Decision, consistent: Consistency) -> Cells | None:

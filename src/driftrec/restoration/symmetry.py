@@ -17,10 +17,13 @@ VIEWS = (1, 2, 4, 8)
 
 
 def averaged(estimate: Callable[[Image], Image], image: Image, views: int) -> Image:
-    """The mean of `estimate` over a number of `views` of an image (…, height, width), each transformed back.
+    """Returns the mean of `estimate` over a number of `views` of an image (…, height, width), each transformed back.
 
     `estimate` must keep shapes.  Two views are the image and the image rotated by 180°; four add the mirror images of
-    these, eight also the transposes of all four.  Raises ValueError for other numbers.
+    these, eight also the transposes of all four.
+
+    Raises:
+        ValueError: another number is given.
     """
     if views not in VIEWS:
         raise ValueError(f"views must be 1, 2, 4 or 8, got {views}")

@@ -18,7 +18,10 @@ from driftrec.jpeg.tables import BLOCK, MCU
 @dataclass(frozen=True)
 class Tiling:
     """How a picture is cut: into square tiles of side `tile` pixels.  Their outer `blind` pixels lack context and are
-    discarded; the next `feather` pixels fade into the neighbour.  `tile` and `blind` must be multiples of `MCU`.
+    discarded; the next `feather` pixels fade into the neighbour.
+
+    Raises:
+        ValueError: `tile` or `blind` is not a multiple of `MCU`, or the tile is too small for its overlaps.
     """
 
     tile: int = 640
@@ -33,22 +36,25 @@ class Tiling:
 
     @property
     def overlap(self) -> int:
-        """Pixels that neighbouring tiles share."""
+        """Returns the number of pixels that neighbouring tiles share."""
         return 2 * self.blind + self.feather
 
     def starts(self, length: int) -> tuple[int, ...]:
-        """First pixels of the tiles along a side of `length` pixels, a multiple of `MCU`; the last tile ends there."""
+        """Returns the first pixels of the tiles along a side of `length` pixels, a multiple of `MCU`.
+
+        The last tile ends at the end of the side.
+        """
         if length <= self.tile:
             return (0,)
         stride = self.tile - self.overlap
         return (*range(0, length - self.tile, stride - stride % MCU), length - self.tile)
 
     def count(self, height: int, width: int) -> int:
-        """Number of tiles in a picture of height × width pixels."""
+        """Returns the number of tiles in a picture of height × width pixels."""
         return len(self.starts(height)) * len(self.starts(width))
 
     def windows(self, length: int) -> list[np.ndarray]:
-        """Weights of the tiles along one side, float32; at every pixel they add up to 1."""
+        """Returns the weights of the tiles along one side, float32; at every pixel they add up to 1."""
         starts, size = self.starts(length), min(self.tile, length)
         position = np.arange(size) + 0.5
         raw, total = [], np.zeros(length)
@@ -63,7 +69,7 @@ class Tiling:
 
 
 def tiled(denoise: Denoise, tiling: Tiling, on_tile: Callable[[], None] | None = None) -> Denoise:
-    """The same denoiser, applied to one tile at a time; `on_tile` is called after each.
+    """Returns the same denoiser, applied to one tile at a time; `on_tile` is called after each.
 
     The height and width of its images must be multiples of `MCU`.
     """
@@ -96,19 +102,21 @@ class Margins:
     right: int
 
     def added(self, image: Array) -> Array:
-        """The image (…, height, width) with its outer rows and columns repeated."""
+        """Returns the image (…, height, width) with its outer rows and columns repeated."""
         sides = ((self.top, self.bottom), (self.left, self.right))
         return np.pad(image, [(0, 0)] * (image.ndim - 2) + list(sides), mode="edge")
 
     def removed(self, image: Array) -> Array:
-        """The image without its margins, as a view."""
+        """Returns the image without its margins, as a view."""
         height, width = image.shape[-2:]
         return image[..., self.top : height - self.bottom, self.left : width - self.right]
 
 
 def margins(height: int, width: int, multiple: int = 1, grid: tuple[int, int] = (0, 0)) -> Margins:
-    """Margins of a picture whose first whole 8×8 block starts at (row, column) `grid`, each 0 to 7.  They make its
-    sides multiples of `MCU` and of `multiple`."""
+    """Returns the margins of a picture whose first whole 8×8 block starts at (row, column) `grid`, each 0 to 7.
+
+    They make its sides multiples of `MCU` and of `multiple`.
+    """
     step = math.lcm(MCU, multiple)
     top, left = ((BLOCK - start) % BLOCK for start in grid)
     return Margins(top, -(top + height) % step, left, -(left + width) % step)

@@ -13,7 +13,7 @@ COLOURS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252
 
 
 def deviation_data(deviation: np.ndarray, like: Picture) -> Picture:
-    """The deviation as 16-bit gray: a value of 65535 stands for 1, the difference between black and white.
+    """Returns the deviation as 16-bit gray: a value of 65535 stands for 1, the difference between black and white.
 
     Arguments: `deviation`, float32 (height, width); `like`, the picture whose orientation it takes.
     """
@@ -22,7 +22,10 @@ def deviation_data(deviation: np.ndarray, like: Picture) -> Picture:
 
 
 def deviation_map(deviation: np.ndarray, like: Picture, full_scale: float = FULL_SCALE) -> Picture:
-    """The deviation as a picture, from black (none) to pale yellow (`full_scale` and more).  Arguments as above."""
+    """Returns the deviation as a picture, from black (none) to pale yellow (`full_scale` and more).
+
+    Arguments: as above.
+    """
     at = (deviation / full_scale).clip(0, 1) * (len(COLOURS) - 1)
     channels = [np.interp(at, range(len(COLOURS)), COLOURS[:, c]) for c in range(3)]
     return Picture(np.stack(channels, axis=2).astype(np.float32), orientation=like.orientation)

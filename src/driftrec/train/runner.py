@@ -1,6 +1,8 @@
 """Runs checkpoints in PyTorch, on any device that it supports, without an export."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +15,7 @@ DEVICES = ("cuda", "mps", "cpu")
 
 
 class TorchRunner(Runner):
-    """A checkpoint of `driftrec train` in PyTorch, float32.
+    """A checkpoint of `driftrec train` in PyTorch, float32.  It can be pickled, and is then opened again from its path.
 
     Arguments: `path`, best.safetensors or last.safetensors; `threads`, CPU threads of the whole process (default:
     PyTorch's); `device`, one of `DEVICES`, or "auto" for the first that is available.  Raises ValueError for a file
@@ -29,12 +31,17 @@ class TorchRunner(Runner):
         if threads:
             torch.set_num_threads(threads)
         self._device = torch.device(there[0] if device == "auto" else device)
+        self._opened_as = {"path": path.resolve(), "threads": threads, "device": device}
         model = load(path)
         self._networks = [
             trained.network.to(self._device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
             for trained in (model.denoiser, model.finisher or model.denoiser)
         ]
         self.card = Card.parse(card(model, path.parent.name or path.stem, "not stated"), str(path))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Returns how to open the checkpoint again."""
+        return partial(type(self), **self._opened_as), ()
 
     @torch.inference_mode()
     def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray, *, finish: bool = False) -> np.ndarray:
