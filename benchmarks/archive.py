@@ -52,8 +52,8 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """Between the first result and the last, for a megapixel: seconds, and seconds of cores that it and all that it
-    started had; `start`, seconds before the first result and after the last."""
+    """The cost of a run: wall-clock and processor seconds for each megapixel between the first and the last result,
+    child processes included, and `start`, the seconds before the first and after the last result."""
 
     wall: float
     cores: float
@@ -61,7 +61,7 @@ class Run:
 
 
 class Meter:
-    """Follows what the processes that this one starts, and those that they start, have had of the cores; on Linux."""
+    """Measures the processor time of all descendants of this process; on Linux only."""
 
     def __init__(self) -> None:
         self.taken: dict[int, float] = {}
@@ -95,7 +95,7 @@ class Meter:
             self.history.append((time.time(), sum(self.taken.values())))
 
     def run(self, out: Path, count: int) -> Run:
-        """What came out, and what it took."""
+        """Runs a command; returns its output and its cost."""
         times = sorted(path.stat().st_mtime for path in out.glob("*.png"))
         assert len(times) == count
         first, last = times[0], times[-1]
@@ -106,7 +106,7 @@ class Meter:
 
 
 def throughput(count: int, rounds: int) -> None:
-    """Measures how fast pictures are restored, and what the driver of an archive can take."""
+    """Measures how fast pictures are restored, and the limits of the driver of an archive."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "in"
         pictures(source, count)
@@ -178,7 +178,7 @@ def throughput(count: int, rounds: int) -> None:
 
 
 def pictures(folder: Path, count: int) -> None:
-    """Parts of the photo."""
+    """Crops of the photo."""
     folder.mkdir()
     with Image.open(PHOTO) as image:
         photo = image.convert("RGB")
@@ -188,9 +188,9 @@ def pictures(folder: Path, count: int) -> None:
 
 
 def plain(source: Path, out: Path) -> None:
-    """Two processes of `driftrec restore`, half of the pictures each.
+    """Runs two processes of `driftrec restore` with half of the pictures each.
 
-    Each has a session of its own, as Ray's processes have: some systems share the cores between sessions first.
+    Each process has its own session, as Ray's processes do, because some systems divide the cores between sessions.
     """
     names = sorted(map(str, source.iterdir()))
     call = [*DRIFTREC, "restore", "--mode", "faithful", "--threads", "1", "-o", str(out)]
@@ -218,7 +218,7 @@ def on_cluster(source: Path, out: Path, nodes: int) -> None:
 
 
 def handling() -> float:
-    """Pictures per second where there is nothing to do for any of them: their results are there."""
+    """Pictures per second if all results exist already, so that there is nothing to do."""
     with tempfile.TemporaryDirectory() as folder:
         source, out, report = Path(folder) / "in", Path(folder) / "out", Path(folder) / "report.jsonl"
         stream = io.BytesIO()
@@ -243,7 +243,7 @@ def handling() -> float:
 
 
 def bytes_of_a_name(count: int = 20_000) -> float:
-    """Memory of the driver for each loose picture, its pieces packed for Ray included."""
+    """Bytes of the driver's memory for each loose picture, including its work packed for Ray."""
     import pickle
 
     from driftrec.archive.places import place
@@ -271,7 +271,7 @@ CASES = (("10⁶ pictures", 1e6, 64), ("10⁶ pictures, more cores", 1e6, 1024),
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured by speed.py and by `throughput`, by the core and the picture."""
+    """The measurements of speed.py and `throughput`, per core and per picture."""
 
     seconds: dict[str, float]  # of a core, for a megapixel, by mode
     kept: float  # share of it on Ray
@@ -298,7 +298,7 @@ MODES = ("faithful", "natural")
 
 
 def paper(price: float) -> None:
-    """Computes what large archives would take."""
+    """Estimates time and cost of large archives."""
     it = Measured.read()
     conditions = Conditions.now("computed from speed and scale_archive", [DEFAULT_MODEL])
     entries = [
@@ -321,7 +321,7 @@ def paper(price: float) -> None:
 
 
 def case(it: Measured, count: float, cores: int, price: float) -> list[Fact]:
-    """One column: so many pictures on so many cores."""
+    """The column for a number of pictures on a number of cores."""
     rows: list[Fact] = [("cores", cores, "{:,}", "")]
     pixels = count * MEGAPIXELS * 1e6
     for mode, seconds in it.seconds.items():
@@ -347,7 +347,7 @@ def case(it: Measured, count: float, cores: int, price: float) -> list[Fact]:
 
 
 def duration(hours: float) -> tuple[float, str, str]:
-    """Value, format and unit."""
+    """A duration as (value, format, unit)."""
     return (hours, "{:,.1f} {unit}", "hours") if hours < 100 else (hours / 24, "{:,.0f} {unit}", "days")
 
 

@@ -38,7 +38,7 @@ def table(model: str) -> Table:
 
 
 def cost(run: dict[str, Any]) -> str:
-    """Steps, time and hardware of a run, and of those that its weights come from."""
+    """Steps, time and hardware of a run and of the runs that its initial weights come from."""
     before = run.get("earlier", {"steps": 0, "minutes": 0})
     steps, minutes = run["steps"] + before["steps"], run["minutes"] + before["minutes"]
     last = f", of them {run['steps']} in the last run" if before["steps"] else ""

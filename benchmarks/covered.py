@@ -1,6 +1,6 @@
-"""Which share of the package's lines the tests run: `python benchmarks/covered.py`, as long as the tests take.
+"""Measures the share of the package's lines that the tests run: `python benchmarks/covered.py` runs all tests.
 
-Lines that run only in other processes (workers of Ray, of torchrun, of the benchmark) are not seen and count as missed.
+Lines that run only in other processes (workers of Ray, torchrun and the benchmark) count as missed.
 """
 
 import json

@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def outcomes() -> Kept:
-    """Kinds of files, and what became of them, in the program's own words."""
+    """The outcome for each kind of file, with the program's message."""
     restorer = driftrec.Restorer(threads=2)
     conditions = Conditions.now(models=[DEFAULT_MODEL], data="files made from the middle of one photo")
     entries = []
@@ -94,7 +94,7 @@ def kinds() -> Iterator[tuple[str, str, bytes]]:
     jpeg = encoded(photo, "JPEG", quality=20)
 
     def two(file_format: str) -> bytes:
-        """A file of two pictures."""
+        """A file with two pictures."""
         return encoded(photo, file_format, save_all=True, append_images=[photo.rotate(180)])
 
     for sampling in ("4:4:4", "4:2:2", "4:2:0"):
@@ -130,7 +130,7 @@ def kinds() -> Iterator[tuple[str, str, bytes]]:
 
 
 def middle(width: int, height: int) -> Image.Image:
-    """The middle of the photo, shrunk, so that nothing shows that it had been a JPEG."""
+    """The middle of the photo, reduced in size so that no trace of its JPEG compression remains."""
     with Image.open(PHOTO) as file:
         photo = file.reduce(3)
         left, top = (photo.width - width) // 2, (photo.height - height) // 2
@@ -168,7 +168,7 @@ TAGS = {
 
 
 def metadata() -> Kept:
-    """Which tags exiftool finds in the result, in every format."""
+    """The tags that exiftool finds in results of each format."""
     if not shutil.which("exiftool"):
         raise SystemExit("metadata needs exiftool: apt install libimage-exiftool-perl")
     formats = (".png", ".tif", ".webp", ".avif", ".jpg")
@@ -260,7 +260,7 @@ def zero(data: bytearray, rng: np.random.Generator) -> bytes:
 
 
 def mark(data: bytearray, rng: np.random.Generator) -> bytes:
-    """Markers where none belong: new frames, tables, restarts, ends."""
+    """Inserts markers at random places: frames, tables, restarts, ends."""
     for place in rng.integers(2, len(data) - 1, 3):
         data[place : place + 2] = bytes([0xFF, int(rng.integers(0xC0, 0xFF))])
     return bytes(data)
@@ -278,7 +278,7 @@ DAMAGES: dict[str, Damage] = {
 
 
 def damage(count: int, seed: int) -> Kept:
-    """How often each kind of damage ended in which way."""
+    """Counts the outcomes of each kind of damage."""
     began = time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         counts, megabytes, longest = pool.apply(fuzz, (count, seed))
@@ -322,7 +322,7 @@ def fuzz(count: int, seed: int) -> tuple[Counter[tuple[str, str]], float, float]
 
 
 def seeds() -> list[bytes]:
-    """Real JPEGs of many makes, small ones so that thousands are quick."""
+    """Small real JPEGs from various encoders."""
     photo = middle(96, 80)
     exif = Image.Exif()
     exif[0x010F], exif[0x0112] = "Maker", 6

@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def report(name: str, columns: dict[str, list[Fact]], conditions: Conditions, note: str, head: str = "what") -> None:
-    """Keeps a table of one column of facts each."""
+    """Stores a table with one column for each list of facts."""
     entries = [entry for measure, rows in columns.items() for entry in facts(rows, conditions, head, measure)]
     order = [what for what, *_ in max(columns.values(), key=len)]
     entries.sort(key=lambda entry: order.index(str(entry.what[head])))
@@ -74,19 +74,19 @@ SMALL_CROP, SMALL_BATCH = 128, 4
 
 @dataclass(frozen=True)
 class Activations:
-    """Bytes that a crop leaves for the way back, and those inside the block that leaves most."""
+    """Bytes of activations that are kept for the backward pass of one crop, in total and in the largest block."""
 
     kept: int
     largest_block: int
 
 
 def activations(make: Make, side: int, half: bool, recompute: bool, batch: int = 1) -> Activations:
-    """Counts what autograd keeps, on tensors that have a shape and no content."""
+    """Counts the bytes that autograd keeps, using tensors without content."""
     with FakeTensorMode():
         network = make()
         set_recompute(network, recompute)
         own = {p.untyped_storage()._cdata for p in network.parameters()}
-        kept: dict[int, tuple[int, torch.UntypedStorage]] = {}  # storages are held, so that numbers stay theirs
+        kept: dict[int, tuple[int, torch.UntypedStorage]] = {}  # holds the storages to keep their addresses
         inside: list[int] = []
 
         def keep(tensor: Tensor) -> Tensor:
@@ -113,14 +113,14 @@ def activations(make: Make, side: int, half: bool, recompute: bool, batch: int =
 
 
 def needed(make: Make, side: int, half: bool, recompute: bool, batch: int = 1) -> tuple[int, int]:
-    """Bytes for each crop, and beside it those of the block that is being computed again."""
+    """(bytes for each crop, bytes of the block that is being recomputed)."""
     found = activations(make, side, half, recompute, batch)
     again = activations(make, side, half, False, batch).largest_block if recompute else 0
     return found.kept, again
 
 
 def memory(options: argparse.Namespace) -> None:
-    """Counts what a GPU must hold, and compares the count with a step on this machine."""
+    """Computes the memory that a GPU needs, and compares the computation with a step on this machine."""
     gpu, libraries = options.memory * 1e9, [f"PyTorch {torch.__version__}"]
     columns = {
         "base, crops of 128²": memory_column(base, 128, gpu),
@@ -171,7 +171,7 @@ def memory_column(make: Make, side: int, gpu: float) -> list[Fact]:
 
 
 def measured_peak(recompute: bool) -> tuple[float, float]:
-    """(counted, measured) bytes of a step on a small network."""
+    """(computed, measured) bytes of a step with a small network."""
 
     def make() -> NCSNpp:
         return NCSNpp(SMALL)
@@ -183,7 +183,7 @@ def measured_peak(recompute: bool) -> tuple[float, float]:
 
 
 def step_peak(recompute: bool) -> float:
-    """Megabytes by which a step makes this process grow."""
+    """Megabytes by which a step increases the memory of this process."""
     network = NCSNpp(SMALL)
     set_recompute(network, recompute)
     image = torch.rand(SMALL_BATCH, 3, SMALL_CROP, SMALL_CROP)
@@ -203,7 +203,7 @@ MACHINE = 8
 
 @dataclass(frozen=True)
 class Course:
-    """A training: a network, the side of its crops, how many of them, how many each GPU has in a step."""
+    """A training run: network, side of the crops, number of crops, crops of each GPU in a step."""
 
     name: str
     make: Make
@@ -214,12 +214,12 @@ class Course:
 
     @property
     def operations(self) -> float:
-        """Of a crop: forward, gradient of the input, gradient of the weights; two for each multiply–add."""
+        """Operations for a crop: forward pass and gradients of inputs and weights; two for each multiply–add."""
         return 6 * cost(self.make()).multiply_adds * self.side**2
 
 
 def training(options: argparse.Namespace) -> None:
-    """Estimates time and cost of trainings."""
+    """Estimates time and cost of training runs."""
     celeba, d2kf2k = (read_recipe(f"paper-{name}") for name in ("cosve-celebahq", "ouve-d2kf2k"))
     fast, slow = (rate * 1e12 for rate in options.sustained)
     courses = [
@@ -247,13 +247,13 @@ def training(options: argparse.Namespace) -> None:
 
 
 def crops_of(recipe: TrainConfig) -> float:
-    """Crops that a recipe of a fixed number of steps trains on."""
+    """The number of crops in a recipe with a fixed number of steps."""
     assert recipe.steps is not None
     return recipe.steps * recipe.batch
 
 
 def column(course: Course, gpus: int, options: argparse.Namespace) -> list[Fact]:
-    """One training on so many GPUs."""
+    """The column for one training run on a number of GPUs."""
     parameters = sum(p.numel() for p in course.make().parameters())
     machines, batch = gpus // MACHINE, course.each * gpus
     steps = course.crops / batch
@@ -289,7 +289,7 @@ def column(course: Course, gpus: int, options: argparse.Namespace) -> list[Fact]
 
 
 def pairs_per_core(side: int) -> float:
-    """Training pairs per second and core, by the measured ones of 128²."""
+    """Training pairs per second and core, scaled from the measurement with crops of 128²."""
     return Measurements.read(MEASURED / "speed.jsonl").value("training pairs of 128×128") * (128 / side) ** 2
 
 
@@ -301,7 +301,7 @@ PHOTO = ROOT / "examples/casa-mila.jpg"
 
 
 def restoring(options: argparse.Namespace) -> None:
-    """Estimates what an archive takes on GPUs."""
+    """Estimates time and cost of an archive on GPUs."""
     card = driftrec.Network().card
     score = read_recipe("paper-ouve-d2kf2k").sampling_plan().evaluations
     slow, fast = options.inference[1] * 1e12, options.inference[0] * 1e12
@@ -328,7 +328,7 @@ def restoring(options: argparse.Namespace) -> None:
 def restored(
     multiply_adds: float, evaluations: int, sustained: float, beside: float, options: argparse.Namespace
 ) -> list[Fact]:
-    """A restoration's `multiply_adds` per pixel, in all its evaluations, on one GPU, and what an archive takes."""
+    """The column for a restoration of `multiply_adds` per pixel, all evaluations together: one GPU, and an archive."""
     network = sustained / (2 * multiply_adds * 1e6)  # megapixels per second
     cores = options.cores / beside
     hours = PICTURES * MEGAPIXELS / min(network, cores) / 3600
@@ -344,7 +344,7 @@ def restored(
 
 
 class Timed(driftrec.Network):
-    """A network that adds up the seconds of processors that its evaluations take."""
+    """A network that adds up the processor time of its evaluations."""
 
     seconds = 0.0
 
@@ -356,7 +356,7 @@ class Timed(driftrec.Network):
 
 
 def beside_network(mode: Mode) -> float:
-    """Core seconds for a megapixel of a restoration, without the network's."""
+    """Processor seconds of a restoration for each megapixel, without those of the network."""
     network = Timed(threads=1)
     restorer = driftrec.Restorer(network)
     with tempfile.TemporaryDirectory() as folder:
@@ -372,7 +372,7 @@ def beside_network(mode: Mode) -> float:
 
 
 def size_of(count: float) -> tuple[float, str, str]:
-    """Value, format and unit of so many bytes."""
+    """A number of bytes as (value, format, unit)."""
     return (count / 1e9, "{:.2f} {unit}", "GB") if count >= 1e9 else (count / 1e6, "{:.1f} {unit}", "MB")
 
 

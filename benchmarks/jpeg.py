@@ -1,4 +1,4 @@
-"""Measures the gains from a JPEG file's own data (cells, expected values, plan), and the detection of traces.
+"""Measures the gains from the data in a JPEG file (cells, expected values, plan), and the detection of traces.
 
     python benchmarks/jpeg.py photos graphics live1 luma traces  # all tables of docs/science/jpeg.md, some 20 minutes
 
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def held_out(options: argparse.Namespace, kind: str) -> Iterator[Pixels]:
-    """The corpus's pictures of one kind that are not trained on."""
+    """The held-out pictures of one kind in the corpus."""
     folder = options.data / "train"
     with (folder / "manifest.csv").open(newline="") as lines:
         kinds = {f"{row['source']}/{row['path']}": row["kind"] for row in csv.DictReader(lines)}
@@ -108,7 +108,8 @@ GAIN = "{:+.2f}"
 
 
 def gains(pictures: list[Pixels], qualities: tuple[int, ...], options: argparse.Namespace, label: str) -> Kept:
-    """Gains in PSNR over the plain JPEG, means and worst pictures, and how exactly the file comes back."""
+    """Gains in PSNR over the plain JPEG, as means and for the worst picture, and the share of the file's coefficients
+    that restorations keep."""
     restorer = driftrec.Restorer(options.model, threads=options.threads)
     data = f"{label}, the middle {options.side}×{options.side} pixels of {len(pictures)} pictures; Pillow, 4:2:0"
     conditions = Conditions.now(models=[options.model], data=data)
@@ -149,7 +150,7 @@ def gains(pictures: list[Pixels], qualities: tuple[int, ...], options: argparse.
 
 
 def same_coefficients(file: bytes, restored: Pixels) -> float:
-    """The share of a file's coefficients that compressing a restoration with its tables gives back."""
+    """The share of a file's coefficients that are unchanged if its restoration is compressed with the same tables."""
     before = read_jpeg(file)
     with Image.open(io.BytesIO(file)) as image:
         after = read_jpeg(compress(restored, 0, list(image.quantization.values())))
@@ -161,7 +162,7 @@ def same_coefficients(file: bytes, restored: Pixels) -> float:
 
 
 def luma(sets: dict[str, list[Pixels]]) -> Kept:
-    """What expected values gain over Pillow's decoding of gray files."""
+    """The gain of expected values over Pillow's decoding of gray files."""
     counts = ", ".join(f"{len(pictures)} photos of {name}" for name, pictures in sets.items())
     data = f"gray files of whole photos: {counts.replace('of held out', 'held out of the corpus')}; Pillow"
     conditions, entries = Conditions.now(data=data), []
@@ -186,7 +187,7 @@ def luma(sets: dict[str, list[Pixels]]) -> Kept:
 
 
 def traces(pictures: list[Pixels], restorer: driftrec.Restorer, model: str) -> Kept:
-    """How often earlier compressions are seen where there are any and where there are none, and what that brings."""
+    """How often earlier compressions are detected, rightly and wrongly, and the gain from detecting them."""
     rng = np.random.default_rng(0)
     data = f"{len(pictures)} photos held out of the training corpus, about 416×416 pixels each; Pillow, 4:2:0"
     conditions = Conditions.now(models=[model], data=data)
@@ -242,14 +243,14 @@ def traces(pictures: list[Pixels], restorer: driftrec.Restorer, model: str) -> K
 
 @dataclass(frozen=True)
 class Case:
-    """A picture that was compressed, as it was and as it is decoded, and its file if it has one."""
+    """A test case: the clean picture, the decoded one, and the JPEG file, if any."""
 
     clean: Pixels
     pixels: Pixels
     file: bytes | None = None
 
     def gains(self, restorer: driftrec.Restorer) -> list[float]:
-        """PSNR won by faithful restorations, on the picture's own grid and on the one that was found."""
+        """Gains in PSNR of faithful restorations on the picture's own grid and on the detected one."""
         before = psnr(self.pixels, self.clean)
         alone = restorer.restore_pixels(self.pixels, mode="faithful")
         source = Image.fromarray(self.pixels) if self.file is None else self.file

@@ -1,12 +1,12 @@
-"""How fast the paper's network trains and answers here, over the same network written and trained the plain way.
+"""Compares the speed of driftrec's NCSN++, in training and evaluation, with a plain implementation.
 
     python benchmarks/ncsnpp.py --keep docs/measured/paper_speed.jsonl
     python benchmarks/ncsnpp.py --features 128 --multipliers 1 1 2 2 2 2 2 --crop 256 --batch 8  # the paper's, on a GPU
 
-The plain way (`plain_ncsnpp.py`) is that of the paper's program: single precision, channels first, no compiler, AdamW
-and averages parameter by parameter.  Ours is what `driftrec train` does: channels last, fused, and in bfloat16 and
-compiled where the hardware is for it.  Both compute the same loss on the same weights, in turns; the best of several
-rounds counts.
+The plain network (`plain_ncsnpp.py`) is trained as in the paper's program: single precision, channels first, no
+compiler, AdamW and averages parameter by parameter.  driftrec's is trained as by `driftrec train`: channels last, fused
+updates, and bfloat16 and compilation if the hardware supports them.  Both compute the same loss with the same weights.
+They take turns, and the best of several rounds counts.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from driftrec.evaluate.machine import processor
 from driftrec.evaluate.measurement import Conditions, Measurement
 from driftrec.evaluate.tables import keep, table_of
 from driftrec.train.denoiser import Loss, Score
-from driftrec.train.loop import Ema
+from driftrec.train.ema import Ema
 from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
 from driftrec.train.official import converted
 from speed import in_turns
@@ -37,7 +37,7 @@ RATE = 1e-4
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step trains on: clean and corrupted crops, noise, and the times' scale, σ and ratio for each crop."""
+    """The data of a step: clean and corrupted crops and noise, and scale, σ and ratio for each crop."""
 
     x0: Tensor
     y: Tensor
@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def random_batch(count: int, crop: int, device: torch.device) -> Batch:
-    """Noise in the place of pictures."""
+    """A batch with noise in place of pictures."""
     x0, y, z = torch.rand(3, count, 3, crop, crop, device=device)
     times = torch.linspace(0.1, 0.9, count).double().numpy()
     values = (PROCESS.scale(times), PROCESS.std(times), PROCESS.ratio(times))
@@ -99,14 +99,14 @@ def plain_loss(model: PlainNCSNpp, batch: Batch) -> Tensor:
 
 
 def our_loss(model: Callable[..., Tensor], batch: Batch) -> Tensor:
-    """The same by way of the denoiser."""
+    """The same loss, computed through the denoiser."""
     residual = batch.x0 - batch.y + batch.ratio[:, None, None, None] * batch.z
     y, residual = (image.contiguous(memory_format=torch.channels_last) for image in (batch.y, residual))
     return Loss("score")(batch.x0, y, model(residual, batch.ratio, y), batch.ratio).mean()
 
 
 def agree(plain: PlainNCSNpp, ours: Score, batch: Batch) -> float:
-    """How far the two losses are from each other, over their size; the benchmark ends where they are not the same."""
+    """The relative difference of the two losses.  Ends the benchmark if they are not equal up to rounding."""
     with torch.no_grad():
         a, b = plain_loss(plain, batch).item(), our_loss(ours, batch).item()
     if abs(a - b) > 1e-3 * a:
@@ -115,7 +115,7 @@ def agree(plain: PlainNCSNpp, ours: Score, batch: Batch) -> float:
 
 
 def plain_step(model: PlainNCSNpp, batch: Batch) -> Callable[[], None]:
-    """A step of training as the paper's program takes it."""
+    """One training step as in the paper's program."""
     optimizer = torch.optim.AdamW(model.parameters(), RATE, foreach=False)
     averages = [parameter.detach().clone() for parameter in model.parameters()]
 
@@ -132,7 +132,7 @@ def plain_step(model: PlainNCSNpp, batch: Batch) -> Callable[[], None]:
 
 
 def our_step(model: nn.Module, compiled: Callable[..., Tensor], batch: Batch, half: bool) -> Callable[[], None]:
-    """A step of training as `driftrec train` takes it."""
+    """One training step as in `driftrec train`."""
     optimizer = torch.optim.AdamW(model.parameters(), RATE, fused=True)
     average = Ema(model, 0.999)
 
@@ -170,7 +170,7 @@ def our_answer(model: Callable[..., Tensor], batch: Batch, half: bool) -> Callab
 
 
 def waiting(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
-    """The work, and then the wait for the device to have done it."""
+    """The work, followed by a wait until the device has finished it."""
 
     def done() -> None:
         work()
@@ -181,7 +181,7 @@ def waiting(work: Callable[[], None], device: torch.device) -> Callable[[], None
 
 
 def where(device: torch.device) -> str:
-    """What computes."""
+    """The processor or GPU, for the note below the table."""
     if device.type == "cuda":
         return torch.cuda.get_device_name()
     threads = torch.get_num_threads()

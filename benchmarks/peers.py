@@ -1,4 +1,4 @@
-"""Networks of other restorers with random weights, to set their seconds beside ours.  They restore nothing."""
+"""Networks of other restorers with random weights, to compare their speed.  They restore nothing."""
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +46,7 @@ class Fbcnn(nn.Module):
 
 
 class Residual(nn.Module):
-    """x + conv(relu(conv(x))), the second term scaled and shifted where asked."""
+    """x + film · conv(relu(conv(x))): the second term is scaled and shifted if `film` is given."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def summary() -> str:
-    """The few figures of the README: LIVE1 at quality 10, and the cost of the default model."""
+    """The table in the README: LIVE1 at quality 10, and the cost of the default model."""
     measured = Measurements.read(MEASURED / "results_live1-color.jsonl").entries
     rows = {(row.method, row.metric): row for row in map(Row.of, measured) if row.corruption == "q10" and not row.over}
     names = {
@@ -72,7 +72,7 @@ def publish(page: Path) -> None:
 
 
 def fragment(name: str) -> Path:
-    """The file of a table.  Raises ValueError where there is none."""
+    """The text of a table's file.  Raises ValueError if there is none."""
     for folder in FOLDERS:
         if (path := folder / f"{name}.md").is_file():
             return path

@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def measure(name: str, options: argparse.Namespace) -> None:
-    """Runs a protocol, and keeps what is reported of it."""
+    """Runs a protocol and stores its results."""
     records, measured = run(name, options.shared / "data/test" / DATA[name], DATA[name], options)
     Measurements([row.measurement(measured) for row in rows_of(records)]).write(MEASURED / f"results_{name}.jsonl")
     if (plot := options.out / name / "plots/perception-distortion.png").is_file():
@@ -75,7 +75,7 @@ def call(name: str, data: str) -> str:
 
 
 def render(name: str) -> None:
-    """Writes the section and the CSV file of a protocol from what was kept."""
+    """Writes the section and the CSV file of a protocol from the stored results."""
     protocol, stored = PROTOCOLS[name], Measurements.read(MEASURED / f"results_{name}.jsonl")
     rows, others = [Row.of(entry) for entry in stored.entries], published(protocol.published)
     note = caption(stored.entries[0].conditions)

@@ -30,7 +30,7 @@ OPTIONS = (
 
 
 def odd_files(folder: Path) -> list[Path]:
-    """Gray, CMYK, turned, tiny, progressive, saved twice, of high quality, with alpha, and no JPEG at all."""
+    """Unusual files: gray, CMYK, turned, tiny, progressive, saved twice, high quality, with alpha, with a palette."""
     rows, columns = np.mgrid[0:96, 0:120]
     waves = 128 + 60 * np.sin(rows / 5)[..., None] * np.cos(columns[..., None] / np.array([4, 7, 11]))
     image = Image.fromarray((waves + 30 * (columns[..., None] > 60)).clip(0, 255).astype(np.uint8))
@@ -58,7 +58,7 @@ def odd_files(folder: Path) -> list[Path]:
 
 
 def crops(source: Path, folder: Path, count: int) -> list[Path]:
-    """Windows of clean pictures as JPEGs of several qualities."""
+    """Crops of clean pictures as JPEGs of several qualities."""
     made = []
     for number, path in enumerate(sorted(source.glob("*.png"))[:count]):
         window = Image.open(path).convert("RGB").crop((64, 64, 64 + 200, 64 + 176))
@@ -68,7 +68,7 @@ def crops(source: Path, folder: Path, count: int) -> list[Path]:
 
 
 def results(checkout: Path, pictures: list[Path], folder: Path) -> dict[str, str]:
-    """Name of every result → its hash."""
+    """The hash of each result by name."""
     environment = os.environ | {"PYTHONPATH": str(checkout / "src")}
     for number, options in enumerate(OPTIONS):
         program = [sys.executable, "-m", "driftrec", "restore", *options, "-o", str(folder / str(number)), "--compare"]

@@ -36,7 +36,7 @@ def compressed(clean: Image.Image, quality: int) -> bytes:
 def restored(
     restorer: driftrec.Restorer, data: bytes, modes: Sequence[str], clean: Image.Image | None
 ) -> dict[str, Image.Image]:
-    """The JPEG, its restorations and what it was made of, by name."""
+    """The JPEG, its restorations and the clean picture, if any, by name."""
     columns = {"JPEG": Image.open(io.BytesIO(data)).convert("RGB")}
     for mode in modes:
         columns[mode] = restorer.restore(data, mode=mode).picture.to_pil().convert("RGB")

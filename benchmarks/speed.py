@@ -85,7 +85,7 @@ def runtime() -> list[Fact]:
 
 
 def peer() -> list[Fact]:
-    """FBCNN's network, in the PyTorch that it is used with, over ours in what the tool uses; all see 256²."""
+    """One evaluation of FBCNN's network in PyTorch, relative to ours in ONNX Runtime, at 256²."""
     networks, rival = {name: driftrec.Network(name) for name in bundled_models()}, Fbcnn().eval()
     y = synthetic(256, 256).transpose(2, 0, 1)[None].astype(np.float32) / 255
     tensor = torch.from_numpy(y)
@@ -108,7 +108,7 @@ def peer() -> list[Fact]:
 
 
 def photo() -> list[Fact]:
-    """A 768×512 photo by the program, start and files included."""
+    """The whole program with a 768×512 photo, including start-up and files."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "photo.jpg"
         Image.fromarray(synthetic(512, 768)).save(path, quality=10)
@@ -133,7 +133,7 @@ def large() -> list[Fact]:
 
 
 def start() -> list[Fact]:
-    """How long the program takes to say what it can do."""
+    """Seconds of `driftrec --help`, the start-up time of the program."""
 
     def ask() -> None:
         subprocess.run([DRIFTREC, "--help"], check=True, capture_output=True)
@@ -142,7 +142,7 @@ def start() -> list[Fact]:
 
 
 def loader() -> list[Fact]:
-    """Pairs of clean and corrupted crops that one core makes for training."""
+    """Training pairs (clean and corrupted crops) that one core makes in a second."""
     pixels = np.concatenate([synthetic(512, 512, seed).ravel() for seed in range(4)])
     corpus = Corpus(pixels, tuple(Entry(i * 512 * 512 * 3, 512, 512, str(i), "") for i in range(4)))
     rows = []
@@ -157,7 +157,7 @@ def loader() -> list[Fact]:
 
 
 def training() -> list[Fact]:
-    """Steps of the optimiser on 16 crops of 96², in single precision and with bfloat16 convolutions."""
+    """Training steps on 16 crops of 96², in single precision and with bfloat16 convolutions."""
     card = driftrec.Network().card
     model = Residual(UNet(network_config(card.facts)), 0.05).to(memory_format=torch.channels_last)
     optimizer = Muon(model.parameters(), 1e-4)
@@ -200,7 +200,7 @@ def network_config(facts: dict[str, Any]) -> UNetConfig:
 
 
 def install() -> list[Fact]:
-    """What `pip install .` puts into a clean virtual environment."""
+    """The size of `pip install .` in a clean virtual environment."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         python = str(Path(folder) / "bin" / "python")
@@ -246,7 +246,7 @@ def run(path: Path, mode: str) -> float:
 
 
 def in_turns(work: dict[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:
-    """Seconds of each piece of work: the best of several rounds, in which all take turns."""
+    """The seconds of each piece of work: the best of several rounds, in which they take turns."""
     best = dict.fromkeys(work, float("inf"))
     for _ in range(rounds):
         for name, piece in work.items():
@@ -257,7 +257,7 @@ def in_turns(work: dict[str, Callable[[], object]], rounds: int = 5) -> dict[str
 
 
 def synthetic(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Smooth colours with noise, uint8 (height, width, 3): what it shows does not matter to a stopwatch."""
+    """Smooth colours with noise, uint8 (height, width, 3), since the content does not affect the speed."""
     rng = np.random.default_rng(seed)
     v, u = np.mgrid[:height, :width]
     waves = [128 + 90 * np.sin(u / (17 + 5 * c) + v / (23 - 4 * c)) for c in range(3)]
@@ -271,13 +271,13 @@ def size_of(folder: Path) -> int:
 
 
 def conditions() -> Conditions:
-    """Where and with what the figures were measured."""
+    """Machine and versions."""
     libraries = [f"ONNX Runtime {onnxruntime.__version__}", f"PyTorch {torch.__version__}"]
     return Conditions.now(f"{os.cpu_count()} cores of {processor()}", bundled_models(), "synthetic pictures", libraries)
 
 
 def note() -> str:
-    """What the figures refer to."""
+    """The note below the table."""
     card = driftrec.Network().card
     return (
         f"Model {card.name}: {card.facts['multiply_adds_per_pixel'] / 1e3:.1f} k multiply–adds per pixel, "

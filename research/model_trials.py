@@ -31,7 +31,7 @@ from driftrec.jpeg.tables import CHROMA, LUMA, ijg_table
 from driftrec.train import checkpoint
 from driftrec.train.data.crops import Corpus, Crops, open_corpus
 from driftrec.train.data.degrade import Clean, Pixels, jpeg
-from driftrec.train.loop import Ema
+from driftrec.train.ema import Ema
 from driftrec.train.muon import Muon
 from driftrec.train.nn.cost import Cost
 from driftrec.train.validate import DOUBLE, centre_pairs

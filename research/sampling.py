@@ -31,7 +31,7 @@ from driftrec.evaluate.tables import keep, table_of
 from driftrec.train.data.crops import open_corpus
 from driftrec.train.denoiser import faithful_estimate
 from driftrec.train.model import load
-from driftrec.train.validate import natural_sample, psnr, validation_set
+from driftrec.train.validate import SIDE, natural_sample, psnr, validation_set
 
 SHARED = Path(__file__).parents[2] / "shared"
 LABELS = ("quality", "evaluations", "start", "end", "η", "colour")
@@ -43,7 +43,7 @@ def main() -> None:
     network = model.denoiser.network
     finisher = None if options.sampler_only or model.finisher is None else model.finisher.network
     _, held_out = open_corpus(options.data, options.cache).split(model.denoiser.config.data.held_out)
-    crops = validation_set(held_out, options.crops)
+    crops = validation_set(held_out, options.crops, SIDE)
     lpips = Lpips("alex", options.weights / "lpips_alex_v0.1.safetensors")
     data = f"{options.crops} crops of held-out pictures of the training corpus"
     conditions, entries = Conditions.now(models=[options.model], data=data), []

@@ -1,8 +1,8 @@
 """NCSN++ written down the plain way: a flat list of modules that the forward pass walks through, in single precision.
 
 Written from the description of the architecture (Song et al. 2021, arXiv 2011.13456, appendix H; DriftRec, arXiv
-2211.06757), with the parameters' names and order of the score_sde code.  It is what imported checkpoints are tested
-against, and the yardstick of `benchmarks/ncsnpp.py`.
+2211.06757), with the parameters' names and order of the official code.  Imported checkpoints are tested against it, and
+`benchmarks/ncsnpp.py` compares its speed with that of `driftrec.train.nn.ncsnpp`.
 """
 
 import math
@@ -86,10 +86,10 @@ class Combine(nn.Module):
 
     def __init__(self, image: int, channels: int) -> None:
         super().__init__()
-        self.Conv = nn.Conv2d(image, channels, 1)
+        self.Conv_0 = nn.Conv2d(image, channels, 1)
 
     def forward(self, image: Tensor, h: Tensor) -> Tensor:
-        return self.Conv(image) + h
+        return self.Conv_0(image) + h
 
 
 class PlainNCSNpp(nn.Module):

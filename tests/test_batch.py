@@ -162,7 +162,7 @@ def test_sixteen_bits_hold_what_the_tool_computed() -> None:
         ),
         (
             ["--max-megapixels", "0.002"],
-            "photos/0.jpg has 0.00224 megapixels, more than 0.002: raise the limit, or cut it up",
+            "photos/0.jpg has 0.00224 megapixels, more than 0.002: raise the limit, or split the picture",
         ),
         (["--model", "notes.onnx"], "notes.onnx is not a model that driftrec can run: "),
         (["--model", "photos/0.jpg"], "photos/0.jpg is not a model that driftrec can run: "),

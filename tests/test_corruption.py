@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from driftrec.evaluate.corruptions import Pixels
-from driftrec.train.data.crops import Crops, open_corpus
+from driftrec.train.data.crops import Crops, open_corpus, resized_square
 from driftrec.train.data.degrade import Chain, Clean, DownUp, GaussianNoise, RandomJpeg, jpeg
 from driftrec.train.recipe import DataSection
 from support import scene
@@ -127,6 +127,44 @@ def test_resized_crops_show_the_shares_that_were_asked_for(tmp_path: Path) -> No
     assert np.mean(shares) == pytest.approx(0.5, abs=0.06)
 
 
+def test_squares_that_do_not_fit_are_drawn_again() -> None:
+    # As by torchvision: of 1356/2040 = 66 % of the area, a square fits; its share is uniform below, not cut off there.
+    shares = np.empty(4000)
+    rng = generator()
+    for number in range(len(shares)):
+        top, left, side = resized_square(rng, 1356, 2040, (0.2, 1.0))
+        assert 0 <= top <= 1356 - side
+        assert 0 <= left <= 2040 - side
+        shares[number] = side**2 / (1356 * 2040)
+    assert np.mean(shares > 0.66) < 0.02
+    assert np.mean(shares) == pytest.approx((0.2 + 1356 / 2040) / 2, abs=0.01)
+    assert resized_square(rng, 100, 1000, (0.9, 1.0)) == (0, 450, 100)
+
+
+def test_without_symmetries_a_crop_of_the_whole_picture_is_the_picture(tmp_path: Path) -> None:
+    picture = scene(64, 64)
+    corpus = open_corpus([folder(tmp_path / "clean", {"a.png": picture})], tmp_path / "cache")
+    for symmetries, expected in ((False, 1), (True, 8)):
+        crops, _ = Crops(corpus, Clean(), 64, symmetries=symmetries).batch(range(60))
+        assert len({crop.tobytes() for crop in crops}) == expected
+        assert any((crop.transpose(1, 2, 0) == picture).all() for crop in crops)
+
+
+def test_epochs_take_every_picture_once_and_areas_do_not(tmp_path: Path) -> None:
+    pictures = {f"{i}.png": np.full((32 + 32 * i, 32, 3), i, np.uint8) for i in range(5)}
+    corpus = open_corpus([folder(tmp_path / "clean", pictures)], tmp_path / "cache")
+    crops = Crops(corpus, Clean(), 32, order="epochs")
+    shown, _ = crops.batch(range(40))
+    orders = [tuple(int(crop.min()) for crop in shown[first : first + 5]) for first in range(0, 40, 5)]
+    assert {tuple(sorted(order)) for order in orders} == {(0, 1, 2, 3, 4)}
+    assert len(set(orders)) > 4
+    again, _ = crops.batch(range(23, 24))
+    np.testing.assert_array_equal(again[0], shown[23])
+    drawn, _ = Crops(corpus, Clean(), 32).batch(range(600))
+    counts = np.bincount(drawn[:, 0, 0, 0], minlength=5)
+    np.testing.assert_allclose(counts / 600, np.arange(1, 6) / 15, atol=0.06)
+
+
 def test_a_crop_after_the_corruption_moves_the_grid(tmp_path: Path) -> None:
     noise = np.kron(generator().integers(0, 256, (60, 60, 1), dtype=np.uint8), np.ones((3, 3, 3), np.uint8))
     corpus = open_corpus([folder(tmp_path / "clean", {"n.png": noise})], tmp_path / "cache")
@@ -235,7 +273,7 @@ def test_one_of_several_chains_by_weight() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"corruption": [{"kind": "jpeg", "lowest": 0}]}, "1 ≤ lowest"),
+        ({"corruption": [{"kind": "jpeg", "lowest": -1}]}, "0 ≤ lowest"),
         ({"corruption": [{"kind": "jpeg", "shifted": True, "shift": [1, 0]}]}, "cannot be combined with shifted grids"),
         ({"corruption": [{"kind": "down-up", "factors": [0.5]}]}, "factors must be at least 1"),
         ({"corruption": [{"kind": "noise", "lowest": 9, "highest": 1}]}, "0 ≤ lowest ≤ highest"),
@@ -244,6 +282,7 @@ def test_one_of_several_chains_by_weight() -> None:
         ({"corrupted": ["a"], "folders": ["b"], "corruption": [{"kind": "clean"}]}, "exclude each other"),
         ({"crop": 64, "post_crop": 65}, "post_crop 65 is larger than crop 64"),
         ({"resize": [0.5, 0.2]}, "resize must be two shares"),
+        ({"corrupted": ["a"], "folders": ["b"], "validation": ["c"]}, "data.corrupted and data.validation exclude"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings: dict, message: str) -> None:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from driftrec.train.batches import Batches
 from driftrec.train.data import crops as data
 from driftrec.train.data.crops import Corpus, Crops, open_corpus
 from driftrec.train.data.degrade import Clean, RandomJpeg
-from driftrec.train.loop import Batches
 from support import scene
 
 
@@ -75,6 +75,22 @@ def test_small_pictures_are_mirrored_and_gray_has_its_share(corpus: Corpus) -> N
     np.testing.assert_array_equal(clean, corrupted)
     gray = (clean == clean[:, :1]).all(axis=(1, 2, 3)).mean()
     assert 0.3 < gray < 0.7
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_16_bits_become_8_without_clipping(suffix: str, tmp_path: Path) -> None:
+    levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    Image.fromarray(levels).save(tmp_path / f"gray.{suffix}")
+    picture = open_corpus([tmp_path], tmp_path / "cache")[0]
+    np.testing.assert_array_equal(picture, np.rint(levels / 257).astype(np.uint8)[..., None].repeat(3, axis=2))
+
+
+def test_alpha_is_dropped_and_pixels_stay_in_file_order(tmp_path: Path) -> None:
+    pixels, exif = scene(24, 40), Image.Exif()
+    exif[0x0112] = 6
+    image = Image.fromarray(np.dstack([pixels, np.full((24, 40), 7, np.uint8)]))
+    image.save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(open_corpus([tmp_path], tmp_path / "cache")[0], pixels)
 
 
 def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:

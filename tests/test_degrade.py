@@ -72,8 +72,8 @@ def test_twice_compressed_crops_are_on_the_grid_of_the_last_or_the_first_compres
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: RandomJpeg(0), "1 ≤ lowest"),
-        (lambda: RandomJpeg(60, 50), "1 ≤ lowest"),
+        (lambda: RandomJpeg(-1), "0 ≤ lowest"),
+        (lambda: RandomJpeg(60, 50), "0 ≤ lowest"),
         (lambda: RandomJpeg(power=0), "power"),
         (lambda: RandomJpeg(subsampling=(0.5, 0.5, 0.5)), "add to 1"),
         (lambda: OneOf(()), "weights"),

@@ -17,8 +17,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from driftrec.train import checkpoint
+from driftrec.train.batches import loader
 from driftrec.train.data.crops import open_corpus
-from driftrec.train.loop import BEST, LAST, LOG, SHEET, Run, _loader, owner, train
+from driftrec.train.distributed import owner
+from driftrec.train.loop import BEST, LAST, LOG, SHEET, Run, train
 from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
 from driftrec.train.nn.recompute import Recomputable, set_recompute
 from driftrec.train.nn.unet import UNet, UNetConfig
@@ -206,7 +208,7 @@ def test_a_batch_that_cannot_be_shared_is_one_sentence(folder: Path) -> None:
         ({"batch": 4, "accumulate": 3}, "a batch of 4 cannot be split into 3 parts"),
     ):
         with pytest.raises(ValueError, match=sentence):
-            _loader(two, TrainConfig.model_validate(settings(folder, **changed)), corpus, 0)  # pyright: ignore[reportArgumentType]
+            loader(two, TrainConfig.model_validate(settings(folder, **changed)), corpus, 0)  # pyright: ignore[reportArgumentType]
 
 
 def test_machines_that_see_different_things_are_told(folder: Path, tmp_path: Path) -> None:

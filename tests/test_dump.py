@@ -37,7 +37,7 @@ def test_models_that_ship_can_be_trained_further(name: str) -> None:
 def test_dumps_round_trip() -> None:
     corruption = [{"kind": "one-of", "chains": [[{"kind": "jpeg", "lowest": 5}], [{"kind": "clean"}]]}]
     config = TrainConfig.model_validate(
-        {"network": {"kind": "ncsnpp", "attention": [1, 2]}, "data": {"corruption": corruption}, "steps": 5}
+        {"network": {"kind": "ncsnpp", "attention": [1, 2]}, "data": {"crop": 64, "corruption": corruption}, "steps": 5}
     )
     assert isinstance(config.network, NCSNppConfig)
     content = json.loads(json.dumps(dump(config)))
@@ -46,23 +46,38 @@ def test_dumps_round_trip() -> None:
 
 
 def test_migrations_run_in_order_from_the_dumps_own_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = version()
+
     def rename(values: dict) -> dict:
-        """From version 2 to 3: `crops` becomes `batch`."""
+        """To the next version: `crops` becomes `batch`."""
         return {"batch" if key == "crops" else key: value for key, value in values.items()}
 
     def double(values: dict) -> dict:
-        """From version 3 to 4: the batch is counted twice."""
+        """To the version after that: the batch is counted twice."""
         return {**values, "batch": 2 * values["batch"]}
 
     monkeypatch.setattr(dumps, "MIGRATIONS", (*dumps.MIGRATIONS, rename, double))
     for content, batch in (
         ({"crops": 3}, 6),
-        ({"version": 2, "crops": 3}, 6),
-        ({"version": 3, "batch": 3}, 6),
-        ({"version": 4, "batch": 3}, 3),
+        ({"version": now, "crops": 3}, 6),
+        ({"version": now + 1, "batch": 3}, 6),
+        ({"version": now + 2, "batch": 3}, 3),
     ):
         assert from_dump(content, "x").batch == batch
-    assert dump(TrainConfig())["version"] == 4
+    assert dump(TrainConfig())["version"] == now + 2
+
+
+def test_scores_of_earlier_versions_keep_their_inputs() -> None:
+    score = {"objective": {"predicts": "score"}, "noise": {"regression": 0.0, "law": "time"}}
+    deep = {"network": {"kind": "ncsnpp", "multipliers": [1, 2], "attention": []}}
+    for content, expected in (
+        ({"version": 2, "network": {"kind": "unet"}, **score}, "state"),  # when every network saw x_t
+        (score, "state"),
+        ({"version": 2, **score, **deep}, None),
+        ({"version": 3, **score}, None),
+        ({"version": 2}, None),
+    ):
+        assert from_dump(content, "x").objective.inputs == expected
 
 
 def test_later_dumps_and_wrong_ones_are_refused_in_a_sentence() -> None:

@@ -163,7 +163,8 @@ def pictures(tmp_path: Path) -> Path:
 @pytest.fixture
 def few_crops(monkeypatch: pytest.MonkeyPatch) -> None:
     """Validation on three crops of 48 pixels."""
-    monkeypatch.setattr("driftrec.train.validate.validation_set.__defaults__", (3, 48, None))
+    monkeypatch.setattr("driftrec.train.validate.COUNT", 3)
+    monkeypatch.setattr("driftrec.train.validate.SIDE", 48)
 
 
 @pytest.mark.usefixtures("lpips", "few_crops")
@@ -242,6 +243,8 @@ def test_models_that_cannot_be_finished_are_named(model: Path, tmp_path: Path) -
         Finishing(recipe(blind), CPU)
     with pytest.raises(ValueError, match="another objective or residual_std"):
         Finishing(recipe(model, noise={"residual_std": 0.1}), CPU)
+    with pytest.raises(ValueError, match=r"data.crop is 32, but .* multiple of 4 pixels from 48 up: set it to 48$"):
+        Finishing(recipe(model, data={"crop": 32}), CPU)
     with pytest.raises(ModelError, match="there is no model"):
         Finishing(recipe(tmp_path / "nowhere.safetensors"), CPU)
 

@@ -66,6 +66,50 @@ def test_a_perfect_score_is_a_perfect_denoiser(process: Process, rng: np.random.
         np.testing.assert_allclose(got[n], pairs.denoise(xt.double(), y[n].double(), t), atol=2e-4)
 
 
+class Listening(nn.Module):
+    """Remembers its inputs and answers the first of them."""
+
+    config = None
+
+    def forward(self, x: Tensor, c_noise: Tensor, y: Tensor) -> Tensor:
+        self.inputs = x, c_noise, y
+        return x
+
+
+@pytest.mark.parametrize("std", [None, 0.05])
+def test_what_a_score_network_sees(std: float | None, rng: np.random.Generator) -> None:
+    network, process, t = Listening(), OUVE(), 0.4
+    y, r0, z = (torch.from_numpy(rng.standard_normal((2, 3, 8, 8), dtype=np.float32)) for _ in range(3))
+    k, sigma, s = process.scale(t), process.std(t), process.ratio(t)
+    estimate = Score(network, process, residual_std=std)(0.05 * r0 + s * z, torch.full((2,), s), y)
+    state, c_noise, _ = network.inputs
+    if std is None:
+        expected, level = y + k * 0.05 * r0 + sigma * z, math.log(sigma)
+    else:
+        expected, level = (0.05 * r0 + s * z) / math.hypot(0.05, s), math.log(s) / 4
+        assert state.std() == pytest.approx(1, abs=0.1)
+    torch.testing.assert_close(state, expected, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(c_noise, torch.full((2,), level), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(estimate, y + 0.05 * r0 + s * z + s * state)  # (E25), with F of what it saw
+
+
+@pytest.mark.parametrize(
+    ("network", "inputs", "std"),
+    [
+        (NETWORK, None, 0.07),
+        (NETWORK, "state", None),
+        ({"kind": "ncsnpp", "features": 4, "multipliers": [1, 1], "attention": []}, None, None),
+        ({"kind": "ncsnpp", "features": 4, "multipliers": [1, 1], "attention": []}, "scaled", 0.07),
+    ],
+)
+def test_which_inputs_a_recipe_gives_to_a_score(network: dict, inputs: str | None, std: float | None) -> None:
+    objective = {"predicts": "score", "weight": "score", "inputs": inputs}
+    noise = {"regression": 0, "law": "time", "residual_std": 0.07}
+    score = TrainConfig.model_validate({"network": network, "objective": objective, "noise": noise}).denoiser()
+    assert isinstance(score, Score)
+    assert score.residual_std == std
+
+
 def test_a_score_may_be_anchored_in_gray(rng: np.random.Generator) -> None:
     process = VP()
     pairs = GaussianPairs(process, mean=0.05, variance=0.01)
@@ -262,9 +306,15 @@ def test_restorers_with_checkpoints_can_be_pickled(runs: Runs) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"objective": {"predicts": "score"}}, "a score needs noise.law: time and noise.regression: 0"),
+        (
+            {"objective": {"predicts": "score"}},
+            "a score has no value at s = ∞: set noise.law: time",
+        ),
         ({"objective": {"weight": "score"}}, "the score weight is 0 at s = ∞"),
-        ({"network": {"kind": "ncsnpp", "conditional": False}}, "a network that is not conditional sees no state"),
+        (
+            {"network": {"kind": "ncsnpp", "conditional": False}},
+            "a network that is not conditional does not see the state",
+        ),
         ({"noise": {"process": {"name": "DDPM"}}}, "there is no process 'DDPM'"),
     ],
 )

@@ -14,7 +14,7 @@ from driftrec.diffusion.process import OUVE
 from driftrec.restoration.restorer import Restorer
 from driftrec.train.model import load
 from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
-from driftrec.train.official import import_official, official_names, read_official
+from driftrec.train.official import converted, import_official, official_names, read_official
 from driftrec.train.recipe import TrainConfig, bundled_recipes, read_recipe
 from plain_ncsnpp import PlainNCSNpp
 from support import scene
@@ -54,21 +54,29 @@ def pictures(seed: int, *shape: int) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
 
 
+def published(conditional: bool) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the parameters of the official networks; tests/data/README.md says where they come from."""
+    text = (Path(__file__).parent / f"data/official-{'score' if conditional else 'regression'}.txt").read_text()
+    rows = (line.split() for line in text.splitlines())
+    return {name: tuple(int(side) for side in shape.split("x")) for name, shape in rows}
+
+
 @pytest.mark.parametrize("conditional", [True, False])
-def test_names_and_shapes_of_the_papers_network(conditional: bool) -> None:
-    config = NCSNppConfig(conditional=conditional)
+def test_every_parameter_of_the_official_networks_is_imported(conditional: bool) -> None:
+    config, shapes = NCSNppConfig(conditional=conditional), published(conditional)
     with torch.device("meta"):
-        ours, theirs = NCSNpp(config), PlainNCSNpp(config)
-    names = official_names(ours)
-    there = {name: value.numel() for name, value in theirs.named_parameters()}
-    assert sorted(names.values()) == sorted(there)
-    assert {names[name]: value.numel() for name, value in ours.named_parameters()} == there
-    if conditional:
-        # By hand: three of the embedding, the stem, and the first block's second convolution.
-        assert there["all_modules.0.W"] == 128
-        assert there["all_modules.3.weight"] == 128 * 6 * 9
-        assert there["all_modules.4.Conv_1.weight"] == 128 * 128 * 9
-        assert names["middle.attention.query.weight"].endswith("NIN_0.W")
+        network, plain = NCSNpp(config), PlainNCSNpp(config)
+        state = {name: torch.empty(shape) for name, shape in shapes.items()}
+    weights = converted(network, state)  # raises where names or shapes differ
+    assert weights.keys() == dict(network.named_parameters()).keys()
+    assert {name: tuple(value.shape) for name, value in plain.state_dict().items()} == shapes
+
+
+def test_the_matrices_of_attention_keep_their_roles() -> None:
+    with torch.device("meta"):
+        names = official_names(NCSNpp(NCSNppConfig()))
+    roles = {"query": "NIN_0", "key": "NIN_1", "value": "NIN_2", "out": "NIN_3"}
+    assert [names[f"middle.attention.{role}.weight"].split(".")[-2] for role in roles] == list(roles.values())
 
 
 def test_an_imported_score_is_the_official_one(tmp_path: Path) -> None:
@@ -122,7 +130,7 @@ def test_other_files_and_what_they_may_hold(tmp_path: Path) -> None:
     saved(model, tmp_path / "a.ckpt", hyper_parameters={"args": argparse.Namespace(lr=1e-4)})
     assert read_official(tmp_path / "a.ckpt")[1] == 7
     saved(model, tmp_path / "a.ckpt", callbacks=Restorer)
-    with pytest.raises(ValueError, match="holds more than tensors and plain values"):
+    with pytest.raises(ValueError, match="is not a PyTorch file, or holds more than tensors"):
         read_official(tmp_path / "a.ckpt")
     torch.save([1], tmp_path / "a.ckpt")
     with pytest.raises(ValueError, match="holds a list, not a checkpoint"):

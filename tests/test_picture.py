@@ -461,14 +461,14 @@ def bad_files():
         "nothing.jpg": (b"", "is not a picture: give a JPEG, PNG, WebP, TIFF or AVIF file"),
         "moving.gif": (
             encoded(frames[0], "GIF", **many),
-            "holds 3 frames or pages: save the one to restore as a file of its own",
+            "holds 3 frames or pages: save the one to restore as a separate file",
         ),
         "moving.webp": (encoded(frames[0], "WEBP", **many), "holds 3 frames or pages"),
         "moving.png": (encoded(frames[0], "PNG", **many), "holds 3 frames or pages"),
         "pages.tif": (encoded(frames[0], "TIFF", **many), "holds 3 frames or pages"),
         "floats.tif": (
             encoded(Image.new("F", (4, 4)), "TIFF"),
-            "has pixels of the kind F: convert it to 8-bit RGB first",
+            "has pixels of the mode F: convert it to 8-bit RGB first",
         ),
         "wide.tif": (
             encoded(Image.new("I", (4, 4), -5), "TIFF"),
@@ -476,7 +476,7 @@ def bad_files():
         ),
         "bomb.png": (
             png_header(50_000, 50_000),
-            f"has 2500 megapixels, more than {limit}: raise the limit, or cut it up",
+            f"has 2500 megapixels, more than {limit}: raise the limit, or split the picture",
         ),
         "large.png": (png_header(MAX_PIXELS // 1000 + 1000, 1000), f"has {limit + 1} megapixels, more than {limit}:"),
     }
@@ -532,7 +532,7 @@ def test_unreadable_files_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "in.png"
     Image.new("L", (2, 2)).save(path)
     monkeypatch.setattr(Image, "open", deny)
-    with pytest.raises(PictureError, match=r"in\.png may not be read: ask its owner for permission"):
+    with pytest.raises(PictureError, match=r"in\.png cannot be read: you need permission to read it"):
         open_picture(path)
 
 

@@ -1,10 +1,12 @@
 """Training: a tiny real run learns, survives being killed, and refuses what it cannot do."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from driftrec.train import checkpoint
-from driftrec.train.loop import BEST, LAST, LOG, SHEET, rate_factor, train
+from driftrec.train.loop import BEST, LAST, LOG, SHEET, Run, rate_factor, train
+from driftrec.train.model import card, load
 from driftrec.train.muon import Muon, orthogonalise
 from driftrec.train.objective import draw_noise
 from driftrec.train.recipe import NoiseSection, TrainConfig, bundled_recipes, parse_settings, read_recipe
@@ -116,6 +119,108 @@ def test_the_run_needs_a_length_and_its_own_folder(clean_folder: Path, tmp_path:
     other = tiny(clean_folder, steps=2, network={"channels": [8, 8], "encoder": [1, 1], "decoder": [1]})
     with pytest.raises(ValueError, match="another network"):
         next(train(other, tmp_path / "run", cache=tmp_path))
+
+
+def test_a_run_needs_pictures_to_train_and_to_validate_on(clean_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    Image.fromarray(scene(168, 176)).save(tmp_path / "one/0.png")
+    for data, sentence in (
+        ({}, "there are no training pictures: give --data FOLDER, or data.folders in the recipe"),
+        (
+            {"folders": [str(tmp_path / "one")]},
+            "no picture is left for (training|validation) .1 in all.: add pictures",
+        ),
+        ({"folders": [str(clean_folder)], "held_out": 0.9999}, "no picture is left for training .12 in all."),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            next(train(TrainConfig.model_validate({"data": data, "steps": 1}), tmp_path / "run", cache=tmp_path))
+
+
+def test_validation_may_have_pictures_of_its_own(clean_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "valid").mkdir()
+    Image.fromarray(scene(168, 176, seed=99)).save(tmp_path / "valid/0.png")
+    config = tiny(clean_folder, steps=1)
+    config = config.model_copy(
+        update={"data": config.data.model_copy(update={"validation": (tmp_path / "valid",)})},
+    )
+    run = Run(config, tmp_path / "run", None, tmp_path)
+    assert run.facts["data"]["pictures"] == 12
+    expected = torch.from_numpy(scene(168, 176, seed=99)[4:164, 8:168]).permute(2, 0, 1) / 255
+    torch.testing.assert_close(run.validation.data.clean, expected[None])
+    list(train(config, tmp_path / "run", cache=tmp_path))
+    assert str(tmp_path) not in json.dumps(card(load(tmp_path / "run" / BEST), "x", "CC0-1.0"))
+
+
+def test_settings_of_the_optimiser_reach_it(clean_folder: Path, tmp_path: Path) -> None:
+    for optimizer in ("adamw", "muon"):
+        config = tiny(clean_folder, steps=1, optimizer=optimizer, betas=[0.8, 0.95], weight_decay=0.02)
+        (group,) = Run(config, tmp_path / optimizer, None, tmp_path).optimizer.param_groups
+        assert (group["betas"], group["weight_decay"]) == ((0.8, 0.95), 0.02)
+
+
+@pytest.mark.parametrize(("clip", "limited"), [(1e-6, True), (None, False)])
+def test_gradients_are_clipped_only_where_the_recipe_says(
+    clip: float | None, limited: bool, clean_folder: Path, tmp_path: Path
+) -> None:
+    run = Run(tiny(clean_folder, steps=1, clip=clip), tmp_path / "run", None, tmp_path)
+    norms: list[float] = []
+
+    def norm(*_: object) -> None:
+        gradients = [p.grad for p in run.model.parameters() if p.grad is not None]
+        norms.append(float(torch.stack([g.norm() for g in gradients]).norm()))
+
+    run.optimizer.optimizer.register_step_pre_hook(norm)
+    run.step()
+    assert (norms[0] < 2e-6) == limited
+
+
+def test_the_best_weights_may_be_those_of_the_lowest_loss(clean_folder: Path, tmp_path: Path) -> None:
+    regression = {"objective": {"predicts": "clean", "weight": "none"}, "noise": {"regression": 1}}
+    run = Run(tiny(clean_folder, steps=1, best_by="loss", **regression), tmp_path / "run", None, tmp_path)
+    data = run.validation.data
+    scores = run.validation(lambda _r, _s, y: y, torch.device("cpu"))
+    errors = {q: (data.corrupted[f"jpeg_{q}"] - data.clean).square().mean().item() for q in (5, 10, 20, 40, 80)}
+    for quality, error in errors.items():
+        assert scores[f"validation_loss_{quality}"] == pytest.approx(error, rel=1e-4)
+    assert run.validation.decision(scores) == pytest.approx(-np.mean(list(errors.values())), rel=1e-4)
+
+
+def test_a_validation_is_due_when_its_time_has_passed_since_the_end_of_the_last(
+    clean_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr("driftrec.train.loop.time", SimpleNamespace(monotonic=lambda: clock.seconds))
+    step, validate = Run.step, Run._scores
+
+    def slow_step(run: Run) -> None:
+        clock.seconds += 60
+        step(run)
+
+    def slower_validation(run: Run) -> dict[str, float]:
+        clock.seconds += 600
+        return validate(run)
+
+    monkeypatch.setattr(Run, "step", slow_step)
+    monkeypatch.setattr(Run, "_scores", slower_validation)
+    config = tiny(clean_folder, steps=9, validate_every=3, save_every=100)
+    assert [record["step"] for record in train(config, tmp_path / "run", cache=tmp_path)] == [3, 6, 9]
+
+
+def test_a_run_says_what_it_does(clean_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("driftrec.train.loop.NOTE_EVERY", 0.0)
+    for expected in (
+        [
+            rf"reading the pictures of {clean_folder}",
+            r"starting at step 0 in .* validation pictures, 0\.0",
+            "1 steps in 0",
+        ],
+        [rf"reading the pictures of {clean_folder}", "resuming after step 2", "the run in .* is complete"],
+    ):
+        notes: list[str] = []
+        list(train(tiny(clean_folder, steps=2), tmp_path / "run", cache=tmp_path, note=notes.append))
+        for pattern, note in zip(expected, notes, strict=False):
+            assert re.match(pattern, note), note
+        assert len(notes) >= 3
 
 
 def test_the_rate_warms_up_and_falls_to_zero() -> None:

@@ -147,7 +147,7 @@ def read(source: Place, piece: Piece) -> Iterator[ArchivedPicture]:
             inside, target = (f"{name}/{item.name}", f"{base}/{item.target}") if name else (item.name, item.target)
             yield replace(item, name=inside, target=target)
     except Exception as error:  # stores and formats raise errors of any class; one shard must not stop the rest
-        problem = f"{source.label(name)} is damaged or cannot be read ({first_line(error)}): get a whole copy of it"
+        problem = f"{source.label(name)} is damaged or cannot be read ({first_line(error)}): use an intact copy"
         yield ArchivedPicture(name, base, problem=problem)
 
 

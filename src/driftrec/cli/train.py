@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from driftrec.cli.console import require_apart, say, sentences
+from driftrec.cli.console import note, require_apart, say, sentences
 from driftrec.text import printable
 
 dataset = typer.Typer(
@@ -46,7 +46,7 @@ def train(
             overrides["data.folders"] = [str(folder) for folder in data]
         if weights:
             overrides["finish.weights_folder"] = str(weights)
-        for record in run(read_recipe(recipe, overrides), out_folder, time_limit):
+        for record in run(read_recipe(recipe, overrides), out_folder, time_limit, note=note):
             say("  ".join(f"{key} {value}" for key, value in record.items()))
 
 

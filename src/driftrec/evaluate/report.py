@@ -29,18 +29,19 @@ from driftrec.evaluate.tables import (
 )
 
 CONVENTIONS = """\
-JPEGs have 4:2:0 chroma, but for some in chains.  Every figure is the mean over pictures of the picture's own figure, of
-results rounded to 8 bits.  PSNR: over all channels.  PSNR-B: the error of all channels plus the blocking effect factor
-(BEF) of the luma in studio range, as FBCNN and JDEC; "mean over channels": that of each channel, as torchjpeg.  SSIM,
-Gaussian window: 11×11, σ 1.5, as SwinIR and FBCNN; 8×8 window: equal weights, as QGAC and JDEC.  LPIPS is version 0.1.
-Radial spectrum and wavelet marginals compare the strength of texture of the luma, not its place.  Coefficients in the
-file's cells: one level of rounding allowed.  Colour shift: distance of the mean colours.  Intervals are 95 % bootstrap
-intervals over pictures; p is that of a sign-flip test of paired differences.  Share: of the gain that the method has
-where it may work before a chain's later steps, its ceiling."""
+JPEGs have 4:2:0 chroma, except for some in chains.  Every figure is computed for each picture after rounding to 8 bits,
+then averaged over the pictures.  PSNR uses all channels.  PSNR-B adds the blocking effect factor (BEF) of the luma in
+studio range to the mean squared error of all channels, as FBCNN and JDEC do; "mean over channels" is the mean of the
+PSNR-B of each channel, as in torchjpeg.  SSIM with a Gaussian window uses 11×11 pixels and σ 1.5, as in SwinIR and
+FBCNN; with an 8×8 window, equal weights, as in QGAC and JDEC.  LPIPS is version 0.1.  Radial spectrum and wavelet
+marginals compare how strong the texture of the luma is, not where it is.  Coefficients count as in the file's cells up
+to a difference of one level of rounding.  Colour shift is the distance between the mean colours.  Intervals are 95 %
+bootstrap intervals over pictures; p is from a sign-flip test of the paired differences.  The share compares the gain
+with that of the same method before a chain's later steps, its ceiling."""
 
 FID_NOTE = """\
-FID is biased upwards, the more so the fewer samples there are: compare at equal numbers only.  KID is not; ± is a
-jackknife standard error over pictures."""
+FID is biased upwards, more so with fewer pictures, so compare only values for equal numbers of pictures.  KID is not
+biased; ± is its jackknife standard error over pictures."""
 
 
 def page(records: Sequence[Record], protocol: Protocol, settings: Settings, data: str) -> str:
@@ -107,7 +108,7 @@ def conditions(records: Sequence[Record], settings: Settings, data: str, models:
 
 def caption(measured: Conditions) -> str:
     """The conditions in words, with the meaning of seconds and memory."""
-    return f"{measured}  Seconds are the restorer's own; memory is what it adds at its peak, model included."
+    return f"{measured}  Seconds count the restoration only; memory is its peak increase, including the model."
 
 
 def write(records: Sequence[Record], protocol: Protocol, settings: Settings, data: str) -> Path:

@@ -85,7 +85,7 @@ Resubsample = Callable[[Plane, tuple[int, int]], Plane]
 
 
 def recovered(pixels: NDArray[np.float32], trace: Trace, file: JpegFile | None = None) -> NDArray[np.float32]:
-    """Return an estimate of the picture as it was right after the compression that left the trace.
+    """An estimate of the picture as it was right after the compression that left the trace.
 
     Arguments:
         pixels: RGB (height, width, 3), float32 in [0, 1], in the orientation in which the trace was found.
@@ -132,7 +132,7 @@ class Grid:
         return BLOCK * self.factors[0], BLOCK * self.factors[1]
 
     def moved(self, rows: int, columns: int) -> "Grid":
-        """Return the same grid after that many pixels were added before the first one."""
+        """The same grid after that many rows and columns were added before the first ones."""
         start = (s + by for s, by in zip(self.start, (rows, columns), strict=True))
         row, column = (s % side for s, side in zip(start, self.sides, strict=True))
         return Grid((row, column), self.factors)
@@ -143,14 +143,14 @@ class Grid:
         return self.moved(self.sides[0] // 2, self.sides[1] // 2)
 
     def whole(self, plane: NDArray[T]) -> NDArray[T]:
-        """Return a view of the whole blocks of a plane at full size; it may be empty."""
+        """A view of the whole blocks of a plane at full size; it may be empty."""
         (top, left), (side_v, side_h) = self.start, self.sides
         height = max(plane.shape[0] - top, 0) // side_v * side_v
         width = max(plane.shape[1] - left, 0) // side_h * side_h
         return plane[top : top + height, left : left + width]
 
     def blocks(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return which blocks lie in the mask with all their pixels, (rows, columns)."""
+        """Which blocks lie entirely in the mask, (rows, columns)."""
         inner, (side_v, side_h) = self.whole(mask), self.sides
         height, width = inner.shape
         return np.asarray(inner.reshape(height // side_v, side_v, width // side_h, side_h).all(axis=(1, 3)))
@@ -183,7 +183,7 @@ class _Fit:
     median_score: float
 
     def starting_at(self, row: int) -> "_Fit":
-        """Return the fit for the part of the picture that starts at that row."""
+        """The fit for the part of the picture that starts at that row."""
         return replace(self, grid=self.grid.moved(-row, 0))
 
     @property
@@ -192,7 +192,7 @@ class _Fit:
         return float(self.variances[self.quantised].sum())
 
     def expected(self, coefficients: Plane) -> Plane:
-        """Return coefficients (8, 8, …), the quantised frequencies replaced by E[m Q | c] over the three nearest m."""
+        """Coefficients (8, 8, …), the quantised frequencies replaced by E[m Q | c] over the three nearest m."""
         out, last = coefficients.copy(), self.counts.shape[2] - 1
         for u, v in zip(*np.nonzero(self.quantised), strict=True):
             values, step = coefficients[u, v], np.float32(self.table[u, v])
@@ -212,7 +212,7 @@ class _Fit:
 def _fit_chroma(
     planes: Sequence[Plane], trace: Trace, unclipped: NDArray[np.bool_], resubsample: Resubsample
 ) -> _Fit | None:
-    """Return the best fit of chroma over all subsamplings with the luma grid of the trace; None if none is good."""
+    """The best fit of chroma over all subsamplings with the luma grid of the trace; None if none is good."""
     table = ijg_table(trace.quality, CHROMA)
     fits = []
     for factors in SUBSAMPLINGS:
@@ -233,7 +233,7 @@ def _fit(
     grid: Grid,
     resubsample: Resubsample,
 ) -> _Fit | None:
-    """Return the statistics of components on a grid; None with too few blocks or without a significant gap."""
+    """The statistics of components on a grid; None with too few blocks or without a significant gap."""
     functions, variances, coefficients = [], [], np.zeros((BLOCK, BLOCK, 0), np.float32)
     for place in (grid.reference, grid):
         blocks = place.blocks(unclipped)
@@ -269,7 +269,7 @@ def _fit(
 def _recover_band(
     pixels: NDArray[np.float32], luma: _Fit, chroma: _Fit | None, resubsample: Resubsample
 ) -> NDArray[np.float32]:
-    """Return the pixels with all whole blocks recovered, except those whose residual is too large."""
+    """The pixels with all whole blocks recovered, except those whose residual is too large."""
     image, clipped_off = pixels, np.zeros_like(pixels)
     for _ in range(PASSES):
         planes = to_components(pixels + clipped_off, "YCbCr")
@@ -292,7 +292,7 @@ def _recover_band(
 
 
 def _recover_planes(planes: Sequence[Plane], fit: _Fit, resubsample: Resubsample) -> None:
-    """Recover components in place."""
+    """Recovers components in place."""
     # Interpolated chroma at the border depends on samples that are not known.
     inside = slice(None) if fit.grid.factors == (1, 1) else slice(1, -1)
     for plane in planes:
@@ -306,7 +306,7 @@ def _recover_planes(planes: Sequence[Plane], fit: _Fit, resubsample: Resubsample
 
 
 def _bands(height: int) -> Iterator[tuple[slice, slice]]:
-    """Yield (rows to process, rows to keep) for each band; the former include all that the latter depend on."""
+    """Yields (rows to process, rows to keep) for each band; the former include all that the latter depend on."""
     for top in range(0, height, BAND):
         bottom = min(top + BAND, height)
         margin = MCU + PASSES * CHROMA_REACH  # for blocks that start before the band, and for the reach of the passes
@@ -314,12 +314,12 @@ def _bands(height: int) -> Iterator[tuple[slice, slice]]:
 
 
 def _unclipped(pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return which pixels (height, width) were certainly not clipped."""
+    """Which pixels were certainly not clipped, (height, width)."""
     return np.asarray(((pixels > CLIPPING_MARGIN) & (pixels < 1 - CLIPPING_MARGIN)).all(axis=2))
 
 
 def _coefficients(plane: Plane, grid: Grid, resubsample: Resubsample) -> Plane:
-    """Return the coefficients of all whole blocks of a component at full size."""
+    """The coefficients of all whole blocks of a component at full size."""
     inner = np.ascontiguousarray(grid.whole(plane))
     samples = box_mean(inner, *grid.factors)
     if grid.factors != (1, 1):
@@ -330,7 +330,7 @@ def _coefficients(plane: Plane, grid: Grid, resubsample: Resubsample) -> Plane:
 
 
 def _by_frequency(coefficients: Plane) -> Plane:
-    """Return a view (8, 8, rows, columns) of the coefficients of all blocks."""
+    """A view (8, 8, rows, columns) of the coefficients of all blocks."""
     height, width = coefficients.shape
     return coefficients.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK).transpose(1, 3, 0, 2)
 
@@ -340,7 +340,7 @@ def _unchanged(plane: Plane, _: tuple[int, int]) -> Plane:
 
 
 def _resubsampling(file: JpegFile | None) -> Resubsample:
-    """Return the function that applies the file's own subsampling to chroma."""
+    """The function that applies the file's own subsampling to chroma."""
     if file is None or len(file.components) < 3:
         return _unchanged
     chroma = file.components[1]

@@ -88,11 +88,11 @@ def _opened(source: Source, label: str, max_pixels: int, partial: bool) -> Pictu
         except (PictureError, MemoryError):
             raise
         except PermissionError as error:
-            raise PicturePermissionError(f"{label} may not be read: ask its owner for permission") from error
+            raise PicturePermissionError(f"{label} cannot be read: you need permission to read it") from error
         except UnidentifiedImageError as error:
             raise PictureError(f"{label} is not a picture: give a JPEG, PNG, WebP, TIFF or AVIF file") from error
         except Exception as error:  # decoders raise errors of any class for damaged files
-            raise PictureError(f"{label} is damaged or cut short ({error}): get a whole copy of it") from error
+            raise PictureError(f"{label} is damaged or cut short ({error}): use an intact copy") from error
 
 
 def _label(source: Source) -> str:
@@ -178,9 +178,9 @@ def _refuse(image: Image.Image, label: str, max_pixels: int) -> None:
     _refuse_size(*image.size, label, max_pixels)
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":
-        raise PictureError(f"{label} holds {frames} frames or pages: save the one to restore as a file of its own")
+        raise PictureError(f"{label} holds {frames} frames or pages: save the one to restore as a separate file")
     if image.mode not in _GRAY | _COLOUR:
-        raise PictureError(f"{label} has pixels of the kind {image.mode}: convert it to 8-bit RGB first")
+        raise PictureError(f"{label} has pixels of the mode {image.mode}: convert it to 8-bit RGB first")
 
 
 def _refuse_size(width: int, height: int, label: str, max_pixels: int) -> None:
@@ -189,7 +189,7 @@ def _refuse_size(width: int, height: int, label: str, max_pixels: int) -> None:
         raise PictureError(f"{label} is {width} × {height} pixels: give a picture that is not empty")
     if width * height > max_pixels:
         size, limit = (f"{n / 1e6:.0f}" if n > 1e7 else f"{n / 1e6:.3g}" for n in (width * height, max_pixels))
-        raise PictureError(f"{label} has {size} megapixels, more than {limit}: raise the limit, or cut it up")
+        raise PictureError(f"{label} has {size} megapixels, more than {limit}: raise the limit, or split the picture")
 
 
 def _samples(image: Image.Image, label: str) -> tuple[np.ndarray, np.ndarray | None]:

@@ -14,7 +14,7 @@ def missing_part(picture: Picture, report: Report) -> str:
     if report.file is not None:
         return report.file.missing
     if picture.cut_short:
-        raise PictureError(f"{picture.name} is damaged or cut short ({report.unread}): get a whole copy of it")
+        raise PictureError(f"{picture.name} is damaged or cut short ({report.unread}): use an intact copy")
     return ""
 
 
@@ -22,7 +22,7 @@ def require_whole(picture: Picture, missing: str) -> None:
     """Raises PictureError if something is missing."""
     if missing:
         raise PictureError(
-            f"{picture.name} is damaged or cut short ({missing}): get a whole copy of it, or leave out strict"
+            f"{picture.name} is damaged or cut short ({missing}): use an intact copy, or leave out strict"
         )
 
 

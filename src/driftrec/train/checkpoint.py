@@ -50,7 +50,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: list[str]) -> dic
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], names: list[str]) -> None:
     """Restores the state that `optimizer_tensors` returned, in the memory layout of the parameters.
 
-    Fused optimisers walk parameter and state as flat memory: state in another layout would be silently wrong.
+    Fused optimisers treat parameters and state as flat memory, so another layout would give wrong results silently.
     """
     (group,) = optimizer.state_dict()["param_groups"]
     parameters = dict(zip(names, optimizer.param_groups[0]["params"], strict=True))

@@ -1,7 +1,7 @@
-"""From the raw network F to a denoiser: what it predicts, and the loss it is trained with.
+"""Denoisers: networks F, what their outputs mean, and the losses that they are trained with.
 
-In the coordinates (r/k, s) of the theory, r = x − y and s = σ/k, the noisy residual is r/k = r0 + s z, whatever the
-process.  A `Denoiser` works in these coordinates; its subclasses differ in the meaning of F.
+In the coordinates (r/k, s) of the theory, with r = x − y and s = σ/k, the noisy residual is r/k = r0 + s z for every
+process.  A `Denoiser` works in these coordinates; its subclasses differ in what F predicts.
 
 `Residual`, this project's own, applies the preconditioning of EDM (Karras et al. 2022, table 1) to the residual, with
 S² = E[(x0 − y)²]:
@@ -9,18 +9,20 @@ S² = E[(x0 − y)²]:
     x̂0 − y = c_skip r/k + c_out F(c_in r/k, c_noise, y)                                            (E22)
     c_skip = S²/(S² + s²),  c_out = s S/√(S² + s²),  c_in = 1/√(S² + s²),  c_noise = ¼ ln s        (E23)
 
-As s → ∞: c_skip, c_in → 0 and c_out → S, so x̂0 − y = S F(0, ·, y) is plain L2 regression of the residual.  Such samples
-see a residual input of exact zeros, never noise.
+As s → ∞, c_skip and c_in → 0 and c_out → S, so x̂0 − y = S F(0, ·, y): plain L2 regression of the residual.  The
+residual input is exactly zero then.
 
 `Score`, the paper's (arXiv 2211.06757): F/σ is the score of x_t, so F estimates −z:
 
     x̂0 − y = r/k + s F(x_t, ln σ, y)                                                               (E25)
 
-`Direct` predicts the clean image itself: x̂0 = F, y + F or y ⊙ F.  It is the paper's regression baseline, where the
-network sees y alone, and plain data prediction, where it sees the state too.
+A network without normalisation learns this better from c_in r/k and c_noise of (E23) in place of x_t and ln σ.
 
-An `anchor` other than y makes the process drift to mid-gray: pure noise is then its end, and y only a condition, as in
-Palette and SR3.  A `blind` denoiser does not see y at all: a prior of clean images.
+`Direct` predicts the clean image itself: x̂0 = F, y + F or y ⊙ F.  If the network sees only y, this is the paper's
+regression baseline; if it also sees the state, it is plain data prediction.
+
+With the `anchor` "gray", the process drifts to mid-gray instead of y: it ends in pure noise, and y is only a condition,
+as in Palette and SR3.  A `blind` denoiser does not see y at all: it is a prior of clean images.
 """
 
 import math
@@ -38,7 +40,7 @@ from driftrec.diffusion.types import GRAY, REGRESSION_RATIO, Anchor, Denoise
 
 Weight: TypeAlias = Literal["relative", "edm", "score", "none"]
 Estimator: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(residual r/k, ratio s, y) -> x0: a `Denoiser`, or a function that wraps one."""
+"""(residual r/k, ratio s, y) -> x0: a `Denoiser` or a function around one."""
 
 
 class Denoiser(nn.Module):
@@ -60,7 +62,7 @@ class Denoiser(nn.Module):
         return self.estimate(residual, ratio, y, anchor_image(y, self.anchor))
 
     def estimate(self, residual: Tensor, ratio: Tensor, y: Tensor, anchor: Tensor) -> Tensor:
-        """x0, given what the network may see of y and the image that the residual is measured from."""
+        """x0, from y as far as the network may see it, and the image that the residual is measured from."""
         raise NotImplementedError
 
 
@@ -82,7 +84,7 @@ class Residual(Denoiser):
 
 
 class Direct(Denoiser):
-    """F is the clean image, its change, or what the corrupted image is multiplied by; its inputs are those of (E23)."""
+    """F is the clean image, its difference from y, or a factor for every sample of y; its inputs are those of (E23)."""
 
     def __init__(
         self,
@@ -103,15 +105,24 @@ class Direct(Denoiser):
 
 
 class Score(Denoiser):
-    """(E25), for the states of one process; there is no estimate at s = ∞, and no ratio above s(1) is told apart.
+    """(E25), for the states of one process.  There is no estimate at s = ∞; ratios above s(1) are treated as s(1).
 
-    k is looked up between 4096 log-SNRs λ, which is exact to 10⁻⁵.
+    With `residual_std` (S, in image units) the network's inputs are those of (E23), otherwise x_t and ln σ.  k is
+    interpolated between 4096 log-SNRs λ, with an error of at most 10⁻⁵.
     """
 
     log_scales: Tensor
 
-    def __init__(self, network: nn.Module, process: Process, anchor: Anchor = "corrupted", blind: bool = False) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        process: Process,
+        anchor: Anchor = "corrupted",
+        blind: bool = False,
+        residual_std: float | None = None,
+    ) -> None:
         super().__init__(network, anchor, blind)
+        self.residual_std = residual_std
         lowest, highest = process.log_snr(process_end(process)), process.log_snr(EARLIEST)
         log_snrs = np.linspace(lowest, highest, 4096)
         times = process.time_of_log_snr(log_snrs)
@@ -119,28 +130,35 @@ class Score(Denoiser):
         self.register_buffer("log_scales", torch.tensor(process.log_scale(times), dtype=torch.float32), False)
 
     def estimate(self, residual: Tensor, ratio: Tensor, y: Tensor, anchor: Tensor) -> Tensor:
+        s = ratio.clamp(max=math.exp(-self.lowest))
+        if self.residual_std is None:
+            state, c_noise = self._state(residual, ratio, anchor)
+        else:
+            state, _, _, c_noise = _scaled(residual, s, self.residual_std)
+        return anchor + residual + s[:, None, None, None] * self.network(state, c_noise, y).float()
+
+    def _state(self, residual: Tensor, ratio: Tensor, anchor: Tensor) -> tuple[Tensor, Tensor]:
+        """(x_t, ln σ)."""
         position = ((-ratio.log() - self.lowest) / self.step).clamp(0.0, len(self.log_scales) - 1.001)
         below = position.floor()
         index = below.long()
         low, high = self.log_scales[index], self.log_scales[index + 1]
         log_scale = low + (position - below) * (high - low)
         log_std = -(self.lowest + self.step * position) + log_scale
-        xt = anchor + log_scale.exp()[:, None, None, None] * residual
-        s = ratio.clamp(max=math.exp(-self.lowest))[:, None, None, None]
-        return anchor + residual + s * self.network(xt, log_std, y).float()
+        return anchor + log_scale.exp()[:, None, None, None] * residual, log_std
 
 
 EARLIEST = 1e-4
-"""The earliest time that a `Score` distinguishes."""
+"""The earliest time that a `Score` distinguishes from later ones."""
 
 
 def process_end(process: Process) -> float:
-    """The last time at which a process has a finite log-SNR: 1, or just before it for a bridge."""
+    """The last time at which a process has a finite log-SNR: 1, or just before 1 for a bridge."""
     return 1.0 if np.isfinite(process.log_snr(1.0)) else 1 - 1e-3
 
 
 def of_states(estimate: Estimator, process: Process, anchor: Anchor) -> Denoise:
-    """The network as a `Denoise` of the states of `process`, which drifts to `anchor`."""
+    """The estimator as a `Denoise` for the states of `process`, which drifts to `anchor`."""
     return denoise_states(lambda r, s, y: estimate(r, y.new_full((len(y),), s), y), process, anchor)
 
 
@@ -168,9 +186,9 @@ class Loss:
         score       w = ½ 1/s², which is ½ E|σ score + z|², denoising score matching
         none        w = 1, the L2 regression of the paper's baseline, and plain data prediction
 
-    The relative loss is the squared error over c_out² of (E23) with S_i² the image's own mean squared residual plus
-    `floor`², instead of one S² for all.  At s = ∞ this is the squared error relative to the corrupted image's own, so
-    that qualities 10 and 90 count alike, as they do in a mean of PSNRs.
+    The relative loss is the squared error divided by c_out² of (E23), with the image's own mean squared residual plus
+    `floor`², S_i², in place of S².  At s = ∞ it is the squared error relative to that of the corrupted image, so
+    qualities 10 and 90 have the same weight, as in a mean of PSNRs.
 
     Attributes:
         weight: as above.

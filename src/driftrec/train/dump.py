@@ -1,6 +1,6 @@
-"""Recipes inside checkpoints and model files, numbered by version, so that files outlive changes of the recipe's keys.
+"""Recipes inside checkpoints and model files, with a version number, so that later versions of driftrec can read them.
 
-A change that older dumps don't fit (a renamed key, a new key without a default) adds one function to `MIGRATIONS`.
+A change that gives older dumps another meaning (a renamed key, a new default) adds one function to `MIGRATIONS`.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,16 @@ from driftrec.train.recipe import TrainConfig, sentence
 
 Values: TypeAlias = dict[str, Any]
 
-MIGRATIONS: tuple[Callable[[Values], Values], ...] = (dict,)
+
+def _plain_inputs(values: Values) -> Values:
+    """From version 2 to 3: every network that predicts a score saw x_t; since then, `objective.inputs` says it."""
+    objective = values.get("objective") or {}
+    if objective.get("predicts") == "score" and (values.get("network") or {}).get("kind", "unet") == "unet":
+        return {**values, "objective": {**objective, "inputs": "state"}}
+    return values
+
+
+MIGRATIONS: tuple[Callable[[Values], Values], ...] = (dict, _plain_inputs)
 """The first function converts version 1 to version 2, and so on.  Version 1 only lacks the version number."""
 
 

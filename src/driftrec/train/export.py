@@ -1,9 +1,9 @@
 """From a checkpoint to the one ONNX file that the tool runs.
 
-The file holds the whole preconditioned denoiser (residual, ratio, y) -> x0 with dynamic batch, height and width; its
-weights are stored in half precision and widened when a session is made; a JSON card in its metadata says how to use it
-and where it comes from.  A model with a finisher holds both networks as the branches of an If, chosen by a fourth
-input, `finish`.
+The file contains the whole preconditioned denoiser (residual, ratio, y) -> x0 with dynamic batch, height and width.
+Weights are stored in half precision and converted to single precision when a session is made.  A JSON card in the
+metadata says how to use the model and where it comes from.  A model with a finisher contains both networks as the
+branches of an If, which a fourth input, `finish`, selects.
 """
 
 import json
@@ -59,8 +59,8 @@ def _exported(network: nn.Module, multiple: int) -> onnx.ModelProto:
     height, width = (multiple * torch.export.Dim(name, min=1, max=4096) for name in ("rows", "columns"))
     batch = torch.export.Dim("batch", min=1, max=256)
     image = {0: batch, 2: height, 3: width}
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it reports shared axis names and torchvision's absence
-    with warnings.catch_warnings(action="ignore"):  # of its own deprecations
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of shared axis names and missing torchvision
+    with warnings.catch_warnings(action="ignore"):  # about deprecations in the exporter itself
         program = torch.onnx.export(
             network,
             _example(2, 4 * multiple, 6 * multiple),

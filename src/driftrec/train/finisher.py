@@ -1,21 +1,23 @@
-"""Finishers: a second network for the last step of a plan, trained to look sharp.
+"""Finishers: second networks for the last evaluation of a plan, trained to give sharp pictures.
 
-A plan of few evaluations ends in E[x0 | x_t, y] at a noise level that is not small, an average that is softer than any
-clean picture.  A finisher G replaces the denoiser in the last evaluation.  It is a network of the same kind in the
-same coordinates, starts with the denoiser's weights, and learns from the very states that the plan's sampler reaches
-with the denoiser, which stays as it is:
+A plan with few evaluations ends with E[x0 | x_t, y] at a noise level that is not small.  This is an average, softer
+than any clean picture.  A finisher G replaces the denoiser in the last evaluation.  It is a network of the same kind in
+the same coordinates and starts with the denoiser's weights.  It is trained on the states that the plan's sampler
+reaches with the denoiser, whose weights are fixed:
 
     loss_i = (E‖e‖² + v B E‖p‖²)/S_i² + w Σ_n LPIPS_n(G(r/k, s, y), x0),  e = G(r/k, s, y) − x0    (E26)
 
-with S_i² as in (E24), LPIPS by one or two networks n, and p the mean of e over the B blocks of 8×8 pixels, less its own
-mean.  For errors that know no blocks, E‖p‖² is E‖e‖²/B; a pattern that repeats from block to block counts B times as
-much.  It is the texture that is cheapest to make up, and just what a restorer of JPEGs must not leave.  For the same
-reason LPIPS, whose networks have grids of their own, sees a crop with a different corner in every step.
+with S_i² as in (E24), LPIPS by one or two networks n, and p the mean of e over the B blocks of 8×8 pixels minus its own
+mean.  If the errors of different blocks are independent, E‖p‖² is E‖e‖²/B; errors that repeat in every block have B
+times that weight.  Without this term, a finisher learns to add a texture with the period of the blocks, because it
+lowers LPIPS.  The networks of LPIPS have strides, hence grids of their own, so LPIPS is computed on a crop with another
+corner in every step.
 
-Training only the last step, on the sampler's own states, is the corrective step of CRP (Lay et al. 2023, arXiv
-2309.09677), there with the mean squared error.
+CRP (Lay et al. 2023, arXiv 2309.09677) also trains only the last step, on the sampler's own states, with the mean
+squared error.
 """
 
+import math
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -23,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from driftrec.diffusion.coordinates import anchor_image, denoise_states
-from driftrec.evaluate.metrics.lpips import Lpips
+from driftrec.evaluate.metrics.lpips import SMALLEST, Lpips
 from driftrec.evaluate.weights import LPIPS_ALEX, LPIPS_SQUEEZE, find
 from driftrec.jpeg.tables import BLOCK
 from driftrec.train.denoiser import faithful_estimate, of_states
@@ -35,24 +37,26 @@ from driftrec.train.recipe import FinishSection, TrainConfig
 Module = TypeVar("Module", bound=nn.Module)
 
 PERIOD = 16
-"""The largest stride of the LPIPS networks, in pixels: their grids repeat when the corner moves by this much."""
+"""The largest stride of the LPIPS networks, in pixels, which is the period of their grids."""
 
 LPIPS_WEIGHTS = {"alex": LPIPS_ALEX, "squeeze": LPIPS_SQUEEZE}
 
 
 class Ends(NamedTuple):
-    """The states that a finisher starts from: residuals r/k and ratios s before the last evaluation."""
+    """The states before the last evaluation of a plan, which a finisher starts from: residuals r/k and ratios s."""
 
     residual: Tensor
     ratio: Tensor
 
 
 class Finishing:
-    """The objective of a finisher: states that the plans of a model end in, and (E26).
+    """The objective of a finisher: the states before the last evaluation of a model's plans, and (E26).
 
-    Arguments: `config` with a `finish` section; `device`, where the model and LPIPS run.  Raises ValueError for a model
-    that cannot be found, has no faithful estimate or was trained otherwise than the recipe says, and where the weights
-    of LPIPS cannot be had.
+    Arguments: `config` with a `finish` section; `device`, where the model and LPIPS run.  Attribute `multiple`: height
+    and width of images must be multiples of this many pixels, for both networks.
+
+    Raises ValueError for a model that cannot be found, that has no faithful estimate or whose objective is not that of
+    the recipe, for crops that do not fit, and if the weights of LPIPS are neither found nor downloaded.
     """
 
     def __init__(self, config: TrainConfig, device: torch.device) -> None:
@@ -60,6 +64,8 @@ class Finishing:
             raise ValueError("the recipe has no 'finish' section")
         self.seed, self.floor, self.settings = config.seed, config.noise.floor, config.finish
         self.of = _finishable(load(self.settings.model), config, self.settings)
+        self.multiple = math.lcm(config.network.multiple, self.of.config.network.multiple)
+        config.data.require_side(self.multiple, PERIOD + SMALLEST)
         self.plan = config.sampling_plan()
         self.denoiser = _fixed(self.of.network, device)
         folder = self.settings.weights_folder
@@ -75,7 +81,10 @@ class Finishing:
         return self.distance(x0, y, estimate, (int(corner[0]), int(corner[1])))
 
     def distance(self, x0: Tensor, y: Tensor, estimate: Tensor, corner: tuple[int, int] | None = None) -> Tensor:
-        """(E26) of every image, (batch,); LPIPS of all, or of what is `PERIOD` pixels smaller from a corner on."""
+        """(E26) of each image, (batch,).
+
+        With a `corner` (row, column), LPIPS is computed on crops that start there, `PERIOD` pixels smaller than x0.
+        """
         own = (x0 - y).square().mean(dim=(1, 2, 3)) + self.floor**2
         error = estimate - x0
         squared = error.square().mean(dim=(1, 2, 3)) + self.settings.pattern * repeated(error)
@@ -87,9 +96,9 @@ class Finishing:
 
     @torch.no_grad()
     def ends(self, y: Tensor, first: int) -> Ends:
-        """The ends of the plans for corrupted images y (batch, 3, height, width).
+        """The states before the last evaluation for corrupted images y (batch, 3, height, width).
 
-        Image i of the batch draws its noise, and the length of its plan, from `first` + i alone.
+        Noise and number of evaluations of image i of the batch depend on `first` + i only.
         """
         faithful = faithful_estimate(self.denoiser, y)
         pairs = zip(y.split(1), faithful.split(1), strict=True)
@@ -97,7 +106,7 @@ class Finishing:
         return Ends(torch.cat(residuals), y.new_tensor(ratios))
 
     def tensors(self, prefix: str) -> dict[str, Tensor]:
-        """The weights of the denoiser, by prefixed names."""
+        """The weights of the denoiser, with `prefix` before their names."""
         return {prefix + name: value for name, value in self.denoiser.named_parameters()}
 
     def facts(self, name: str) -> dict[str, Any]:
@@ -105,7 +114,7 @@ class Finishing:
         return {name: {**self.of.facts, "config": dump(self.of.config)}}
 
     def _end(self, y: Tensor, faithful: Tensor, seed: int) -> tuple[Tensor, float]:
-        """The state of one image before its last evaluation; where nothing is sampled, the faithful estimate."""
+        """(residual, ratio) of one image before its last evaluation; of the faithful estimate if nothing is sampled."""
         plan, generator = self.plan, torch.Generator(y.device).manual_seed(seed)
         process, anchor = plan.process, plan.anchor
         end = faithful - anchor_image(y, anchor), process.ratio(plan.end)
@@ -127,13 +136,15 @@ class Finishing:
 
 
 def _fixed(network: Module, device: torch.device) -> Module:
-    """A network that is evaluated and not trained, in the memory layout that is fastest."""
+    """The network on the device, without gradients, in the fastest memory layout."""
     return network.requires_grad_(False).to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def repeated(error: Tensor) -> Tensor:
-    """B E‖p‖² of (E26): what is the same in all blocks of 8×8 pixels of an image.  (batch, channel, height, width) ->
-    (batch,); for white noise its variance, nearly."""
+    """B E‖p‖² of (E26), the energy of errors that repeat in all 8×8 blocks, (batch,).
+
+    `error` is (batch, channel, height, width).  For white noise the result is close to its variance.
+    """
     height, width = (side // BLOCK for side in error.shape[2:])
     blocks = error[:, :, : height * BLOCK, : width * BLOCK].unflatten(3, (width, BLOCK)).unflatten(2, (height, BLOCK))
     pattern = blocks.mean(dim=(2, 4))
@@ -142,10 +153,12 @@ def repeated(error: Tensor) -> Tensor:
 
 
 def _finishable(model: Model, config: TrainConfig, settings: FinishSection) -> TrainedNetwork:
-    """The model's denoiser, if a run of that configuration can finish its plans."""
+    """The model's denoiser.  Raises ValueError if a finisher with this configuration cannot end its plans."""
     theirs = model.denoiser.config
     if theirs.noise.regression == 0 or theirs.objective.blind:
         raise ValueError(f"{settings.model} has no faithful estimate to start from: it cannot be finished")
     if (theirs.objective, theirs.noise.residual_std) != (config.objective, config.noise.residual_std):
-        raise ValueError(f"{settings.model} was trained with another objective or residual_std than the recipe states")
+        raise ValueError(
+            f"{settings.model} was trained with another objective or residual_std than those of the recipe"
+        )
     return model.denoiser

@@ -1,93 +1,74 @@
-"""The training loop: resumable at any kill, on one CPU or on the GPUs of several machines, through Lightning Fabric.
+"""The training loop, on one CPU or on the GPUs of several machines, through Lightning Fabric.
 
-`train` is a generator of log records.  The last checkpoint holds the whole state of a run: crop i, the noise of step n
-and the learning rate at a given progress are pure functions.  A resumed run of a fixed number of steps therefore ends
-with exactly the weights of an uninterrupted one.  On another number of devices the weights differ only by rounding.
+`train` is a generator of log records.  A run can be killed at any time and resumed from its last checkpoint.  Crop i,
+the noise of step n and the learning rate at a given progress are pure functions, so a resumed run of a fixed number of
+steps ends with exactly the weights of an uninterrupted one.  With a different number of devices, the weights differ
+only by rounding.
 """
 
 import json
-import os
-import platform
 import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
 from driftrec.train import checkpoint
-from driftrec.train.data.crops import Corpus, Crops, open_corpus
+from driftrec.train.batches import loader
+from driftrec.train.data.crops import Corpus, open_corpus
 from driftrec.train.denoiser import Denoiser
-from driftrec.train.distributed import Processes, launch
+from driftrec.train.distributed import Processes, hardware, launch, may_be_first, owner
 from driftrec.train.dump import dump, from_dump
+from driftrec.train.ema import Ema
 from driftrec.train.finisher import Finishing
 from driftrec.train.model import FINISHED, TrainedNetwork, load
 from driftrec.train.muon import Muon
 from driftrec.train.nn.recompute import set_recompute
 from driftrec.train.objective import Denoising, Share
-from driftrec.train.recipe import TrainConfig
+from driftrec.train.recipe import DataSection, TrainConfig
 from driftrec.train.validate import SHEET_QUALITY, Validation
+
+Note: TypeAlias = Callable[[str], None]
+
+NOTE_EVERY = 0.5
+"""Minutes between notes before the first validation."""
 
 LOG, LAST, BEST, SHEET = "log.jsonl", "last.safetensors", "best.safetensors", "sheet.png"
 
 
-class Batches(Dataset[tuple[Tensor, Tensor]]):
-    """Batch n of this rank as a map-style data set, so that loader processes make whole batches."""
-
-    def __init__(self, crops: Crops, size: int, rank: int, ranks: int) -> None:
-        self.crops, self.size, self.rank, self.ranks = crops, size, rank, ranks
-
-    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
-        first = (number * self.ranks + self.rank) * self.size
-        clean, corrupted = self.crops.batch(range(first, first + self.size))
-        return torch.from_numpy(clean), torch.from_numpy(corrupted)
-
-
-class Ema:
-    """Exponential moving average of weights, with a horizon that grows with the run until `decay`."""
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.weights = {name: p.detach().clone() for name, p in model.named_parameters()}
-
-    @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
-        """Moves towards the model's weights after step number `step` (from 1)."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.weights.values()), list(model.parameters()), 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
-
-    @contextmanager
-    def swapped_into(self, model: nn.Module) -> Iterator[None]:
-        """Gives the model the averaged weights within the context."""
-        own = {name: p.detach().clone() for name, p in model.named_parameters()}
-        model.load_state_dict(self.weights, strict=False)
-        try:
-            yield
-        finally:
-            model.load_state_dict(own, strict=False)
+def _silent(_: str) -> None:
+    """A `Note` that says nothing."""
 
 
 def train(
-    config: TrainConfig, out: Path, time_limit: float | None = None, cache: Path | None = None
+    config: TrainConfig,
+    out: Path,
+    time_limit: float | None = None,
+    cache: Path | None = None,
+    note: Note = _silent,
 ) -> Iterator[dict[str, Any]]:
-    """Trains, or continues, the run in folder `out`; yields a record at every validation, in the first process only.
+    """Starts or resumes the run in the folder `out`; yields a record after every validation, in the first process only.
 
-    `time_limit` (minutes) ends this sitting.  The run itself is `config.steps` or `config.minutes` long; where it
-    states neither, `time_limit` is its length.  The learning rate falls to zero at the end of the run.  Records
-    are also appended to log.jsonl; last.safetensors resumes the run, best.safetensors holds the averaged weights
-    of the best validation, sheet.png shows held-out crops: clean, JPEG, faithful, natural.
+    Training stops after `time_limit` minutes and can be resumed later.  A run is `config.steps` or `config.minutes`
+    long; if the recipe gives neither, `time_limit` is its length.  The learning rate falls to zero at the end of the
+    run.
+
+    The folder contains log.jsonl with all records; last.safetensors, from which the run is resumed; best.safetensors,
+    the averaged weights of the best validation; and sheet.png with held-out crops: clean, corrupted, restored.
+    `note` is called with a line of text whenever something begins that takes long.
     """
-    run = Run(config, out, time_limit, cache)
+    run = Run(config, out, time_limit, cache, note)
+    if run.finished:
+        run.note(f"the run in {out} is complete: raise steps or minutes to train further")
     while not run.finished:
         run.step()
         run.tick()
+        run.report_progress()
         finished = run.finished
         if finished or run.due("validate", config.validate_every):
             record = run.validate()
@@ -98,33 +79,46 @@ def train(
 
 
 class Run:
-    """A run in progress: what `train` steps, validates and saves.  Arguments as for `train`."""
+    """A run in progress, which `train` steps, validates and saves.  Its arguments are those of `train`."""
 
-    def __init__(self, config: TrainConfig, out: Path, time_limit: float | None, cache: Path | None) -> None:
+    def __init__(
+        self, config: TrainConfig, out: Path, time_limit: float | None, cache: Path | None, note: Note = _silent
+    ) -> None:
         self.config, self.out, self.time_limit = config, out, time_limit
         self.minutes = _length(config, time_limit)
-        # Before the other processes are waited for, as decoding may take longer than they would wait.
-        corpus, held_out = _pictures(config, cache)
+        self.note = note if may_be_first() else _silent
+        # The pictures are decoded before the processes connect, because decoding may take longer than their timeout.
+        corpus, held_out = _pictures(config.data, cache, self.note)
         self.fabric = launch(config.precision, config.devices, config.nodes)
         self.processes = Processes(self.fabric)
-        self.fabric.seed_everything(config.seed, verbose=False)  # from here on: the order of draws is that of the lines
+        self.fabric.seed_everything(config.seed, verbose=False)  # the following lines draw random numbers in this order
         finishing = Finishing(config, self.fabric.device) if config.finish else None
         self.objective = finishing or Denoising(config)
         self.validation = Validation(config, held_out, finishing)
-        self.model, origin = _started(config)
+        self.model, origin = _initial(config)
         self.facts = self._facts(corpus, origin, finishing)
-        # A finisher is useless without its denoiser, so both are written to every file.
+        # A finisher is useless without its denoiser, so every file contains both.
         self.beside = finishing.tensors(f"{FINISHED}.") if finishing else {}
         self._prepare()
         self.steps, self.before, self.best = 0, 0.0, float("-inf")
         self._resume()
         self._agree(corpus)
         self.denoise = torch.compile(self.network) if self._compiled() else self.network
-        self.batches = iter(_loader(self.fabric, config, corpus, self.steps))
+        self.batches = iter(loader(self.fabric, config, corpus, self.steps))
         self._start_clock()
+        self.note(self._introduction(len(corpus), len(held_out)))
+
+    def _introduction(self, pictures: int, held_out: int) -> str:
+        """What the run is going to do, in a line."""
+        millions = sum(p.numel() for p in self.model.parameters()) / 1e6
+        return (
+            f"{'resuming after' if self.steps else 'starting at'} step {self.steps} in {self.out}: {pictures} training "
+            f"and {held_out} validation pictures, {millions:.2f} M parameters on {hardware(self.processes.count)}, "
+            f"a validation every {self.config.validate_every:g} minutes"
+        )
 
     def _facts(self, corpus: Corpus, origin: TrainedNetwork | None, finishing: Finishing | None) -> dict[str, Any]:
-        """Facts that checkpoints store about the run, apart from its progress."""
+        """Facts about the run that checkpoints store in addition to its progress."""
         return {
             "config": dump(self.config),
             "data": corpus.summary(),
@@ -134,7 +128,7 @@ class Run:
         }
 
     def _prepare(self) -> None:
-        """Gives the model to its device with an optimiser, and starts the average of its weights."""
+        """Moves the model to its device, creates its optimiser and starts the average of its weights."""
         set_recompute(self.model, self.config.recompute)
         self.model = self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.network, self.optimizer = self.fabric.setup(self.model, _optimizer(self.config, self.model))
@@ -145,12 +139,12 @@ class Run:
         return self.fabric.device.type == "cuda" if self.config.compile is None else self.config.compile
 
     def _start_clock(self) -> None:
-        self.started, self.sitting, self.validated = time.monotonic(), 0.0, 0.0
+        self.started, self.sitting, self.validated, self.next_note = time.monotonic(), 0.0, 0.0, NOTE_EVERY
         self.last = {"validate": 0.0, "save": 0.0}
         self.losses: list[Tensor] = []
 
     def tick(self) -> None:
-        """Reads the clock, `sitting`: minutes since this sitting's start, as the first process measures them."""
+        """Updates `sitting`, the minutes since this call of `train` started, as the first process measures them."""
         self.sitting = self.processes.of_first((time.monotonic() - self.started) / 60)
 
     @property
@@ -161,15 +155,22 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """The run, or this sitting, is over."""
+        """Whether the run is complete or the time limit is reached."""
         return self.progress >= 1 or (self.time_limit is not None and self.sitting >= self.time_limit)
 
     def due(self, work: str, every: float) -> bool:
-        """Whether `every` minutes have passed since that work was last due."""
-        if self.sitting - self.last[work] < every:
-            return False
-        self.last[work] = self.sitting
-        return True
+        """Whether `every` minutes have passed since that work was last done."""
+        return self.sitting - self.last[work] >= every
+
+    def report_progress(self) -> None:
+        """Notes the speed of the first training steps, because the first validation comes late."""
+        if self.validated == 0 and self.sitting >= self.next_note:
+            self.next_note = self.sitting + NOTE_EVERY
+            loss = torch.stack(self.losses).mean().item()
+            rate = len(self.losses) * self.config.batch / (60 * self.sitting)
+            self.note(
+                f"{len(self.losses)} steps in {self.sitting:.1f} minutes, {rate:.2g} crops per second, loss {loss:.4f}"
+            )
 
     def step(self) -> None:
         """One step of the optimiser."""
@@ -190,7 +191,8 @@ class Run:
                 one = len(clean) / len(x0) * losses.mean()
                 fabric.backward(one)
             value += one.detach()
-        fabric.clip_gradients(self.network, self.optimizer, max_norm=config.clip, error_if_nonfinite=False)
+        if config.clip is not None:
+            fabric.clip_gradients(self.network, self.optimizer, max_norm=config.clip, error_if_nonfinite=False)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.steps += 1
@@ -198,9 +200,9 @@ class Run:
         self.losses.append(value)
 
     def validate(self) -> dict[str, Any]:
-        """Scores of the averaged weights, logged; kept as best.safetensors when they are the best so far.
+        """Scores the averaged weights and appends the record to the log; writes best.safetensors if they are the best.
 
-        The record also gives the mean loss and the crops per second over all devices since the previous validation.
+        The record also contains the mean loss and the crops per second of all devices since the last validation.
         """
         losses = self.processes.of_all(torch.stack(self.losses).mean().item())
         self.tick()
@@ -216,7 +218,7 @@ class Run:
             **{name: round(score, 3) for name, score in scores.items()},
         }
         self.losses.clear()
-        self.validated = self.sitting
+        self.validated = self.last["validate"] = self.sitting
         if (decision := self.validation.decision(scores)) > self.best:
             self.best = decision
             self._write(BEST, self.ema.weights)
@@ -226,7 +228,7 @@ class Run:
         return record
 
     def _scores(self) -> dict[str, float]:
-        """Validation scores.  The processes divide the corruptions; the first process takes the one that is sampled."""
+        """Validation scores.  The processes share the corruptions; the first takes the corruption that is sampled."""
 
         def network(*inputs: Tensor) -> Tensor:
             with self.fabric.autocast():
@@ -243,11 +245,12 @@ class Run:
         return {key: score for name in corrupted for key, score in found[name].items()}
 
     def save(self) -> None:
-        """Writes everything that the next sitting needs."""
+        """Writes last.safetensors, which contains everything needed to resume the run."""
         weights = dict(self.model.named_parameters())
         state = {f"model.{k}": v for k, v in weights.items()} | {f"ema.{k}": v for k, v in self.ema.weights.items()}
         self.tick()
         self._write(LAST, state | checkpoint.optimizer_tensors(self.optimizer, self.names))
+        self.last["save"] = self.sitting
 
     def _write(self, name: str, tensors: dict[str, Tensor]) -> None:
         if self.processes.is_first:
@@ -255,7 +258,7 @@ class Run:
             checkpoint.write(self.out / name, tensors | self.beside, self.facts | state)
 
     def _resume(self) -> None:
-        """Continues the run in the folder, if there is one."""
+        """Loads the state of the run in the folder, if there is one."""
         self.out.mkdir(parents=True, exist_ok=True)
         if not (self.out / LAST).exists():
             return
@@ -271,7 +274,7 @@ class Run:
         checkpoint.load_optimizer(self.optimizer, tensors, self.names)
         self.steps, self.before = facts["step"], facts["minutes"]
         self.facts |= {"earlier": facts["earlier"]} if "earlier" in facts else {}
-        if before.finish == self.config.finish:  # otherwise the best score was measured differently
+        if (before.finish, before.best_by) == (self.config.finish, self.config.best_by):  # else scores differ in kind
             self.best = facts["best"]
 
     def _agree(self, corpus: Corpus) -> None:
@@ -288,42 +291,43 @@ class Run:
 
 
 def _length(config: TrainConfig, time_limit: float | None) -> float | None:
-    """How many minutes the run lasts; None for one that is measured in steps alone."""
+    """The length of the run in minutes; None if it is given in steps only."""
     minutes = config.minutes if config.minutes or config.steps else time_limit
     if not (minutes or config.steps):
         raise ValueError("the length of the run is not set: give steps or minutes in the recipe, or a time limit")
     return minutes
 
 
-def _pictures(config: TrainConfig, cache: Path | None) -> tuple[Corpus, Corpus]:
-    """(training, held-out) pictures."""
-    data = config.data
-    return open_corpus(list(data.folders), cache, data.corrupted).split(data.held_out)
-
-
-def owner(number: int, devices: int) -> int:
-    """The device for piece `number` of the work; piece 0 is by far the largest."""
-    return 0 if number == 0 or devices == 1 else 1 + (number - 1) % (devices - 1)
-
-
-def hardware(devices: int) -> str:
-    """The devices that train, for the model card."""
-    if torch.cuda.is_available():
-        return f"{devices} × {torch.cuda.get_device_name()}"
-    cores = f"{os.cpu_count()} CPU cores, {platform.machine()}"
-    return cores if devices == 1 else f"{cores}, {devices} processes"
+def _pictures(data: DataSection, cache: Path | None, note: Note) -> tuple[Corpus, Corpus]:
+    """(training, held-out) pictures.  Raises ValueError if either has none."""
+    if not data.folders:
+        raise ValueError("there are no training pictures: give --data FOLDER, or data.folders in the recipe")
+    note(f"reading the pictures of {', '.join(map(str, data.folders))}")
+    corpus = open_corpus(list(data.folders), cache, data.corrupted)
+    if data.validation:
+        return corpus, open_corpus(list(data.validation), cache)
+    training, held_out = corpus.split(data.held_out)
+    for part, what in ((training, "training"), (held_out, "validation")):
+        if not len(part):
+            raise ValueError(
+                f"no picture is left for {what} ({len(corpus)} in all): add pictures, or change data.held_out"
+            )
+    return training, held_out
 
 
 def rate_factor(config: TrainConfig, step: int, progress: float) -> float:
-    """Learning rate over its peak: linear warm-up, flat, linear fall to zero over the last `anneal` of the run."""
+    """The learning rate as a fraction of its peak: a linear warm-up, then 1, then a linear fall to zero over the last
+    `anneal` of the run."""
     return min(1.0, (step + 1) / max(config.warm_up, 1), max(1 - progress, 0.0) / config.anneal)
 
 
-def _started(config: TrainConfig) -> tuple[Denoiser, TrainedNetwork | None]:
-    """A new denoiser, or one with the weights of the model that the run starts from; a finisher starts as what it
-    replaces.  Blocks that the model lacks change nothing at first.  The second value is what the weights come from.
+def _initial(config: TrainConfig) -> tuple[Denoiser, TrainedNetwork | None]:
+    """(the denoiser or finisher to train, the network its initial weights come from or None).
 
-    Raises ValueError where the model does not fit.
+    The weights come from the model that `config.start` names.  Without one, a finisher starts with the weights of the
+    model that it finishes, and a denoiser with random weights.  Blocks that the model does not have add zero at first.
+
+    Raises ValueError if the model's parameters do not fit the network of the recipe.
     """
     denoiser = config.denoiser()
     source = config.start or (config.finish.model if config.finish else None)
@@ -342,25 +346,5 @@ def _started(config: TrainConfig) -> tuple[Denoiser, TrainedNetwork | None]:
 def _optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
     rate, decay = config.learning_rate, config.weight_decay
     if config.optimizer == "muon":
-        return Muon(model.parameters(), rate, weight_decay=decay)
-    return torch.optim.AdamW(model.parameters(), rate, (0.9, 0.99), weight_decay=decay, fused=True)
-
-
-def _loader(fabric: Fabric, config: TrainConfig, corpus: Corpus, first: int) -> DataLoader[tuple[Tensor, Tensor]]:
-    if config.batch % fabric.world_size:
-        raise ValueError(f"a batch of {config.batch} cannot be shared by {fabric.world_size} devices: change either")
-    if config.batch // fabric.world_size < config.accumulate:
-        raise ValueError(f"a batch of {config.batch} cannot be split into {config.accumulate} parts: change accumulate")
-    data = config.data
-    degradation = data.chains or data.degradation()
-    crops = Crops(corpus, degradation, data.crop, config.seed, data.gray, data.resize, data.post_crop)
-    batches = Batches(crops, config.batch // fabric.world_size, fabric.global_rank, fabric.world_size)
-    loader = DataLoader(
-        batches,
-        batch_size=None,
-        sampler=range(first, 2**40),
-        num_workers=config.workers,
-        prefetch_factor=8 if config.workers else None,
-        pin_memory=fabric.device.type == "cuda",
-    )
-    return cast(DataLoader[tuple[Tensor, Tensor]], fabric.setup_dataloaders(loader, use_distributed_sampler=False))
+        return Muon(model.parameters(), rate, betas=config.betas, weight_decay=decay)
+    return torch.optim.AdamW(model.parameters(), rate, config.betas, weight_decay=decay, fused=True)

@@ -38,7 +38,7 @@ class TrainedNetwork:
     facts: Mapping[str, Any]
 
     def spent(self) -> dict[str, int]:
-        """Steps and minutes of training behind the weights, including the runs that they started from."""
+        """Steps and minutes of training, including the runs that the initial weights come from."""
         before = self.facts.get("earlier", {"steps": 0, "minutes": 0})
         return {
             "steps": self.facts["step"] + before["steps"],
@@ -55,7 +55,7 @@ class Model:
 
     @property
     def plan(self) -> Plan:
-        """How to sample with it, in as many evaluations as the last part was trained for."""
+        """How to sample with the model, with the number of evaluations that its last network was trained for."""
         return (self.finisher or self.denoiser).config.sampling_plan()
 
 
@@ -111,10 +111,13 @@ def card(model: Model, name: str, licence: str) -> dict[str, Any]:
     return content | {"finisher": True, "finishing": _training(model.finisher)}
 
 
+_FOLDERS = (("data", "folders"), ("data", "corrupted"), ("data", "validation"), ("finish", "weights_folder"))
+
+
 def _training(trained: TrainedNetwork) -> dict[str, Any]:
-    """The card's entry for a run: enough to continue it elsewhere, without the paths of its pictures."""
+    """The card's entry for a run: enough to train further, without the paths of folders on this machine."""
     facts, config = trained.facts, dump(trained.config)
-    for section, key in (("data", "folders"), ("data", "corrupted"), ("finish", "weights_folder")):
+    for section, key in _FOLDERS:
         (config[section] or {}).pop(key, None)
     for section in (config, config["finish"] or {}):
         for key in ("start", "model"):
@@ -142,12 +145,12 @@ def _of_export(path: Path) -> Model:
             continue
         facts = content[run]
         if "config" not in facts:
-            raise ValueError(f"{path} does not say how it was trained: start from its checkpoint")
+            raise ValueError(f"{path} does not contain its recipe: start from its checkpoint")
         tensors = checkpoint.select(stored, f"{name}.") or stored
         data = {key: facts[key] for key in ("pictures", "megapixels", "licences")}
         parts[name] = trained = _trained(tensors, {**facts, "step": facts["steps"], "data": data}, path)
         if missing := [n for n, _ in trained.network.named_parameters() if n not in tensors]:
-            raise ValueError(f"{path} does not hold {missing[0]} by its name: start from its checkpoint")
+            raise ValueError(f"{path} has no weights named {missing[0]}: start from its checkpoint")
     return Model(**parts)
 
 

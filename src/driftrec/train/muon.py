@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 
 def orthogonalise(matrices: Tensor, iterations: int = 5) -> Tensor:
-    """The nearest (semi-)orthogonal matrices, roughly: (batch, rows, columns), singular values all about 1.
+    """Approximately the nearest (semi-)orthogonal matrices, (batch, rows, columns), with singular values close to 1.
 
     Newton–Schulz iteration with the quintic of the Muon article, whose fixed points lie in [0.7, 1.2].
     """

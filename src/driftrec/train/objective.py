@@ -1,4 +1,4 @@
-"""Training objectives: the states that the network sees in a step, and the loss of its estimates."""
+"""Training objectives: the states that a network sees in a step, and the loss of its estimates."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,8 +13,13 @@ from driftrec.train.recipe import NoiseSection, TrainConfig
 
 @dataclass(frozen=True)
 class Share:
-    """One device's part of a step: the step's `number`, the images of the whole `batch`, and how many of them come
-    before its own, `first`."""
+    """One device's share of a step.
+
+    Attributes:
+        number: number of the step.
+        first: index of the device's first image in the whole batch.
+        batch: images in the whole batch.
+    """
 
     number: int
     first: int
@@ -22,25 +27,25 @@ class Share:
 
 
 class Objective(Protocol):
-    """States and loss; neither depends on how many devices share the batch."""
+    """Draws states and computes losses; both are independent of the number of devices."""
 
     def states(self, x0: Tensor, y: Tensor, share: Share) -> tuple[Tensor, Tensor, Tensor]:
         """(residual r/k (batch, 3, height, width), ratio s (batch,), std σ (batch,)) for clean and corrupted images."""
         ...
 
     def loss(self, x0: Tensor, y: Tensor, estimate: Tensor, ratio: Tensor, std: Tensor, step: int) -> Tensor:
-        """The loss of every image in step number `step`, (batch,)."""
+        """The loss of each image in step number `step`, (batch,)."""
         ...
 
 
 class Denoising:
-    """The objective of a denoiser: states with noise, (E2), and the loss of the recipe."""
+    """The objective of a denoiser: noisy states, (E2), and the loss of the recipe."""
 
     def __init__(self, config: TrainConfig) -> None:
         self.config, self.formula = config, config.loss()
 
     def states(self, x0: Tensor, y: Tensor, share: Share) -> tuple[Tensor, Tensor, Tensor]:
-        # Noise is drawn for the batches of all devices, so that none depends on how many there are.
+        # Each device draws the noise of the whole batch, so that its own does not depend on the number of devices.
         shape, mine = (share.batch, *x0.shape[1:]), slice(share.first, share.first + len(x0))
         drawn = draw_noise(shape, self.config.noise, noise_seed(self.config.seed, share.number), x0.device)
         ratio, std, z = (values[mine] for values in drawn)
@@ -52,16 +57,17 @@ class Denoising:
 
 
 def noise_seed(seed: int, number: int) -> int:
-    """The seed of noise number `number` (a step, or an image) in a run with that `seed`."""
+    """The seed for the noise of step (or image) number `number` in a run with this `seed`."""
     return seed * 1_000_003 + number
 
 
 def draw_noise(
     shape: tuple[int, ...], config: NoiseSection, seed: int, device: torch.device | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(ratio s, std σ, both (batch,); z of `shape`): the first share of the batch at s = ∞, the rest by the law.
+    """(ratio s (batch,), std σ (batch,), z of `shape`).
 
-    The log-normal law knows no process; there σ stands for s.
+    The first images of the batch, a share `config.regression`, have s = ∞; the rest follow the law.  The log-normal law
+    has no process; it returns s for σ, too.
     """
     device = device or torch.device("cpu")
     generator = torch.Generator(device).manual_seed(seed)

@@ -1,8 +1,9 @@
 """Imports checkpoints of the paper's own program, which uses the NCSN++ of the score_sde code (Song et al. 2021).
 
 There, the network is one flat list, `all_modules`, in the order of the forward pass, and `output_layer`.  A block's
-layers are GroupNorm_0, Conv_0, Dense_0, GroupNorm_1, Conv_1, Conv_2; attention's 1×1 convolutions are matrices NIN_0 to
-NIN_3 of (inputs, outputs).  Averaged weights lie in ema.shadow_params, without names, in the order of the parameters.
+layers are GroupNorm_0, Conv_0, Dense_0, GroupNorm_1, Conv_1, Conv_2; the convolution of the input pyramid is Conv_0;
+attention's 1×1 convolutions are matrices NIN_0 to NIN_3 of shape (inputs, outputs).  Averaged weights are in
+ema.shadow_params, without names, in the order of the parameters.
 """
 
 import argparse
@@ -23,10 +24,10 @@ from driftrec.train.nn.ncsnpp import Attention, Down, NCSNpp, Up
 from driftrec.train.recipe import TrainConfig
 
 PREFIXES = ("module.", "backbone.", "dnn.")
-"""Prefixes of parameter names, one for each class around the network; a name may have several."""
+"""Prefixes that the classes around the network add to parameter names; a name may have several."""
 
 FREQUENCIES = "all_modules.0.W"
-"""Parameters that are not trained, which some averages leave out."""
+"""The parameters that are not trained; some files have no averages of them."""
 
 _BLOCK = {
     "GroupNorm_0": "first_norm",
@@ -41,16 +42,15 @@ _MATRIX = {"weight": "W", "bias": "b"}
 
 
 def import_official(path: Path, config: TrainConfig, target: Path) -> int:
-    """Writes the checkpoint of a run of `config` with the weights of an official one; returns its training steps.
+    """Converts an official checkpoint to one of a run with `config`; returns the number of its training steps.
 
-    `path`: a checkpoint of the official program, or its state dict, as PyTorch or safetensors file.  Averaged weights
-    are taken where there are any.  Raises ValueError for files that are none, and where `config` describes another
-    network.
+    `path`: a checkpoint of the official program, or its state dict, as a PyTorch or safetensors file.  Averaged weights
+    are used if there are any.  Raises ValueError for other files, and if `config` describes another network.
     """
     model = config.denoiser()
     network = model.network
     if not isinstance(network, NCSNpp):
-        raise ValueError("only NCSN++ can be imported: take a recipe with network: {kind: ncsnpp}")
+        raise ValueError("only NCSN++ can be imported: use a recipe with network: {kind: ncsnpp}")
     state, steps = read_official(path)
     weights = converted(network, state)
     if config.objective.predicts == "change":  # there, the clean image is y − F
@@ -63,7 +63,7 @@ def import_official(path: Path, config: TrainConfig, target: Path) -> int:
 
 
 def read_official(path: Path) -> tuple[dict[str, Tensor], int]:
-    """(state dict of the network, averaged if it can be, without prefixes; training steps, 0 if unknown)."""
+    """(state dict of the network without prefixes, averaged if the file has averages; training steps, 0 if unknown)."""
     content = _content(path)
     state = content.get("state_dict", content)
     named = {name: value for name, value in state.items() if isinstance(value, Tensor)}
@@ -72,14 +72,14 @@ def read_official(path: Path) -> tuple[dict[str, Tensor], int]:
         named = _averaged(named, shadows, path)
     found = {_bare(name): value for name, value in named.items() if _bare(name).startswith(("all_modules.", "output_"))}
     if not found:
-        raise ValueError(f"{path} holds no NCSN++ of the official program: there is no parameter all_modules.0…")
+        raise ValueError(f"{path} holds no NCSN++ of the official program: it has no parameter all_modules.0…")
     return found, int(content.get("global_step", 0))
 
 
 def converted(network: NCSNpp, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights for the parameters of `network`, by our names.
+    """The weights in `state` by the names of the parameters of `network`.
 
-    Raises ValueError that names the first parameter that is missing, superfluous or of another shape.
+    Raises ValueError, naming the first parameter that is missing, superfluous or has another shape.
     """
     names = official_names(network)
     if missing := [theirs for theirs in names.values() if theirs not in state]:
@@ -93,13 +93,13 @@ def converted(network: NCSNpp, state: Mapping[str, Tensor]) -> dict[str, Tensor]
             value = value.mT[:, :, None, None]
         if value.shape != parameter.shape:
             shapes = f"{tuple(value.shape)} in the checkpoint and {tuple(parameter.shape)} in the recipe's network"
-            raise ValueError(f"'{names[ours]}' is {shapes}: take the recipe of that network")
+            raise ValueError(f"'{names[ours]}' is {shapes}: use the recipe of the checkpoint")
         weights[ours] = value.float()
     return weights
 
 
 def official_names(network: NCSNpp) -> dict[str, str]:
-    """The official name of every parameter of `network`, by our name."""
+    """The official name of each parameter of `network`."""
     candidates = {}
     for number, part in enumerate(_parts(network)):
         candidates |= {ours: f"all_modules.{number}.{theirs}" for ours, theirs in part.items()}
@@ -108,7 +108,7 @@ def official_names(network: NCSNpp) -> dict[str, str]:
 
 
 def _parts(network: NCSNpp) -> Iterator[dict[str, str]]:
-    """For every one of `all_modules` in turn: our parameters' names, and its own; some are not in every network."""
+    """For each of `all_modules` in turn, names of parameters: those here -> those there, including optional ones."""
     if network.embed is not None:
         yield {"embed.frequencies": "W"}
         yield _layer("embed.first")
@@ -121,7 +121,7 @@ def _parts(network: NCSNpp) -> Iterator[dict[str, str]]:
                 yield _attention(f"down.{level}.attention.{number}")
         if stage.shrink is not None:
             yield _block(f"down.{level}.shrink")
-            yield _layer(f"down.{level}.merge", "Conv.")
+            yield _layer(f"down.{level}.merge", "Conv_0.")
     yield _block("middle.first")
     yield _attention("middle.attention")
     yield _block("middle.second")
@@ -154,7 +154,7 @@ def _attention(ours: str) -> dict[str, str]:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """The content of a file; no code in it is run."""
+    """The content of a file, read without running code from it."""
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
     try:
@@ -164,7 +164,7 @@ def _content(path: Path) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         raise ValueError(
-            f"{path} holds more than tensors and plain values, or is no PyTorch file: where you trust it, save its "
+            f"{path} is not a PyTorch file, or holds more than tensors and plain values: if you trust it, save its "
             f"state_dict and ema alone ({first_line(error)})"
         ) from error
     if not isinstance(content, dict):
@@ -173,7 +173,7 @@ def _content(path: Path) -> dict[str, Any]:
 
 
 def _averaged(state: dict[str, Tensor], shadows: Sequence[Tensor], path: Path) -> dict[str, Tensor]:
-    """The state with the parameters replaced by their averages, which are in the same order."""
+    """The state with its parameters replaced by their averages, which have the same order."""
     names = [name for name in state if len(shadows) == len(state) or _bare(name) != FREQUENCIES]
     fits = len(names) == len(shadows) and all(state[n].shape == s.shape for n, s in zip(names, shadows, strict=True))
     if not fits:
@@ -182,7 +182,7 @@ def _averaged(state: dict[str, Tensor], shadows: Sequence[Tensor], path: Path) -
 
 
 def _bare(name: str) -> str:
-    """A parameter's name without the classes around the network."""
+    """A parameter's name without prefixes."""
     while name.startswith(PREFIXES):
         name = name.partition(".")[2]
     return name

@@ -1,4 +1,4 @@
-"""The settings of a run: typed, frozen, read from YAML.  The error for an unknown key names the nearest known key."""
+"""Recipes: the settings of a training run, read from YAML and checked.  Unknown keys are errors."""
 
 import difflib
 import math
@@ -18,6 +18,8 @@ from driftrec.train.data.degrade import Chain, Degradation, RandomJpeg, Step, jp
 from driftrec.train.denoiser import Denoiser, Direct, Loss, Residual, Score, Weight, process_end
 from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
 from driftrec.train.nn.unet import UNet, UNetConfig
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
@@ -39,23 +41,26 @@ NetworkConfig = Annotated[
 class DataSection(Section):
     """The training pictures, their crops and their corruption.
 
-    With `corrupted`, pairs come from disk and the corruption may be unknown.  Otherwise `corruption` lists the steps
-    that are applied to the clean pictures in order.  With `chains`, pairs come from random chains of compressions and
-    edits; {} selects the usual ones.  Without any of these, the corruption is the mixture of JPEGs that the shipped
-    models train on.
+    With `corrupted`, the corrupted pictures are read from disk, and their corruption may be unknown.  Otherwise the
+    steps of `corruption` are applied to the clean pictures in order.  With `chains`, pairs come from random chains of
+    compressions and edits; {} selects the usual ones.  Without any of these, the corruption is the mixture of JPEGs
+    that the shipped models train on.
     """
 
-    folders: tuple[Path, ...] = ()  # or other sources of pictures, see driftrec.train.data.sources
-    corrupted: tuple[Path, ...] = ()  # one for each of `folders`, with pictures of the same names and sizes
-    corruption: tuple[Step, ...] = ()  # by kind, see driftrec.train.data.degrade
-    chains: RandomChains | None = None
-    held_out: float = Field(default=0.06, gt=0, lt=1)  # share of the originals kept for validation
+    folders: tuple[Path, ...] = ()  # clean pictures; other sources than folders: driftrec.train.data.sources
+    corrupted: tuple[Path, ...] = ()  # one source for each of `folders`, its pictures with the same names and sizes
+    corruption: tuple[Step, ...] = ()  # steps by `kind`, see driftrec.train.data.degrade
+    chains: RandomChains | None = None  # see driftrec.train.data.chains
+    held_out: float = Field(default=0.06, gt=0, lt=1)  # share of the originals that is used for validation only
     crop: int = Field(default=96, ge=16)  # pixels
-    resize: tuple[float, float] | None = None  # shares of the picture's area, resized to `crop`
-    post_crop: int | None = Field(default=None, ge=16)  # pixels, cut from the crop after its corruption
-    gray: float = Field(default=0.04, ge=0, le=1)  # share of crops without colour
-    power: float = Field(default=2.0, gt=0)  # weight on low qualities, see degrade.RandomJpeg
-    shifted: float = Field(default=0.15, ge=0, le=1)  # shares of the batch, see degrade.jpeg_mixture
+    validation: tuple[Path, ...] = ()  # other clean pictures to validate on, instead of a share `held_out`
+    order: Literal["area", "epochs"] = "area"  # see crops.Crops
+    symmetries: bool = True  # whether crops are turned and mirrored at random
+    resize: tuple[float, float] | None = None  # range of shares of the picture's area that are resized to `crop`
+    post_crop: int | None = Field(default=None, ge=16)  # pixels; side of the part that is cut out after corruption
+    gray: float = Field(default=0.04, ge=0, le=1)  # share of crops that are converted to gray
+    power: float = Field(default=2.0, gt=0)  # above 1, low qualities are more frequent; see degrade.RandomJpeg
+    shifted: float = Field(default=0.15, ge=0, le=1)  # shares of the crops, see degrade.jpeg_mixture
     double: float = Field(default=0.15, ge=0, le=1)
     double_first: float = Field(default=0.0, ge=0, le=1)
     clean: float = Field(default=0.03, ge=0, le=1)
@@ -63,13 +68,15 @@ class DataSection(Section):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.corrupted and self.corruption:
-            raise ValueError("corrupted folders and a corruption exclude each other: leave one out")
+            raise ValueError("data.corrupted and data.corruption exclude each other: remove one of them")
         if self.chains is not None and (self.corrupted or self.corruption or self.resize or self.post_crop):
             raise ValueError(
                 "chains make, size and cut the pairs: leave corrupted, corruption, resize and post_crop out"
             )
         if self.corrupted and len(self.corrupted) != len(self.folders):
             raise ValueError(f"{len(self.folders)} clean folders need as many corrupted, not {len(self.corrupted)}")
+        if self.corrupted and self.validation:
+            raise ValueError("data.corrupted and data.validation exclude each other: remove one of them")
         if self.resize is not None and not 0 < self.resize[0] <= self.resize[1] <= 1:
             raise ValueError(f"resize must be two shares 0 < low ≤ high ≤ 1, not {self.resize}")
         if self.post_crop is not None and self.post_crop > self.crop:
@@ -82,6 +89,20 @@ class DataSection(Section):
         """Whether validation uses JPEGs of several qualities rather than the training corruption."""
         return not self.corrupted and all(isinstance(step, RandomJpeg) for step in self.corruption)
 
+    def require_side(self, multiple: int, least: int = 16) -> None:
+        """Raises ValueError unless the crops that a network sees have sides of at least `least` pixels that are
+        multiples of `multiple` pixels."""
+        name, side = ("crop", self.crop) if self.post_crop is None else ("post_crop", self.post_crop)
+        if side % multiple == 0 and side >= least:
+            return
+        below = side // multiple * multiple
+        above = max(below + multiple, -(-least // multiple) * multiple)
+        raise ValueError(
+            f"data.{name} is {side}, but the network needs a multiple of {multiple} pixels"
+            + (f" from {least} up" if side < least else "")
+            + f": set it to {f'{below} or ' if below >= least else ''}{above}"
+        )
+
     def degradation(self) -> Degradation:
         """The corruption that training crops go through, unless `chains` are given."""
         if self.corruption:
@@ -90,20 +111,21 @@ class DataSection(Section):
 
 
 class NoiseSection(Section):
-    """How noise-to-scale ratios are drawn: a share at infinity, the rest by one of two laws.
+    """The distribution of the noise-to-scale ratios s that a denoiser is trained on.
 
-    log-normal: ln s is normal.  time: the ratio of `process` at a time uniform between `earliest` and 1, as in the
-    paper.
+    A share `regression` of the batch has s = ∞.  For the rest, ln s is normal with `log_mean` and `log_std` (law
+    "log-normal"), or s is the ratio of `process` at a time that is uniform between `earliest` and 1 ("time", the
+    paper's).
     """
 
     regression: float = Field(default=0.5, ge=0, le=1)  # share of the batch at s = ∞
     law: Literal["log-normal", "time"] = "log-normal"
-    log_mean: float = -3.0  # of ln s; e⁻³ = 0.05, a JPEG of quality 10's residual
+    log_mean: float = -3.0  # of ln s; e⁻³ = 0.05 is about the residual of a JPEG of quality 10
     log_std: float = Field(default=1.2, gt=0)
     process: dict[str, Any] = Field(default_factory=lambda: {"name": "OUVE"})
     earliest: float = Field(default=0.01, gt=0, lt=1)
     residual_std: float = Field(default=0.05, gt=0, lt=1)  # S of the preconditioning, in image units
-    floor: float = Field(default=0.02, gt=0)  # smallest residual the loss is taken relative to, in image units
+    floor: float = Field(default=0.02, gt=0)  # lower limit of the residual that the loss is relative to, image units
 
     @model_validator(mode="after")
     def _has_a_process(self) -> Self:
@@ -111,12 +133,12 @@ class NoiseSection(Section):
         return self
 
     def build_process(self) -> Process:
-        """The process whose times are drawn."""
+        """The process of the law "time"."""
         return process_from_card(self.process)
 
     @property
     def range(self) -> tuple[float, float]:
-        """The finite ratios that are trained, (lowest, highest)."""
+        """(lowest, highest) of the finite ratios that the network is trained on."""
         if self.law == "time":
             process = self.build_process()
             return process.ratio(self.earliest), process.ratio(process_end(process))
@@ -129,77 +151,84 @@ class ObjectiveSection(Section):
     predicts: Literal["residual", "score", "clean", "change", "mask"] = "residual"
     anchor: Anchor = "corrupted"
     blind: bool = False
+    inputs: Literal["state", "scaled"] | None = None  # of a score: x_t, or (E23); None: x_t for NCSN++ only
     weight: Weight = "relative"
     norm: Literal["squared", "absolute"] = "squared"
     std_exponent: float = 0.0
 
 
 class FinishSection(Section):
-    """Trains a finisher for a model; see `driftrec.train.finisher`."""
+    """A finisher for a model, see `driftrec.train.finisher`.  With this section, a run trains the finisher only."""
 
-    model: str  # a checkpoint, an exported file, or the name of a model that ships
+    model: str  # the model to finish: a checkpoint, an exported file, or the name of a shipped model
     networks: tuple[Literal["alex", "squeeze"], ...] = Field(default=("alex", "squeeze"), min_length=1)  # of LPIPS
-    weights_folder: Path | None = None  # where those networks' weights are; default: the cache, or downloaded into it
-    weight: float = Field(default=3.0, ge=0)  # of each network's LPIPS beside the relative squared error
-    pattern: float = Field(default=0.1, ge=0)  # weight of what the errors of all 8×8 blocks have in common
-    evaluations: tuple[Annotated[int, Field(ge=2)], ...] = Field(default=(2,), min_length=1)  # of the plans it ends
+    weights_folder: Path | None = None  # with the weights of these networks; None: the cache, or a download
+    weight: float = Field(default=3.0, ge=0)  # w of (E26), for the LPIPS of each network
+    pattern: float = Field(default=0.1, ge=0)  # v of (E26), for errors that repeat in all 8×8 blocks
+    evaluations: tuple[Annotated[int, Field(ge=2)], ...] = Field(default=(2,), min_length=1)  # of the plans, in turn
 
 
 class TrainConfig(Section):
-    """A whole run."""
+    """A recipe: all settings of a run."""
 
     data: DataSection = DataSection()
     network: NetworkConfig = UNetConfig()
     noise: NoiseSection = NoiseSection()
     objective: ObjectiveSection = ObjectiveSection()
-    start: str | None = None  # a model, as for finish.model, whose weights the network starts with
+    start: str | None = None  # the model whose weights the network starts with, as in finish.model
     finish: FinishSection | None = None
-    batch: int = Field(default=16, ge=1)  # crops in a step, over all devices
+    batch: int = Field(default=16, ge=1)  # crops in a step, on all devices together
     optimizer: Literal["adamw", "muon"] = "muon"
     learning_rate: float = Field(default=2e-3, gt=0)
+    betas: tuple[Decay, Decay] = (0.9, 0.99)  # of AdamW, also inside Muon
     weight_decay: float = Field(default=0.0, ge=0)
     warm_up: int = Field(default=300, ge=0)  # steps
-    anneal: float = Field(default=0.6, gt=0, le=1)  # last part of the run, over which the rate falls to zero
-    clip: float = Field(default=1.0, gt=0)  # largest gradient norm
+    anneal: float = Field(default=0.6, gt=0, le=1)  # last part of the run, in which the rate falls to zero
+    clip: float | None = Field(default=1.0, gt=0)  # limit of the gradient's norm; None: no limit
     ema: float = Field(default=0.999, gt=0, lt=1)
-    steps: int | None = Field(default=None, ge=1)  # length of the run: steps,
-    minutes: float | None = Field(default=None, gt=0)  # or minutes of training over all sittings
+    best_by: Literal["restoration", "loss"] = "restoration"  # see validate.Validation.decision
+    steps: int | None = Field(default=None, ge=1)  # length of the run in steps
+    minutes: float | None = Field(default=None, gt=0)  # or in minutes of training, however often it is resumed
     validate_every: float = Field(default=5.0, gt=0)  # minutes
     save_every: float = Field(default=2.0, gt=0)  # minutes
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    compile: bool | None = None  # None: on a GPU only
+    compile: bool | None = None  # None: on GPUs only
     workers: int = Field(default=1, ge=0)  # loader processes per device
-    accumulate: int = Field(default=1, ge=1)  # parts that a batch is split into where memory is short
-    recompute: bool = False  # likewise: activations inside blocks are computed twice instead of being kept
-    devices: int | Literal["auto"] = "auto"  # on each node; under torchrun or `fabric run`, what these were given
+    accumulate: int = Field(default=1, ge=1)  # parts that a batch is split into, to save memory
+    recompute: bool = False  # computes activations inside blocks twice instead of keeping them, to save memory
+    devices: int | Literal["auto"] = "auto"  # on each node; ignored under torchrun and `fabric run`
     nodes: int = Field(default=1, ge=1)
     seed: int = 0
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.objective.predicts == "score" and (self.noise.law != "time" or self.noise.regression):
-            raise ValueError("a score needs noise.law: time and noise.regression: 0, as it has no value at s = ∞")
+            raise ValueError("a score has no value at s = ∞: set noise.law: time and noise.regression: 0")
         if self.objective.weight == "score" and self.noise.regression:
             raise ValueError("the score weight is 0 at s = ∞: set noise.regression: 0, or another weight")
         if isinstance(self.network, NCSNppConfig) and not self.network.conditional and self.noise.regression < 1:
-            raise ValueError("a network that is not conditional sees no state: set noise.regression: 1")
+            raise ValueError("a network that is not conditional does not see the state: set noise.regression: 1")
+        if self.finish and self.best_by == "loss":
+            raise ValueError("the loss of a finisher needs no setting: remove best_by")
+        self.data.require_side(self.network.multiple)
         return self
 
     def denoiser(self) -> Denoiser:
-        """A new network inside its denoiser."""
+        """A denoiser with a new network."""
         what, std = self.objective, self.noise.residual_std
         network = UNet(self.network) if isinstance(self.network, UNetConfig) else NCSNpp(self.network)
         if what.predicts == "residual":
             return Residual(network, std, what.anchor, what.blind)
         if what.predicts == "score":
-            return Score(network, self.noise.build_process(), what.anchor, what.blind)
+            plain = what.inputs == "state" or (what.inputs is None and isinstance(network, NCSNpp))
+            return Score(network, self.noise.build_process(), what.anchor, what.blind, None if plain else std)
         return Direct(network, what.predicts, std, what.anchor, what.blind)
 
     def sampling_plan(self) -> Plan:
         """How to sample with the network."""
         plan = Plan(anchor=self.objective.anchor)
         if self.finish:
-            # A finisher is trained in its low band too; only the mean of a whole picture is more than its crops show.
+            # Crops train a finisher's low band, too; only the mean colour of a whole picture is beyond a crop.
             return replace(plan, evaluations=self.finish.evaluations[0], colour="mean")
         if self.noise.regression:
             return plan
@@ -222,9 +251,9 @@ def bundled_recipes() -> dict[str, Path]:
 
 
 def read_recipe(recipe: str | Path, overrides: dict[str, Any] | None = None) -> TrainConfig:
-    """The run that a bundled recipe or a YAML file describes; `overrides` ('data.crop': 64, …) win over the file.
+    """The settings of a bundled recipe or a YAML file, with `overrides` ('data.crop': 64, …) in place of the file's.
 
-    Raises ValueError with one sentence that names the file and the first setting that is wrong.
+    Raises ValueError with one sentence that names the file and the first invalid setting.
     """
     path = bundled_recipes().get(str(recipe), Path(recipe))
     if not path.exists() and path.suffix not in (".yaml", ".yml"):
@@ -244,7 +273,7 @@ def read_recipe(recipe: str | Path, overrides: dict[str, Any] | None = None) -> 
 
 
 def parse_settings(texts: list[str]) -> dict[str, Any]:
-    """'data.crop=64' and the like as overrides for `read_recipe`; values are YAML."""
+    """Overrides for `read_recipe` from texts like 'data.crop=64'; the values are YAML."""
     overrides = {}
     for text in texts:
         key, sign, value = text.partition("=")

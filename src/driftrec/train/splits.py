@@ -1,4 +1,4 @@
-"""The paper's data sets, built from the folders that their authors hand out: train/, valid/ and test/.
+"""The paper's data sets, built from the folders that their authors distribute: train/, valid/ and test/.
 
 CelebA-HQ and Flickr2K are shuffled with a seed and cut at 80 % and 85 %.  DIV2K's published validation pictures are the
 test set, as its own were never published, and 80 of its training pictures are the validation set.  D2KF2K is the union
@@ -40,7 +40,7 @@ DIV2K_HELD_OUT = (
 def celebahq(pictures: Path, out: Path, count: int = CELEBAHQ) -> dict[str, int]:
     """Builds the split of CelebA-HQ; pictures of other sizes become PNGs of 256×256.  Returns the number in each part.
 
-    Raises ValueError unless `pictures` holds `count` of them: with any other set the shuffle is not the paper's.
+    Raises ValueError unless `pictures` contains `count` pictures, because the shuffle would differ from the paper's.
     """
     return _build(shuffled(_pictures(pictures, count, "CelebA-HQ")), out, _place_256)
 
@@ -73,7 +73,7 @@ def shuffled(pictures: Iterable[Path]) -> Split:
 
 
 def div2k_split(folder: Path) -> Split:
-    """The split of DIV2K.  Raises ValueError where pictures are missing."""
+    """The split of DIV2K.  Raises ValueError if pictures are missing."""
     theirs = _pictures(folder / "DIV2K_train_HR", DIV2K, "DIV2K's training set")
     held_out = {f"{number:04}" for number in DIV2K_HELD_OUT}
     return {
@@ -93,7 +93,7 @@ def _pictures(folder: Path, count: int, name: str) -> list[Path]:
 
 
 def _subfolder(folder: Path, name: str) -> Path:
-    """The folder of that name in `folder` where there is one, as archives are unpacked."""
+    """The subfolder of that name, which unpacked archives have, or `folder` itself if there is none."""
     return folder / name if (folder / name).is_dir() else folder
 
 

@@ -1,4 +1,4 @@
-"""Validation while training: PSNR of fixed held-out crops, faithful and natural, and a sheet of pictures."""
+"""Validation during training: the PSNR of faithful and natural restorations of held-out crops, and a sheet of them."""
 
 import math
 from dataclasses import dataclass, replace
@@ -16,36 +16,44 @@ from driftrec.train.data.crops import Corpus
 from driftrec.train.data.degrade import Degradation, RandomJpeg, jpeg
 from driftrec.train.denoiser import Estimator, faithful_estimate, of_states
 from driftrec.train.finisher import Finishing
+from driftrec.train.objective import Denoising, Share
 from driftrec.train.recipe import TrainConfig
 
+COUNT, SIDE = 48, 160
+"""The number of crops, and their side in pixels before `crop_side` rounds it."""
 QUALITIES = (5, 10, 20, 40, 80, 95)
 DECISIVE = (5, 10, 20, 40, 80)
-"""The qualities that choose the best weights; above them the score depends more on the decoder than on the network."""
+"""The qualities that decide which weights are the best.  At higher ones, the decoder matters more than the network."""
 DOUBLE = (10, 30)
-"""Qualities of a double compression that is scored too, the second on a grid shifted by (4, 4).  The crops lie on the
-grid of the first, where the tool puts pictures (`driftrec.jpeg.Report.grid`)."""
+"""Qualities of a double compression that is also scored; the grid of the second is shifted by (4, 4).  Crops are
+aligned with the grid of the first, as pictures are in the tool (`driftrec.jpeg.Report.grid`)."""
 SHEET_QUALITY = 10
+LOSS = "validation_loss"
 PROBE = 0.05
-"""The ratio at which networks without an estimate at infinity are compared."""
+"""The noise-to-scale ratio at which networks without a faithful estimate are scored."""
 
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """Clean centre crops (n, 3, size, size) in [0, 1], and their corrupted versions by name of the corruption."""
+    """Clean centre crops (n, 3, side, side) in [0, 1], and their corrupted versions by the name of the corruption."""
 
     clean: Tensor
     corrupted: dict[str, Tensor]
 
 
-def validation_set(
-    corpus: Corpus, count: int = 48, size: int = 160, degradation: Degradation | None = None
-) -> ValidationSet:
-    """Centre crops of `count` pictures spread over the corpus; fewer when it has fewer large enough.
+def crop_side(multiple: int) -> int:
+    """The side of the crops for a network that needs multiples of `multiple` pixels: `SIDE`, rounded down to one."""
+    return max(SIDE // multiple, 1) * multiple
 
-    They are corrupted by JPEG 4:2:0 of `QUALITIES`, named jpeg_5 and so on, and by that of `DOUBLE`, jpeg_10_30; or,
-    named input, by `degradation`; or they are the corpus's own pairs.
+
+def validation_set(corpus: Corpus, count: int, side: int, degradation: Degradation | None = None) -> ValidationSet:
+    """Centre crops, `side` pixels wide and high, of at most `count` pictures spread evenly over the corpus.
+
+    The corrupted versions are those of the corpus, if it has pairs, or are made by `degradation`, if it is given; their
+    name is "input".  Otherwise they are JPEGs (4:2:0) of `QUALITIES`, with names like "jpeg_5", and of the two
+    compressions of `DOUBLE`, "jpeg_10_30".
     """
-    pairs = centre_pairs(corpus, count, size)
+    pairs = centre_pairs(corpus, count, side)
     crops = [clean for clean, _ in pairs]
     if corpus.corrupted is not None:
         corrupted = {"input": _tensor([theirs for _, theirs in pairs if theirs is not None])}
@@ -64,7 +72,7 @@ def _double_jpeg(crop: Pixels) -> Pixels:
 
 
 def centre_pairs(corpus: Corpus, count: int, size: int) -> list[tuple[Pixels, Pixels | None]]:
-    """(clean, corrupted or None) centre crops of at most `count` pictures, spread over the corpus."""
+    """(clean, corrupted or None) centre crops of at most `count` pictures, spread evenly over the corpus."""
     large = [i for i, entry in enumerate(corpus.entries) if min(entry.height, entry.width) >= size]
     if not large:
         raise ValueError(f"no held-out picture is {size} pixels wide and high: add larger pictures")
@@ -81,7 +89,7 @@ def natural_sample(
     seed: int = 0,
     finisher: Estimator | None = None,
 ) -> Tensor:
-    """A sample around the faithful estimates; the images of the batch share one starting time."""
+    """A sample around the faithful estimates.  All images of the batch start at the same time of the process."""
     generator = torch.Generator(y.device).manual_seed(seed)
 
     def noise(shape: tuple[int, ...]) -> Tensor:
@@ -95,19 +103,21 @@ def natural_sample(
 
 
 class Validation:
-    """Scores of a network on held-out crops.
+    """Scores of a network on held-out crops, as means over the crops.
 
-    For every corruption, PSNR in dB (mean over images, RGB) of the input and of the restorations that the network is
-    trained for: `faithful`, and at JPEG's `SHEET_QUALITY` or the only corruption `natural`.  Networks without a
-    faithful estimate are scored, as `denoised`, by their estimate from the clean image with noise of ratio `PROBE`.
-    A finisher is scored by its results at the end of the plans: PSNR, `natural`, each LPIPS, and the mean of (E26),
-    `finish`.
+    For each corruption, the scores are the PSNR in dB (RGB) of the input and of the faithful restoration (`faithful`).
+    Natural restorations (`natural`) are scored for JPEGs of `SHEET_QUALITY`, or for the only corruption.  Networks
+    without a faithful estimate are scored by their estimate from the clean image with noise of ratio `PROBE`
+    (`denoised`).  Finishers are scored by the results of their plans: PSNR (`natural`), each LPIPS, and (E26)
+    (`finish`).  With best_by: loss, the mean training loss of the crops is a score, too (`validation_loss`).
     """
 
     def __init__(self, config: TrainConfig, corpus: Corpus, finishing: Finishing | None = None) -> None:
         self.finishing = finishing
+        self.objective = Denoising(config) if config.best_by == "loss" else None
         self.jpeg = config.data.is_jpeg
-        self.data = validation_set(corpus, degradation=None if self.jpeg else config.data.degradation())
+        side = crop_side(finishing.multiple if finishing else config.network.multiple)
+        self.data = validation_set(corpus, COUNT, side, None if self.jpeg else config.data.degradation())
         self.has_faithful, self.has_natural = config.noise.regression > 0, config.noise.regression < 1
         if config.objective.blind:
             self.has_faithful = self.has_natural = False
@@ -116,7 +126,7 @@ class Validation:
 
     @torch.no_grad()
     def __call__(self, network: Estimator, device: torch.device, sheet: Path | None = None) -> dict[str, float]:
-        """The scores; writes `sheet` if given."""
+        """The scores by name.  Also writes a picture of the crops to `sheet`, if given."""
         result = {}
         for name, corrupted in self.data.corrupted.items():
             quality = name.removeprefix("jpeg_") if self.jpeg else ""
@@ -139,15 +149,32 @@ class Validation:
                 result[key] = psnr(torch.cat(outputs), self.data.clean).mean().item()
             for kind, values in distances.items():
                 result[f"{kind}_{quality}" if quality else kind] = torch.cat(values).mean().item()
+            if self.objective:
+                result[f"{LOSS}_{quality}" if quality else LOSS] = self._loss(
+                    self.objective, network, corrupted, device
+                )
         return result
 
+    def _loss(self, objective: Denoising, network: Estimator, corrupted: Tensor, device: torch.device) -> float:
+        """The mean training loss over the crops, with the same noise in every validation."""
+        losses, count = [], len(corrupted)
+        for number, (clean, y) in enumerate(zip(self.data.clean.split(16), corrupted.split(16), strict=True)):
+            x0, y = clean.to(device), y.to(device)
+            residual, ratio, std = objective.states(x0, y, Share(0, 16 * number, count))
+            losses.append(objective.loss(x0, y, network(residual, ratio, y), ratio, std, 0).cpu())
+        return torch.cat(losses).mean().item()
+
     def decision(self, scores: dict[str, float]) -> float:
-        """The score that selects the best weights; larger is better.  It is the PSNR of the faithful estimates, or of
-        the denoised ones if the network has no faithful estimate; for finishers it is the negative of (E26)."""
+        """The score that decides which weights are the best; larger is better.
+
+        It is the PSNR of `faithful`, or of `denoised` for networks without a faithful estimate; for finishers, (E26)
+        times −1; with best_by: loss, the mean training loss times −1.
+        """
         kind = "finish" if self.finishing else "faithful" if self.has_faithful else "denoised"
+        kind = LOSS if self.objective else kind
         names = [f"{kind}_{quality}" for quality in DECISIVE] if self.jpeg else [kind]
         mean = sum(scores[name] for name in names) / len(names)
-        return -mean if self.finishing else mean
+        return -mean if self.finishing or self.objective else mean
 
     def _restored(self, network: Estimator, clean: Tensor, y: Tensor, shown: bool) -> dict[str, Tensor]:
         outputs = {}
@@ -174,7 +201,10 @@ class Validation:
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """10 log10(1 / mean square error) of each image, in dB: (batch,), for images in [0, 1]."""
+    """PSNR of each image in dB, (batch,), for images in [0, 1].
+
+    It is not that of `driftrec.evaluate`, which rounds to 8 bits first and works on one NumPy picture at a time.
+    """
     return -10 * (a.clamp(0, 1) - b).square().mean(dim=(1, 2, 3)).clamp_min(1e-10).log10()
 
 
@@ -188,7 +218,7 @@ def _tensor(crops: list[np.ndarray]) -> Tensor:
 
 
 def _write_sheet(path: Path, columns: list[Tensor], rows: int = 6, zoom: int = 2) -> None:
-    """One row a picture: clean, corrupted, restored."""
+    """Writes one row for each picture: clean, corrupted, restored."""
     grid = torch.cat([torch.cat(list(column[:rows]), dim=1) for column in columns], dim=2)
     pixels = (grid.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
     image = Image.fromarray(pixels)

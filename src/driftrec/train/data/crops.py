@@ -1,18 +1,21 @@
-"""Training data: a folder of clean pictures becomes batches of (clean, corrupted) crops.
+"""Training data: batches of (clean, corrupted) crops from folders of clean pictures.
 
-Pictures are decoded once into one flat file of raw pixels, which every loader process maps into memory; a crop then
-costs a copy and a JPEG, no decoding, and only the pixels that it shows are read.  Of processes that open the same
-corpus at the same time, one decodes and the others wait for it.  Crop i is a pure function of (seed, i), so a run
-resumes exactly where it stopped and sees the same crops on any number of loader processes or devices.
+Pictures are decoded once, into one flat file of raw pixels that every loader process maps into memory.  Making a crop
+then reads only the pixels that it shows.  If several processes open the same corpus at the same time, one decodes it
+and the others wait.  Crop i is a pure function of (seed, i), so a resumed run continues with the crops that it would
+have seen, on any number of loader processes and devices.
 """
 
 import hashlib
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from filelock import FileLock
@@ -22,18 +25,30 @@ from PIL import Image
 
 from driftrec.evaluate.corruptions import Pixels
 from driftrec.evaluate.weights import cache_folder
-from driftrec.picture import atomic_write
+from driftrec.picture import atomic_write, open_picture
 from driftrec.train.data.chains import Example, RandomChains
 from driftrec.train.data.degrade import Degradation
 from driftrec.train.data.sources import Item, items
+
+DECODING = "2"
+"""Part of the names of cached files; to be changed whenever pictures are decoded differently."""
+
+
+def training_pixels(image: Image.Image, name: str) -> Pixels:
+    """uint8 RGB pixels (height, width, 3) of an opened image, 16 bits rounded to 8, without alpha and in file order.
+
+    Raises PictureError, naming the picture `name`, if it cannot be opened.
+    """
+    picture = replace(open_picture(image, max_pixels=sys.maxsize, name=name), alpha=None, orientation=1, gray=False)
+    return np.ascontiguousarray(picture.with_bits(8).samples())
 
 
 @dataclass(frozen=True)
 class Entry:
     """One picture of a corpus: where its pixels start in the flat file, their size, and where it comes from.
 
-    `group` names the original that it was cut from: pictures of one group must not be split between training and
-    validation.  `licence` is "not stated" where no manifest states one.
+    `group` names the original that it was cut from; all pictures of a group are used for training, or all for
+    validation.  `licence` is "not stated" if no manifest states one.
     """
 
     offset: int
@@ -50,9 +65,9 @@ class Corpus:
     pixels: NDArray[np.uint8]
     entries: tuple[Entry, ...]
     corrupted: NDArray[np.uint8] | None = None
-    """Corrupted versions, laid out as `pixels`, where pairs are given."""
+    """Corrupted versions in the same layout as `pixels`, if the corpus has pairs."""
     areas: NDArray[np.int64] = field(init=False, repr=False)
-    """Pixels in pictures 0 … i, for drawing a picture by its area."""
+    """Total pixels of pictures 0 to i, for drawing pictures with a probability proportional to their area."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "areas", np.cumsum([e.height * e.width for e in self.entries]))
@@ -65,7 +80,7 @@ class Corpus:
         return self._picture(self.pixels, index)
 
     def pair(self, index: int) -> tuple[Pixels, Pixels | None]:
-        """(clean, corrupted) picture `index`, the latter None where there are no pairs."""
+        """(clean, corrupted) picture `index`; the latter is None if the corpus has no pairs."""
         return self[index], None if self.corrupted is None else self._picture(self.corrupted, index)
 
     def _picture(self, pixels: NDArray[np.uint8], index: int) -> Pixels:
@@ -74,7 +89,7 @@ class Corpus:
         return pixels[entry.offset : entry.offset + size].reshape(entry.height, entry.width, 3)
 
     def split(self, share: float) -> tuple["Corpus", "Corpus"]:
-        """(training, validation) by groups; the same groups are held out whatever else is in the corpus."""
+        """(training, validation) pictures.  Whether a group is held out depends on its name and `share` only."""
         held = {e for e in self.entries if _fraction(e.group) < share}
         return (
             Corpus(self.pixels, tuple(e for e in self.entries if e not in held), self.corrupted),
@@ -82,7 +97,7 @@ class Corpus:
         )
 
     def summary(self) -> dict[str, object]:
-        """The model card's entry for the data: pictures, megapixels, and how many pictures each licence has."""
+        """The model card's entry for the data: numbers of pictures and megapixels, and of pictures by licence."""
         return {
             "pictures": len(self),
             "megapixels": round(int(self.areas[-1]) / 1e6) if len(self) else 0,
@@ -91,15 +106,15 @@ class Corpus:
 
 
 def _fraction(name: str) -> float:
-    """A number in [0, 1) that depends on the name alone."""
+    """A number in [0, 1) computed from the name."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
 
 
 def open_corpus(sources: list[Path], cache: Path | None = None, corrupted: Sequence[Path] = ()) -> Corpus:
-    """Decodes the pictures of the sources into the cache, or finds them there.
+    """The corpus of the pictures of the sources, which are decoded unless the cache already contains them.
 
     `corrupted` lists one source of corrupted versions for each of `sources`.  Raises ValueError when a source has no
-    pictures, a picture cannot be decoded, or a pair is incomplete or differs in size.
+    pictures, a picture cannot be decoded, or the pictures of a pair are incomplete or differ in size.
     """
     found = [item for source in sources for item in items(source)]
     pixels, shapes = _decoded(found, cache)
@@ -118,7 +133,7 @@ def open_corpus(sources: list[Path], cache: Path | None = None, corrupted: Seque
 
 
 def _partners(clean: Path, corrupted: Path) -> list[Item]:
-    """The corrupted pictures in the order of the clean ones, which have the same names but for the extension."""
+    """The corrupted pictures in the order of the clean ones, matched by their names without the extension."""
     theirs = {Path(item.name).with_suffix(""): item for item in items(corrupted)}
     names = [Path(item.name).with_suffix("") for item in items(clean)]
     if alone := [name for name in names if name not in theirs]:
@@ -127,14 +142,14 @@ def _partners(clean: Path, corrupted: Path) -> list[Item]:
 
 
 def _decoded(found: list[Item], cache: Path | None) -> tuple[NDArray[np.uint8], list[tuple[int, int]]]:
-    """(pixels of all pictures in one flat memory map, their heights and widths)."""
-    stamp = "\n".join(f"{item.stamp} {item.group}" for item in found)
+    """(pixels of all pictures in one flat memory map, list of their heights and widths)."""
+    stamp = "\n".join([DECODING, *(f"{item.stamp} {item.group}" for item in found)])
     target = (cache or cache_folder()) / f"corpus-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}"
     index = target.with_suffix(".json")
     if not index.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
-            if not index.exists():  # else another process has just done it
+            if not index.exists():  # otherwise, another process has just decoded them
                 _decode(found, target)
     shapes = json.loads(index.read_text())["shapes"]
     return np.memmap(target.with_suffix(".u8"), dtype=np.uint8, mode="r"), [(h, w) for h, w in shapes]
@@ -146,26 +161,55 @@ def _decode(found: list[Item], target: Path) -> None:
         for item in found:
             try:
                 with item.open() as image:
-                    pixels = np.asarray(image.convert("RGB"))
+                    pixels = training_pixels(image, item.name)
             except OSError as error:
                 raise ValueError(f"{item.name} cannot be decoded: {error}") from error
             shapes.append(pixels.shape[:2])
             out.write(pixels.tobytes())
-    # The index comes last: where it exists, the pixels are complete.
+    # The index is written last, so its existence means that the pixels are complete.
     with atomic_write(target.with_suffix(".json")) as out:
         out.write(json.dumps({"shapes": shapes}).encode())
 
 
+@lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    """The order of `count` pictures in an epoch."""
+    return np.random.default_rng((seed, epoch, count)).permutation(count)
+
+
+def resized_square(rng: Generator, height: int, width: int, shares: tuple[float, float]) -> tuple[int, int, int]:
+    """(top, left, side) of the square that torchvision's RandomResizedCrop with ratio 1 takes from a picture.
+
+    The share of the area is drawn again if the square does not fit, up to ten times; after that, the largest square in
+    the middle is taken.
+    """
+    for _ in range(10):
+        side = round(math.sqrt(height * width * rng.uniform(*shares)))
+        if 0 < side <= min(height, width):
+            return int(rng.integers(0, height - side + 1)), int(rng.integers(0, width - side + 1)), side
+    side = min(height, width)
+    return round((height - side) / 2), round((width - side) / 2), side
+
+
 @dataclass(frozen=True)
 class Crops:
-    """Random crops of a corpus and their corrupted versions; every one a pure function of (seed, index).
+    """Random crops of a corpus and their corrupted versions, each a pure function of (seed, index).
 
-    Crops are drawn uniformly over the pixels of the corpus, turned and mirrored at random before the corruption (so
-    the grid stays where a decoder would put it); a share `gray` of them loses its colour.  `degradation` is not used
-    where the corpus has pairs.  Random chains change the clean crop, too, and cut what they need for a pair of `size`.
-    With `resize`, squares with an area between these shares of the picture's are resized to `size` (torchvision's
-    RandomResizedCrop with ratio 1).  With `post_crop`, a square of that size is cut out after the corruption, so that a
-    JPEG's grid starts anywhere.
+    Attributes:
+        corpus: the pictures.
+        degradation: makes the corrupted versions, unless the corpus has pairs.  Random chains change the clean crop,
+            too, and cut what they need for a pair of `size`.
+        size: side of the crops, in pixels.
+        seed: seed of all random choices.
+        gray: share of crops that are converted to gray.
+        resize: None, or a range of shares of the picture's area.  Squares with an area in this range are then resized
+            to `size`, as by torchvision's RandomResizedCrop with ratio 1.
+        post_crop: None, or the side of a square that is cut out after the corruption, so that a JPEG's grid may start
+            at any pixel.
+        symmetries: whether crops are turned and mirrored at random, before the corruption, so that JPEG grids start at
+            the first pixel.
+        order: "area" draws pictures with replacement and a probability proportional to their area; "epochs" takes each
+            picture once in every epoch, in random order.
     """
 
     corpus: Corpus
@@ -175,14 +219,16 @@ class Crops:
     gray: float = 0.0
     resize: tuple[float, float] | None = None
     post_crop: int | None = None
+    symmetries: bool = True
+    order: Literal["area", "epochs"] = "area"
 
     def pair(self, index: int) -> tuple[Pixels, Pixels]:
         """(clean, corrupted), both uint8 (size, size, 3), or of size `post_crop`."""
         rng = np.random.default_rng((self.seed, index))
         if isinstance(self.degradation, RandomChains):
-            example = self._chained(self.degradation, rng)
+            example = self._chained(self.degradation, rng, index)
             return example.clean, example.corrupted
-        clean, corrupted = self._cut(rng, self.size)
+        clean, corrupted = self._cut(rng, index, self.size)
         if corrupted is None:
             corrupted = self.degradation(clean, rng)
         if self.post_crop is not None:
@@ -198,7 +244,7 @@ class Crops:
         """
         if not isinstance(self.degradation, RandomChains):
             raise ValueError("only random chains keep files: set data.chains in the recipe")
-        return self._chained(self.degradation, np.random.default_rng((self.seed, index)))
+        return self._chained(self.degradation, np.random.default_rng((self.seed, index)), index)
 
     def batch(self, indices: range) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """(clean, corrupted) of several crops, both uint8 (batch, 3, size, size)."""
@@ -206,22 +252,20 @@ class Crops:
         clean, corrupted = (np.stack(side).transpose(0, 3, 1, 2) for side in zip(*pairs, strict=True))
         return np.ascontiguousarray(clean), np.ascontiguousarray(corrupted)
 
-    def _chained(self, chains: RandomChains, rng: Generator) -> Example:
+    def _chained(self, chains: RandomChains, rng: Generator, number: int) -> Example:
         drawn = chains.draw(self.size, rng)
-        return drawn(self._cut(rng, drawn.source)[0])
+        return drawn(self._cut(rng, number, drawn.source)[0])
 
-    def _cut(self, rng: Generator, size: int) -> tuple[Pixels, Pixels | None]:
-        """A crop of a clean picture and, where there is one, of its corrupted version, turned and mirrored alike."""
-        ends = self.corpus.areas
-        index = int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))
-        clean, corrupted = self.corpus.pair(index)
+    def _cut(self, rng: Generator, number: int, size: int) -> tuple[Pixels, Pixels | None]:
+        """(crop of a clean picture, the same crop of its corrupted version or None), not corrupted here."""
+        clean, corrupted = self.corpus.pair(self._picture(rng, number))
         height, width = clean.shape[:2]
-        side = size
-        if self.resize is not None:
-            side = min(round(math.sqrt(height * width * rng.uniform(*self.resize))), height, width)
-        top = int(rng.integers(0, max(height - side, 0) + 1))
-        left = int(rng.integers(0, max(width - side, 0) + 1))
-        turn = int(rng.integers(0, 8))
+        if self.resize is None:
+            side = size
+            top, left = (int(rng.integers(0, max(n - side, 0) + 1)) for n in (height, width))
+        else:
+            top, left, side = resized_square(rng, height, width, self.resize)
+        turn = int(rng.integers(0, 8)) if self.symmetries else 0
         gray = rng.random() < self.gray
 
         def cut(picture: Pixels) -> Pixels:
@@ -229,8 +273,16 @@ class Crops:
 
         return cut(clean), None if corrupted is None else cut(corrupted)
 
+    def _picture(self, rng: Generator, number: int) -> int:
+        """The picture of crop `number`."""
+        if self.order == "epochs":
+            epoch, position = divmod(number, len(self.corpus))
+            return int(_permutation(self.seed, epoch, len(self.corpus))[position])
+        ends = self.corpus.areas
+        return int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))
+
     def _finished(self, crop: Pixels, size: int, side: int, turn: int, gray: bool) -> Pixels:
-        """A crop that the picture's border may have cut short, completed to `side`, resized to `size`, turned."""
+        """The crop, mirrored beyond the border of the picture to `side` pixels, resized to `size`, turned."""
         if crop.shape[:2] != (side, side):
             missing = [(0, side - n) for n in crop.shape[:2]]
             crop = np.pad(crop, (*missing, (0, 0)), mode="symmetric")

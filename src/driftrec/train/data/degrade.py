@@ -2,10 +2,10 @@
 
     degraded = degradation(clean, rng)           clean, degraded: uint8 arrays (height, width, 3)
 
-A degradation keeps size and alignment: pixel (i, j) of the result shows what pixel (i, j) of the clean picture
-showed.  JPEG is libjpeg's, through Pillow, so training sees what cameras, web sites and benchmarks produce.
+A degradation keeps size and alignment: pixel (i, j) of the result shows the same place as pixel (i, j) of the clean
+picture.  JPEGs are made by libjpeg, through Pillow.
 
-Recipes state the classes of `Step` by their `kind` and their fields.
+A recipe gives a degradation by its `kind` and its fields; see `Step`.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 
 
 def jpeg(pixels: Pixels, quality: int, subsampling: str = "4:2:0") -> Pixels:
-    """The picture after compression by libjpeg at `quality` (Pillow's 1–100), same shape and dtype.
+    """The picture after compression by libjpeg at `quality` (Pillow's 0–100), same shape and dtype.
 
     A picture whose three channels are equal is stored as a gray JPEG, as such pictures usually are.
     """
@@ -36,7 +36,7 @@ def jpeg(pixels: Pixels, quality: int, subsampling: str = "4:2:0") -> Pixels:
 
 @dataclass(frozen=True)
 class Clean:
-    """No change: teaches the model to leave good pictures alone."""
+    """No change, so that the model learns to leave good pictures as they are."""
 
     kind: Literal["clean"] = "clean"
 
@@ -49,9 +49,10 @@ class RandomJpeg:
     """One compression at a random quality, on the picture's own grid or on a shifted one.
 
     Quality is lowest + ⌊(highest − lowest + 1) u^power⌋ for uniform u: `power` 1 is uniform over [lowest, highest],
-    larger powers favour low qualities.  `subsampling` holds the probabilities of `SUBSAMPLINGS`.
-    With `shifted`, the grid starts at a random offset within one MCU: a crop of a larger JPEG; with `shift` (rows,
-    columns), it starts so far outside the picture.
+    larger powers favour low qualities.  libjpeg treats quality 0 as 1.  `subsampling` holds the probabilities of
+    `SUBSAMPLINGS`.
+    With `shifted`, the grid starts at a random offset within one MCU, as in a crop of a larger JPEG.  With `shift`, it
+    starts that many rows and columns outside the picture.
     """
 
     lowest: int = 1
@@ -63,8 +64,8 @@ class RandomJpeg:
     kind: Literal["jpeg"] = "jpeg"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.lowest <= self.highest <= 100:
-            raise ValueError(f"qualities must satisfy 1 ≤ lowest ≤ highest ≤ 100, got {self.lowest}, {self.highest}")
+        if not 0 <= self.lowest <= self.highest <= 100:
+            raise ValueError(f"qualities must satisfy 0 ≤ lowest ≤ highest ≤ 100, got {self.lowest}, {self.highest}")
         if self.power <= 0:
             raise ValueError(f"power must be positive, got {self.power}")
         if min(self.subsampling) < 0 or abs(sum(self.subsampling) - 1) > 1e-9:
@@ -85,7 +86,7 @@ class RandomJpeg:
 
 @dataclass(frozen=True)
 class DownUp:
-    """Shrunk by one of `factors`, antialiased, and enlarged again, both with Pillow's bicubic filter."""
+    """Downsampling by one of `factors`, with antialiasing, and upsampling, both with Pillow's bicubic filter."""
 
     factors: tuple[float, ...] = (2.0,)
     kind: Literal["down-up"] = "down-up"
@@ -156,15 +157,16 @@ class OneOf:
 
 
 Step: TypeAlias = Annotated[RandomJpeg | DownUp | GaussianNoise | Clean | OneOf, Field(discriminator="kind")]
-"""A degradation that recipes can state."""
+"""The degradations that a recipe can contain."""
 
 
 def jpeg_mixture(shifted: float, double: float, clean: float, power: float = 2.0, double_first: float = 0.0) -> OneOf:
-    """The training mixture of the shipped models: JPEGs of every quality, and shares of other cases found in practice.
+    """The corruptions that the shipped models train on: JPEGs of every quality, and shares of other common cases.
 
     `shifted` and `clean` are the shares of crops of larger JPEGs and of uncompressed pictures.  `double` and
-    `double_first` are those of pictures compressed twice on two grids, the second time at any quality alike; the crop
-    is on the grid of the second compression, or on that of the first.  The rest is a single JPEG on its own grid.
+    `double_first` are the shares of pictures that are compressed twice, on different grids, the second time at a
+    uniform quality; the crop is aligned with the grid of the second and of the first compression, respectively.  The
+    rest are single JPEGs on their own grids.
     """
     single, moved = RandomJpeg(power=power), RandomJpeg(power=power, shifted=True)
     again, moved_again = RandomJpeg(power=1.0), RandomJpeg(power=1.0, shifted=True)

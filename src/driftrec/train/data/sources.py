@@ -5,7 +5,7 @@
     hf:imagefolder-or-name         the images of a data set; hf:NAME:SPLIT:COLUMN, by default train and image
 
 A `manifest.csv` in a folder, with columns file, source, path and licence, names the original of each picture and its
-licence; without one every picture is its own original.
+licence.  Without a manifest, every picture is its own original.
 """
 
 import csv
@@ -25,8 +25,8 @@ from driftrec.picture import PICTURE_SUFFIXES
 class Item:
     """A picture that has not been decoded yet.
 
-    `name` is its place in the source; `stamp` changes when the picture does; `group` names its original; `licence` is
-    "not stated" where nobody states one.
+    `name` is its path within the source; `stamp` changes when the picture changes; `group` names its original;
+    `licence` is "not stated" if no manifest states one.
     """
 
     name: str
@@ -75,7 +75,7 @@ def _opener(path: Path) -> Callable[[], Image.Image]:
 def _of_tar(path: Path) -> Iterator[Item]:
     try:
         stat = path.stat()
-        with tarfile.open(path, "r:") as shard:  # not compressed, as pictures are read from their places in the file
+        with tarfile.open(path, "r:") as shard:  # not compressed, so that single pictures can be read
             members = [m for m in shard.getmembers() if m.isfile() and Path(m.name).suffix.lower() in PICTURE_SUFFIXES]
     except (OSError, tarfile.TarError) as error:
         raise ValueError(f"{path} cannot be read as a tar file: {error}") from error

@@ -2,11 +2,11 @@
 
 The architecture is that of Song et al. 2021 (arXiv 2011.13456, appendix H): BigGAN residual blocks (Brock et al. 2019),
 resampling with the FIR filter [1, 3, 3, 1], Fourier features of the noise level, sums divided by √2.  The input,
-shrunk level by level, is added on the way down; on the way up every level paints its part of the output, which is
-enlarged and summed.  DriftRec (arXiv 2211.06757) conditions it on the corrupted image by concatenation; with the
-defaults of `NCSNppConfig` it has 65.62 million parameters.
+downsampled level by level, is added to the features on the way down.  On the way up, every level adds an image to the
+upsampled output of the level below it.  DriftRec (arXiv 2211.06757) conditions the network on the corrupted image by
+concatenation; with the defaults of `NCSNppConfig` it has 65.62 million parameters.
 
-Dividing by √2 keeps the variance once both branches carry a signal; the last layer of every branch starts at zero.
+Dividing by √2 keeps the variance of a sum of two signals.  The last layer of every branch starts at zero.
 """
 
 import math
@@ -32,12 +32,12 @@ class NCSNppConfig:
         multipliers: channels of each level over `features`; level i works at 1/2^i of the resolution.
         blocks: residual blocks of each level on the way down; one more on the way up.
         attention: levels with self-attention, 0 ≤ level < len(multipliers); the bottleneck always has it.
-        conditional: the network sees the state and the noise level, not the corrupted image alone.
+        conditional: whether the network sees the state and the noise level in addition to the corrupted image.
         fourier_scale: standard deviation of the frequencies of the noise embedding.
-        rescale: images are mapped from [0, 1] to [−1, 1] first.
-        window: largest side, in positions of the feature map, over which attention looks; None: all of it.  Every
-            position is compared with every other, so without a window the time grows with the square of the area; the
-            memory never does.  Crops of 256 pixels have 16 positions on level 4.
+        rescale: whether images are mapped from [0, 1] to [−1, 1] first.
+        window: side of the windows, in positions of the feature map, within which attention works; None for one window
+            that covers the map.  Without windows, time grows with the square of the area, but memory does not.  On
+            level 4, a crop of 256 pixels has 16 positions a side.
 
     Raises ValueError for shapes that do not fit.
     """
@@ -77,7 +77,7 @@ class NCSNpp(nn.Module):
 
     Arguments of `forward`: state and corrupted image, both (batch, 3, height, width), height and width multiples of
     `config.multiple`; c_noise (batch,), the logarithm of the noise level.  Without `config.conditional` only y is
-    looked at.  Returns (batch, 3, height, width).
+    used.  Returns (batch, 3, height, width).
     """
 
     def __init__(self, config: NCSNppConfig) -> None:
@@ -115,10 +115,10 @@ class NCSNpp(nn.Module):
         for stage in self.down:
             h, image = stage(h, image, embedding, skips)
         h = self.middle(h, embedding)
-        painted = None
+        output = None
         for stage in self.up:
-            h, painted = stage(h, painted, embedding, skips)
-        return self.head(painted)
+            h, output = stage(h, output, embedding, skips)
+        return self.head(output)
 
 
 class NoiseEmbedding(nn.Module):
@@ -126,7 +126,7 @@ class NoiseEmbedding(nn.Module):
 
     def __init__(self, features: int, scale: float) -> None:
         super().__init__()
-        # A parameter, so it is saved with the weights, but it is not trained.
+        # A parameter, so that it is saved with the weights; it is not trained.
         self.frequencies = nn.Parameter(scale * torch.randn(features), requires_grad=False)
         self.first = _initialised(nn.Linear(2 * features, 4 * features))
         self.second = _initialised(nn.Linear(4 * features, 4 * features))
@@ -137,7 +137,7 @@ class NoiseEmbedding(nn.Module):
 
 
 class ResBlock(Recomputable):
-    """BigGAN's residual block, which also changes the resolution: (x + conv(silu(norm(…)))) / √2."""
+    """BigGAN's residual block, (x + conv(silu(norm(…)))) / √2, which may also change the resolution."""
 
     def __init__(
         self, inputs: int, outputs: int, embedding: int, resample: Literal["up", "down"] | None = None
@@ -160,7 +160,7 @@ class ResBlock(Recomputable):
 
 
 class Attention(Recomputable):
-    """Self-attention with one head over positions, in windows of at most `window` × `window` where that is given."""
+    """Self-attention over positions with one head, within windows of `window` × `window` positions (None: no limit)."""
 
     def __init__(self, channels: int, window: int | None) -> None:
         super().__init__()
@@ -185,9 +185,9 @@ class Attention(Recomputable):
 
     @staticmethod
     def _attend_in_windows(h: Tensor, window: int) -> Tensor:
-        """`_attend` in each window separately; windows at the right and bottom are padded, and the padding is masked.
+        """`_attend` in each window.  Windows at the right and bottom edges are padded, and the padding is masked.
 
-        The code has no branches on the size, so one export works for all sizes.
+        The code does not branch on the size, so one export works for all sizes.
         """
         batch, channels, height, width = h.shape
         rows, columns = ((side + window - 1) // window for side in (height, width))
@@ -206,7 +206,7 @@ class Attention(Recomputable):
 
 
 class Down(nn.Module):
-    """One level of the way down; all but the last end at half the resolution, where the shrunk input is added."""
+    """One level of the way down.  All but the last halve the resolution and then add the downsampled input."""
 
     def __init__(
         self, inputs: int, width: int, image: int, embedding: int, config: NCSNppConfig, attention: bool, last: bool
@@ -219,7 +219,7 @@ class Down(nn.Module):
         self.merge = None if last else _conv(image, width, 1)
 
     def forward(self, h: Tensor, image: Tensor, embedding: Tensor | None, skips: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """The features and the input at the next level's resolution; what the way up needs is put on `skips`."""
+        """(features, input image) at the resolution of the next level; appends the skips for the way up to `skips`."""
         for block, attention in zip(self.blocks, self.attention, strict=True):
             h = attention(block(h, embedding))
             skips.append(h)
@@ -244,7 +244,7 @@ class Middle(nn.Module):
 
 
 class Up(nn.Module):
-    """One level of the way up: blocks on features and skips, then this level's part of the output."""
+    """One level of the way up: residual blocks on features and skips, then a convolution to this level's image."""
 
     def __init__(
         self,
@@ -264,30 +264,30 @@ class Up(nn.Module):
         self.enlarge = None if last else ResBlock(width, width, embedding, "up")
 
     def forward(
-        self, h: Tensor, painted: Tensor | None, embedding: Tensor | None, skips: list[Tensor]
+        self, h: Tensor, output: Tensor | None, embedding: Tensor | None, skips: list[Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """The features at the next level's resolution and the output so far; takes from the end of `skips`."""
+        """(features at the resolution of the next level, sum of the images so far); removes its skips from `skips`."""
         for block in self.blocks:
             h = block(torch.cat([h, skips.pop()], dim=1), embedding)
         h = self.attention(h)
-        paint = self.paint(F.silu(self.norm(h)))
-        if painted is not None:
-            paint = enlarge(painted) + paint
-        return (h if self.enlarge is None else self.enlarge(h, embedding)), paint
+        part = self.paint(F.silu(self.norm(h)))
+        if output is not None:
+            part = enlarge(output) + part
+        return (h if self.enlarge is None else self.enlarge(h, embedding)), part
 
 
 def shrink(x: Tensor) -> Tensor:
-    """Half the resolution, smoothed by the FIR filter: (batch, channel, height, width), both sides even."""
+    """Smooths with the FIR filter and halves the resolution; (batch, channel, height, width), height and width even."""
     return F.conv2d(x, _fir(x), stride=2, padding=1, groups=x.shape[1])
 
 
 def enlarge(x: Tensor) -> Tensor:
-    """Twice the resolution: zeros between the pixels, smoothed by the FIR filter."""
+    """Doubles the resolution: inserts zeros between the pixels and smooths with the FIR filter."""
     return F.conv_transpose2d(x, 4 * _fir(x), stride=2, padding=1, groups=x.shape[1])
 
 
 def _fir(x: Tensor) -> Tensor:
-    """The filter [1, 3, 3, 1] in both directions with sum 1, for every channel of x."""
+    """The separable filter [1, 3, 3, 1], normalised to sum 1, for every channel of x."""
     line = torch.tensor([1.0, 3.0, 3.0, 1.0], device=x.device, dtype=x.dtype) / 8
     return torch.outer(line, line).expand(x.shape[1], 1, 4, 4)
 
@@ -305,12 +305,12 @@ def _conv(inputs: int, outputs: int, size: int = 3, gain: float = 1) -> nn.Conv2
 
 
 def _initialised(layer: Layer, gain: float = 1) -> Layer:
-    """Uniform weights whose variance is gain²/mean of fan-in and fan-out, zero bias."""
+    """The layer with uniform weights of variance gain² / mean(fan-in, fan-out) and zero bias."""
     nn.init.xavier_uniform_(layer.weight, gain)
     nn.init.zeros_(_bias(layer))
     return layer
 
 
 def _bias(layer: nn.Conv2d | nn.Linear) -> Tensor:
-    assert layer.bias is not None  # as both are made here
+    assert layer.bias is not None  # all layers here have one
     return layer.bias

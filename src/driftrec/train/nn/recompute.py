@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 
 class Recomputable(nn.Module):
-    """Abstract: a block that keeps all of its activations for the gradient, or, once `recompute` is set, its inputs.
+    """Abstract: a block that keeps its activations for the backward pass or, if `recompute` is set, only its inputs.
 
     The gradients are the same.  Subclasses define `compute` instead of `forward`; it must not be random.
     """
