@@ -298,7 +298,7 @@ def _length(config: TrainConfig, time_limit: float | None) -> float | None:
 def _pictures(config: TrainConfig, cache: Path | None) -> tuple[Corpus, Corpus]:
     """(training, held-out) pictures."""
     data = config.data
-    return open_corpus(list(data.folders), cache, data.corrupted).split(data.held_out)
+    return open_corpus(list(data.folders), cache, data.corrupted, data.weights).split(data.held_out)
 
 
 def owner(number: int, devices: int) -> int:
@@ -352,8 +352,16 @@ def _loader(fabric: Fabric, config: TrainConfig, corpus: Corpus, first: int) -> 
     if config.batch // fabric.world_size < config.accumulate:
         raise ValueError(f"a batch of {config.batch} cannot be split into {config.accumulate} parts: change accumulate")
     data = config.data
-    degradation = data.chains or data.degradation()
-    crops = Crops(corpus, degradation, data.crop, config.seed, data.gray, data.resize, data.post_crop)
+    crops = Crops(
+        corpus,
+        data.chains or data.degradation(),
+        data.crop,
+        config.seed,
+        data.gray,
+        data.resize,
+        data.post_crop,
+        data.drawn and data.drawn.build(),
+    )
     batches = Batches(crops, config.batch // fabric.world_size, fabric.global_rank, fabric.world_size)
     loader = DataLoader(
         batches,

@@ -15,6 +15,8 @@ from driftrec.diffusion.process import Process, process_from_card
 from driftrec.diffusion.types import Anchor
 from driftrec.train.data.chains import RandomChains
 from driftrec.train.data.degrade import Chain, Degradation, RandomJpeg, Step, jpeg_mixture
+from driftrec.train.data.graphics.fonts import find_fonts
+from driftrec.train.data.graphics.mixture import WEIGHTS, Drawn, Mixture
 from driftrec.train.denoiser import Denoiser, Direct, Loss, Residual, Score, Weight, process_end
 from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
 from driftrec.train.nn.unet import UNet, UNetConfig
@@ -36,6 +38,27 @@ NetworkConfig = Annotated[
 ]
 
 
+class DrawnSection(Section):
+    """Crops that are drawn while training runs: text, interfaces, line art, comics and the like."""
+
+    share: float = Field(default=0.3, ge=0, le=1)  # of all crops
+    kinds: dict[str, float] = Field(default_factory=lambda: dict(WEIGHTS))  # their relative numbers
+    fonts: tuple[Path, ...] = ()  # folders; default: the fonts of the system
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        self.mixture()  # raises ValueError for unknown kinds
+        return self
+
+    def mixture(self) -> Mixture:
+        """What is drawn, and how often."""
+        return Mixture(tuple(self.kinds.items()))
+
+    def build(self) -> Drawn:
+        """The generator.  Raises ValueError if a folder has no fonts."""
+        return Drawn(self.share, self.mixture(), find_fonts(self.fonts))
+
+
 class DataSection(Section):
     """The training pictures, their crops and their corruption.
 
@@ -46,9 +69,11 @@ class DataSection(Section):
     """
 
     folders: tuple[Path, ...] = ()  # or other sources of pictures, see driftrec.train.data.sources
+    weights: tuple[float, ...] = ()  # one for each of `folders`: relative numbers of crops; default: by area
     corrupted: tuple[Path, ...] = ()  # one for each of `folders`, with pictures of the same names and sizes
     corruption: tuple[Step, ...] = ()  # by kind, see driftrec.train.data.degrade
     chains: RandomChains | None = None
+    drawn: DrawnSection | None = None
     held_out: float = Field(default=0.06, gt=0, lt=1)  # share of the originals kept for validation
     crop: int = Field(default=96, ge=16)  # pixels
     resize: tuple[float, float] | None = None  # shares of the picture's area, resized to `crop`
@@ -70,6 +95,10 @@ class DataSection(Section):
             )
         if self.corrupted and len(self.corrupted) != len(self.folders):
             raise ValueError(f"{len(self.folders)} clean folders need as many corrupted, not {len(self.corrupted)}")
+        if self.corrupted and self.drawn:
+            raise ValueError("corrupted folders exclude drawn pictures, whose corruption is unknown: leave one out")
+        if self.weights and (len(self.weights) != len(self.folders) or min(self.weights) <= 0):
+            raise ValueError(f"{len(self.folders)} folders need as many positive weights, not {self.weights}")
         if self.resize is not None and not 0 < self.resize[0] <= self.resize[1] <= 1:
             raise ValueError(f"resize must be two shares 0 < low ≤ high ≤ 1, not {self.resize}")
         if self.post_crop is not None and self.post_crop > self.crop:

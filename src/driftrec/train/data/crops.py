@@ -11,7 +11,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from driftrec.evaluate.weights import cache_folder
 from driftrec.picture import atomic_write
 from driftrec.train.data.chains import Example, RandomChains
 from driftrec.train.data.degrade import Degradation
+from driftrec.train.data.graphics.mixture import Drawn
 from driftrec.train.data.sources import Item, items
 
 
@@ -33,7 +34,8 @@ class Entry:
     """One picture of a corpus: where its pixels start in the flat file, their size, and where it comes from.
 
     `group` names the original that it was cut from: pictures of one group must not be split between training and
-    validation.  `licence` is "not stated" where no manifest states one.
+    validation.  `licence` is "not stated" where no manifest states one.  Crops are drawn from the picture in
+    proportion to its area times `density`.
     """
 
     offset: int
@@ -41,6 +43,7 @@ class Entry:
     width: int
     group: str
     licence: str
+    density: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,11 @@ class Corpus:
     entries: tuple[Entry, ...]
     corrupted: NDArray[np.uint8] | None = None
     """Corrupted versions, laid out as `pixels`, where pairs are given."""
-    areas: NDArray[np.int64] = field(init=False, repr=False)
-    """Pixels in pictures 0 … i, for drawing a picture by its area."""
+    ends: NDArray[np.float64] = field(init=False, repr=False)
+    """Weights of pictures 0 … i, added up, for drawing a picture by its area and density."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "areas", np.cumsum([e.height * e.width for e in self.entries]))
+        object.__setattr__(self, "ends", np.cumsum([e.height * e.width * e.density for e in self.entries]))
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -85,7 +88,7 @@ class Corpus:
         """The model card's entry for the data: pictures, megapixels, and how many pictures each licence has."""
         return {
             "pictures": len(self),
-            "megapixels": round(int(self.areas[-1]) / 1e6) if len(self) else 0,
+            "megapixels": round(sum(e.height * e.width for e in self.entries) / 1e6),
             "licences": dict(Counter(e.licence for e in self.entries).most_common()),
         }
 
@@ -95,18 +98,24 @@ def _fraction(name: str) -> float:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
 
 
-def open_corpus(sources: list[Path], cache: Path | None = None, corrupted: Sequence[Path] = ()) -> Corpus:
+def open_corpus(
+    sources: list[Path], cache: Path | None = None, corrupted: Sequence[Path] = (), weights: Sequence[float] = ()
+) -> Corpus:
     """Decodes the pictures of the sources into the cache, or finds them there.
 
-    `corrupted` lists one source of corrupted versions for each of `sources`.  Raises ValueError when a source has no
-    pictures, a picture cannot be decoded, or a pair is incomplete or differs in size.
+    `corrupted` lists one source of corrupted versions for each of `sources`.  `weights` gives the relative numbers of
+    crops from each of `sources`; without it, they are drawn in proportion to the area.  Raises ValueError when a source
+    has no pictures, a picture cannot be decoded, or a pair is incomplete or differs in size.
     """
-    found = [item for source in sources for item in items(source)]
+    lists = [items(source) for source in sources]
+    found = [item for those in lists for item in those]
     pixels, shapes = _decoded(found, cache)
     entries, offset = [], 0
     for (height, width), item in zip(shapes, found, strict=True):
         entries.append(Entry(offset, height, width, item.group, item.licence))
         offset += height * width * 3
+    if weights:
+        entries = _weighted(entries, [len(those) for those in lists], weights)
     if not corrupted:
         return Corpus(pixels, tuple(entries))
     partners = [item for pair in zip(sources, corrupted, strict=True) for item in _partners(*pair)]
@@ -115,6 +124,16 @@ def open_corpus(sources: list[Path], cache: Path | None = None, corrupted: Seque
         if (height, width) != (h, w):
             raise ValueError(f"{item.name} is {width}×{height} pixels clean and {w}×{h} corrupted: pairs need one size")
     return Corpus(pixels, tuple(entries), theirs)
+
+
+def _weighted(entries: list[Entry], counts: list[int], weights: Sequence[float]) -> list[Entry]:
+    """The entries of sources with `counts` pictures each, with densities that give the sources these weights."""
+    weighted, rest = [], iter(entries)
+    for count, weight in zip(counts, weights, strict=True):
+        own = [next(rest) for _ in range(count)]
+        area = sum(e.height * e.width for e in own)
+        weighted += [replace(e, density=weight / area) for e in own]
+    return weighted
 
 
 def _partners(clean: Path, corrupted: Path) -> list[Item]:
@@ -165,7 +184,8 @@ class Crops:
     where the corpus has pairs.  Random chains change the clean crop, too, and cut what they need for a pair of `size`.
     With `resize`, squares with an area between these shares of the picture's are resized to `size` (torchvision's
     RandomResizedCrop with ratio 1).  With `post_crop`, a square of that size is cut out after the corruption, so that a
-    JPEG's grid starts anywhere.
+    JPEG's grid starts anywhere.  With `drawn`, a share of the crops is drawn instead of cut out of pictures; these are
+    not turned, as text and interfaces stand upright.
     """
 
     corpus: Corpus
@@ -175,6 +195,7 @@ class Crops:
     gray: float = 0.0
     resize: tuple[float, float] | None = None
     post_crop: int | None = None
+    drawn: Drawn | None = None
 
     def pair(self, index: int) -> tuple[Pixels, Pixels]:
         """(clean, corrupted), both uint8 (size, size, 3), or of size `post_crop`."""
@@ -182,7 +203,7 @@ class Crops:
         if isinstance(self.degradation, RandomChains):
             example = self._chained(self.degradation, rng)
             return example.clean, example.corrupted
-        clean, corrupted = self._cut(rng, self.size)
+        clean, corrupted = self._source(rng, self.size)
         if corrupted is None:
             corrupted = self.degradation(clean, rng)
         if self.post_crop is not None:
@@ -207,12 +228,19 @@ class Crops:
         return np.ascontiguousarray(clean), np.ascontiguousarray(corrupted)
 
     def _chained(self, chains: RandomChains, rng: Generator) -> Example:
-        drawn = chains.draw(self.size, rng)
-        return drawn(self._cut(rng, drawn.source)[0])
+        chain = chains.draw(self.size, rng)
+        return chain(self._source(rng, chain.source)[0])
+
+    def _source(self, rng: Generator, size: int) -> tuple[Pixels, Pixels | None]:
+        """A clean picture of a size, drawn or cut out of the corpus, and its corrupted version where there is one."""
+        if self.drawn is None or rng.random() >= self.drawn.share:
+            return self._cut(rng, size)
+        picture = self.drawn.picture(size, rng, lambda: self._cut(rng, size)[0])  # with crops as its photographs
+        return (_in_gray(picture) if rng.random() < self.gray else picture), None
 
     def _cut(self, rng: Generator, size: int) -> tuple[Pixels, Pixels | None]:
         """A crop of a clean picture and, where there is one, of its corrupted version, turned and mirrored alike."""
-        ends = self.corpus.areas
+        ends = self.corpus.ends
         index = int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))
         clean, corrupted = self.corpus.pair(index)
         height, width = clean.shape[:2]
@@ -238,7 +266,9 @@ class Crops:
             image = Image.fromarray(np.ascontiguousarray(crop))
             crop = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
         crop = np.rot90(crop[:, ::-1] if turn >= 4 else crop, turn % 4)
-        if gray:
-            luma = np.asarray(Image.fromarray(np.ascontiguousarray(crop)).convert("L"))
-            crop = np.repeat(luma[..., None], 3, axis=2)
-        return np.ascontiguousarray(crop)
+        return _in_gray(crop) if gray else np.ascontiguousarray(crop)
+
+
+def _in_gray(crop: Pixels) -> Pixels:
+    luma = np.asarray(Image.fromarray(np.ascontiguousarray(crop)).convert("L"))
+    return np.repeat(luma[..., None], 3, axis=2)

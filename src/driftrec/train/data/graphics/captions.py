@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from driftrec.train.data.graphics.common import Scene, between, chance, colour, pick
 from driftrec.train.data.graphics.lettering import lettering
-from driftrec.train.data.graphics.shapes import blob, curve, as_points
+from driftrec.train.data.graphics.shapes import as_points, blob, curve
 from driftrec.train.data.graphics.words import phrase
 
 
@@ -86,7 +86,9 @@ def _marks(image: Image.Image, scene: Scene, rng: Generator) -> None:
             side = np.array([-ahead[1], ahead[0]])
             tip = line[-1] + 3 * width * ahead
             draw.polygon(as_points(np.array([tip, line[-1] + 2 * width * side, line[-1] - 2 * width * side])), fill=255)
-    image.paste(pick(rng, ((255, 0, 0), (255, 255, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255))), mask=layer.reduce(scale))
+    image.paste(
+        pick(rng, ((255, 0, 0), (255, 255, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255))), mask=layer.reduce(scale)
+    )
 
 
 def _stamp(image: Image.Image, scene: Scene, rng: Generator) -> None:

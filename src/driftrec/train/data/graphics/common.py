@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.random import Generator
@@ -13,6 +13,7 @@ from driftrec.evaluate.corruptions import Pixels
 from driftrec.train.data.graphics.fonts import Fonts
 
 T = TypeVar("T")
+Floats: TypeAlias = NDArray[np.floating[Any]]
 Colour: TypeAlias = tuple[int, int, int]
 """Red, green and blue in [0, 255]."""
 
@@ -61,9 +62,9 @@ def between(rng: Generator, low: float, high: float) -> float:
 def colour(rng: Generator) -> Colour:
     """A colour as people choose them: strong, pastel, dark, or a gray; corners of the cube are frequent."""
     kind = rng.random()
-    if kind < 0.2:
+    if kind < 0.12:
         return _rgb(rng.integers(0, 2, 3) * 255)
-    if kind < 0.35:
+    if kind < 0.3:
         return _rgb(np.repeat(rng.integers(0, 256), 3))
     hue, value = rng.random() * 6, 1 - 0.8 * rng.random() ** 2
     saturation = rng.random() ** (0.5 if kind < 0.75 else 2.5)
@@ -104,14 +105,14 @@ def _rgb(values: NDArray[np.generic]) -> Colour:
     return red, green, blue
 
 
-def smooth_field(rng: Generator, side: int, cells: int) -> NDArray[np.float32]:
+def smooth_field(rng: Generator, side: int, cells: int) -> Floats:
     """White noise of `cells` × `cells` values interpolated to a square of `side`: standard deviation below 1."""
     noise = rng.standard_normal((cells, cells), np.float32)
     image = Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC)
     return np.asarray(image)
 
 
-def gradient(rng: Generator, side: int) -> NDArray[np.float32]:
+def gradient(rng: Generator, side: int) -> Floats:
     """A linear, radial or conical ramp in [0, 1], float32 (side, side)."""
     y, x = np.mgrid[:side, :side].astype(np.float32) / side
     kind = rng.integers(3)
@@ -125,7 +126,7 @@ def gradient(rng: Generator, side: int) -> NDArray[np.float32]:
     return (ramp - low) / max(high - low, np.float32(1e-6))
 
 
-def blend(ramp: NDArray[np.float32], stops: Sequence[Colour]) -> Pixels:
+def blend(ramp: Floats, stops: Sequence[Colour]) -> Pixels:
     """A ramp in [0, 1] coloured with evenly spaced stops: uint8 (height, width, 3), rounded without dithering."""
     places, fine = np.linspace(0, 1, len(stops)), np.linspace(0, 1, 4096)
     table = np.stack([np.interp(fine, places, [stop[i] for stop in stops]) for i in range(3)], axis=-1)

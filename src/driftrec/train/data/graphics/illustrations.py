@@ -67,7 +67,9 @@ def _area(image: Image.Image, rng: Generator, outline: list[tuple[float, float]]
         return
     ramp = gradient(rng, side)
     if shading == "painted":
-        ramp = np.clip(ramp + 0.15 * smooth_field(rng, side, 9) + 0.03 * smooth_field(rng, side, max(side // 6, 2)), 0, 1)
+        ramp = np.clip(
+            ramp + 0.15 * smooth_field(rng, side, 9) + 0.03 * smooth_field(rng, side, max(side // 6, 2)), 0, 1
+        )
     paint = Image.fromarray(blend(ramp, (shade(fill, 0.5), fill, shade(fill, 2.5))))
     image.paste(paint, box[:2], mask.crop((box[0], box[1], box[0] + side, box[1] + side)))
 
@@ -96,7 +98,7 @@ def _pen_strokes(image: Image.Image, rng: Generator, ink: Colour, width: int) ->
 def comic(scene: Scene, rng: Generator) -> Image.Image:
     """A part of a comic page: panels, drawings in colour or in black and white with screentone, and balloons."""
     drawing = illustration(scene, rng)
-    if chance(rng, 0.45):
+    if chance(rng, 0.35):
         drawing = screened(drawing.convert("L"), rng).convert("RGB")
     if chance(rng, 0.5):
         _panels(drawing, rng)

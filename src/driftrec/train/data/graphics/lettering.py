@@ -5,11 +5,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from PIL.ImageFont import FreeTypeFont
 
-from driftrec.train.data.graphics.common import Colour, chance, pick
+from driftrec.train.data.graphics.common import Colour, Floats, chance, pick
 from driftrec.train.data.graphics.fonts import Font
 from driftrec.train.data.graphics.words import Script
 
@@ -77,7 +76,7 @@ class Lettering:
         image.paste(Image.fromarray(np.rint(mixed).astype(np.uint8)), box[:2])
 
 
-def _filtered(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def _filtered(rows: Floats) -> Floats:
     padded = np.pad(rows, ((0, 0), (2, 2)))
     parts = [weight * padded[:, i : i + rows.shape[1]] for i, weight in enumerate(LCD_FILTER)]
     return np.clip(sum(parts[1:], parts[0]), 0, 1)

@@ -1,5 +1,7 @@
 """Line art: 1-pixel lines, plans and schematics, grids, plots, mazes and pen drawings."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageDraw
@@ -153,7 +155,7 @@ def _diagram(image: Image.Image, rng: Generator, ink: Colour, width: int, scale:
     draw = ImageDraw.Draw(image)
     fills = [shade(readable(rng, (0, 0, 0)), 3) for _ in range(2)]
     places = rng.random((int(rng.integers(3, 8)), 2)) * image.width
-    for a, b in zip(places[:-1], places[1:], strict=True):
+    for a, b in pairwise(places):
         end = (b[0], a[1]) if chance(rng, 0.5) else tuple(b)
         draw.line((*a, *end), fill=ink, width=width)
         tip, head = np.array(end), 5 * scale

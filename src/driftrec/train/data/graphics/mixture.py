@@ -1,6 +1,6 @@
 """Drawn training pictures without end: every kind of generator by name, and their mixture."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from PIL import Image
 from driftrec.evaluate.corruptions import Pixels
 from driftrec.train.data.graphics.captions import captioned
 from driftrec.train.data.graphics.common import Draw, Scene, between, chance, pick
+from driftrec.train.data.graphics.fonts import Fonts
 from driftrec.train.data.graphics.illustrations import comic, glow, illustration
 from driftrec.train.data.graphics.interfaces import interface
 from driftrec.train.data.graphics.lines import line_art
@@ -80,3 +81,16 @@ def _resampled(draw: Draw, scene: Scene, rng: Generator) -> Image.Image:
     drawn = draw(scene.resized(round(scene.side * between(rng, 0.6, 2))), rng)
     filters = (Image.Resampling.BICUBIC, Image.Resampling.LANCZOS, Image.Resampling.BILINEAR, Image.Resampling.BOX)
     return drawn.resize((scene.side, scene.side), pick(rng, filters))
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The drawn part of the training pictures: its share, what is drawn, and the fonts."""
+
+    share: float
+    mixture: Mixture
+    fonts: Fonts
+
+    def picture(self, side: int, rng: Generator, photograph: Callable[[], Pixels]) -> Pixels:
+        """A drawn picture, uint8 (side, side, 3); `photograph` returns pictures of that size to draw over."""
+        return self.mixture(Scene(side, self.fonts, photograph), rng)

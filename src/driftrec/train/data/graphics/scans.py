@@ -4,7 +4,7 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageFilter, ImageOps
 
-from driftrec.train.data.graphics.common import Draw, Scene, chance, gradient, pick, smooth_field
+from driftrec.train.data.graphics.common import Draw, Floats, Scene, chance, gradient, pick, smooth_field
 from driftrec.train.data.graphics.lines import line_art
 from driftrec.train.data.graphics.pages import paragraphs, table
 from driftrec.train.data.graphics.tones import halftone
@@ -27,15 +27,15 @@ def scan(scene: Scene, rng: Generator) -> Image.Image:
     return _on_paper(np.asarray(turned.crop(box), np.float32) / 255, rng)
 
 
-def _cover(draw: Draw, scene: Scene, rng: Generator) -> np.ndarray:
+def _cover(draw: Draw, scene: Scene, rng: Generator) -> Floats:
     """How much ink a drawing has at every pixel, uint8 in [0, 255], with paper of 0."""
     gray = ImageOps.autocontrast(draw(scene, rng).convert("L"))
     values = np.asarray(gray)
     return values if np.median(values) < 128 else 255 - values
 
 
-def _on_paper(ink: np.ndarray, rng: Generator) -> Image.Image:
-    """Ink in [0, 1] on paper of a colour, with grain, stains and a shadow; some scanners clip both to black and white."""
+def _on_paper(ink: Floats, rng: Generator) -> Image.Image:
+    """Ink in [0, 1] on coloured paper with grain, stains and a shadow; some scanners clip the tones at both ends."""
     side = ink.shape[0]
     paper = np.array([255, 255, 255]) - rng.integers(0, 60) * np.array([0.4, 0.6, 1.0]) * rng.uniform(0.3, 1)
     black = rng.integers(0, 70) + rng.integers(0, 16, 3)

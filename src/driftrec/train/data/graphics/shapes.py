@@ -2,12 +2,13 @@
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
+
+from driftrec.train.data.graphics.common import Floats
 
 Points = list[tuple[float, float]]
 
 
-def blob(rng: Generator, centre: NDArray[np.float64], radius: float) -> Points:
+def blob(rng: Generator, centre: Floats, radius: float) -> Points:
     """A closed outline around a centre: a smooth curve, a polygon, a star, an ellipse or a rectangle."""
     kind = rng.random()
     turn = rng.random() * 2 * np.pi
@@ -39,7 +40,7 @@ def blob(rng: Generator, centre: NDArray[np.float64], radius: float) -> Points:
     return as_points(around @ rotation.T + centre)
 
 
-def curve(rng: Generator, start: NDArray[np.float64], length: float, bend: float = 1.0) -> NDArray[np.float64]:
+def curve(rng: Generator, start: Floats, length: float, bend: float = 1.0) -> Floats:
     """A smooth open curve of about `length` from a start, float64 (points, 2); with `bend` 0 a straight line."""
     count = 24
     heading = rng.random() * 2 * np.pi
@@ -48,14 +49,16 @@ def curve(rng: Generator, start: NDArray[np.float64], length: float, bend: float
     return start + np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
 
 
-def stroke(line: NDArray[np.float64], widest: float) -> Points:
+def stroke(line: Floats, widest: float) -> Points:
     """The outline of a pen stroke along a curve, which is thin at both ends."""
     along = np.gradient(line, axis=0)
-    normal = np.stack([-along[:, 1], along[:, 0]], axis=1) / np.maximum(np.hypot(*along.T), 1e-9)[:, None]
+    normal = (
+        np.stack([-along[:, 1], along[:, 0]], axis=1) / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
+    )
     half = 0.5 * widest * np.sin(np.linspace(0.1, np.pi - 0.1, len(line)))[:, None]
     return as_points(np.concatenate([line + half * normal, (line - half * normal)[::-1]]))
 
 
-def as_points(values: NDArray[np.float64]) -> Points:
+def as_points(values: Floats) -> Points:
     """Rows (x, y) as Pillow takes them."""
     return [(float(x), float(y)) for x, y in values]

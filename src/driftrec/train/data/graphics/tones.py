@@ -5,13 +5,24 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
-from driftrec.train.data.graphics.common import Scene, between, blend, chance, colour, gradient, pick, smooth_field
+from driftrec.train.data.graphics.common import (
+    Floats,
+    Scene,
+    between,
+    blend,
+    chance,
+    colour,
+    gradient,
+    pick,
+    shade,
+    smooth_field,
+)
 
 BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.float32) / 16
 """The ordered-dither matrix of order 4 (Bayer, 1973)."""
 
 
-def _screen(rng: Generator, shape: tuple[int, int], pitch: float, angle: float) -> NDArray[np.float32]:
+def _screen(rng: Generator, shape: tuple[int, int], pitch: float, angle: float) -> Floats:
     """Thresholds in [0, 1] of a screen of round dots: float32 (height, width)."""
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     u = (x * np.cos(angle) + y * np.sin(angle)) * (2 * np.pi / pitch) + rng.random() * 6
@@ -21,7 +32,7 @@ def _screen(rng: Generator, shape: tuple[int, int], pitch: float, angle: float) 
     return ranks.astype(np.float32)  # ranks, so that the share of ink is the tone
 
 
-def _dots(tone: NDArray[np.float32], thresholds: NDArray[np.float32], sharp: float) -> NDArray[np.float32]:
+def _dots(tone: Floats, thresholds: Floats, sharp: float) -> Floats:
     """Paper in [0, 1] where the tone is above the threshold, with edges of a width that `sharp` gives."""
     return np.clip((tone - thresholds) * sharp + 0.5, 0, 1)
 
@@ -88,7 +99,8 @@ def pixel_art(scene: Scene, rng: Generator) -> Image.Image:
     """Sprites and tiles of a small palette, every pixel enlarged to a square."""
     factor = pick(rng, (1, 2, 3, 4, 6, 8), (2, 3, 2, 2, 1, 1))
     side = scene.side // factor + 2
-    palette = np.array([colour(rng) for _ in range(int(rng.integers(3, 14)))], np.uint8)
+    hues = [colour(rng) for _ in range(int(rng.integers(1, 5)))]
+    palette = np.array([shade(hue, factor) for hue in hues for factor in (0.4, 0.7, 1, 2)], np.uint8)
     tile = int(rng.integers(6, 17))
     pixels = _tiles(rng, side, tile, len(palette))
     for _ in range(side * side // 250 + 1):

@@ -22,9 +22,13 @@ class Script:
     mixed: bool = True
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 def _script(text: str, probe: str, spaced: bool = True) -> Script:
     if spaced:
-        return Script(tuple(text.split()), probe)
+        return Script(_words(text), probe)
     return Script(tuple(text[i : i + 2] for i in range(0, len(text), 2)), probe, spaced=False)
 
 
@@ -61,11 +65,13 @@ SCRIPTS = {
         "모인간",
     ),
     "arabic": _script(
-        "يولد جميع الناس أحراراً متساوين في الكرامة والحقوق وقد وهبوا عقلاً وضميراً وعليهم أن يعامل بعضهم بعضاً بروح الإخاء",
+        "يولد جميع الناس أحراراً متساوين في الكرامة والحقوق وقد وهبوا عقلاً وضميراً وعليهم "
+        "أن يعامل بعضهم بعضاً بروح الإخاء",
         "بعض",
     ),
     "hebrew": _script(
-        "כל בני האדם נולדו בני חורין ושווים בערכם ובזכויותיהם כולם חוננו בתבונה ובמצפון לפיכך חובה עליהם לנהוג איש ברעהו ברוח של אחוה",
+        "כל בני האדם נולדו בני חורין ושווים בערכם ובזכויותיהם כולם חוננו בתבונה ובמצפון "
+        "לפיכך חובה עליהם לנהוג איש ברעהו ברוח של אחוה",
         "אבש",
     ),
     "devanagari": _script(
@@ -83,11 +89,11 @@ SCRIPTS = {
     "ethiopic": _script("የሰው ልጅ ሁሉ ሲወለድ ነጻና በክብርና በመብትም እኩልነት ያለው ነው", "የሰው"),
 }
 
-_SYLLABLES = (
+_SYLLABLES = _words(
     "ba ce di fo gu ha ji ko lu ma ne pi qua ro su te va wi xe yo zu al en ir on us ing ter con pre est ion the and "
     "str sch ght ck ll mm Br Cl Dr Tr Fl"
-).split()
-_MARKS = ". , ; : ! ? - – ( ) [ ] / & % @ # * + = < > { } $ €".split()
+)
+_MARKS = tuple(".,;:!?-–()[]/&%@#*+=<>{}$€")
 
 
 def word(rng: Generator, script: Script) -> str:
