@@ -55,7 +55,7 @@ def _sticker(image: Image.Image, scene: Scene, rng: Generator) -> None:
     """A flat drawing with a white rim."""
     scale = 3
     form = blob(rng, rng.random(2) * scale * scene.side, between(rng, 0.08, 0.4) * scale * scene.side)
-    mask = Image.new("L", (scale * scene.side,) * 2)
+    mask = Image.new("L", (scale * scene.side, scale * scene.side))
     ImageDraw.Draw(mask).polygon(form, fill=255)
     if chance(rng, 0.6):
         rim = mask.copy()
@@ -71,7 +71,7 @@ def _sticker(image: Image.Image, scene: Scene, rng: Generator) -> None:
 def _marks(image: Image.Image, scene: Scene, rng: Generator) -> None:
     """A circle, an arrow or a scribble in a strong colour."""
     scale = 3
-    layer = Image.new("L", (scale * scene.side,) * 2)
+    layer = Image.new("L", (scale * scene.side, scale * scene.side))
     draw = ImageDraw.Draw(layer)
     width = scale * int(rng.integers(2, 7))
     centre, radius = rng.random(2) * layer.width, between(rng, 0.08, 0.4) * layer.width

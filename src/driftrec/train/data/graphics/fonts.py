@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from numpy.random import Generator
-from PIL import ImageFont
+from PIL import Image, ImageDraw, ImageFont
 from PIL.ImageFont import FreeTypeFont
 
 from driftrec.train.data.graphics.words import SCRIPTS, Script
@@ -109,9 +109,11 @@ def _script(file: Path | None, name: str) -> Script:
 @cache
 def _has(file: Path | None, character: str) -> bool:
     """Whether a font has a character: all that it lacks look the same."""
-    return _shape(file, character) not in (_shape(file, "\U000f1234"), _shape(file, "\uffff"), b"")
+    return _shape(file, character) not in (_shape(file, "\U000f1234"), _shape(file, "\uffff"), bytes(1600))
 
 
 @lru_cache(64)
 def _shape(file: Path | None, character: str) -> bytes:
-    return bytes(_opened(file, 16).getmask(character, mode="L"))
+    image = Image.new("L", (40, 40))
+    ImageDraw.Draw(image).text((8, 8), character, 255, _opened(file, 16))
+    return image.tobytes()

@@ -42,9 +42,8 @@ class _Style:
         dark = chance(rng, 0.35)
         level = int(rng.integers(18, 70) if dark else rng.integers(225, 256))
         self.ground: Colour = (level, level, min(level + int(rng.integers(0, 12)), 255))
-        self.ink: Colour = (
-            shade((255, 255, 255), float(rng.uniform(0.8, 1))) if dark else (int(rng.integers(0, 60)),) * 3
-        )
+        black = int(rng.integers(0, 60))
+        self.ink: Colour = shade((255, 255, 255), float(rng.uniform(0.8, 1))) if dark else (black, black, black)
         self.face: Colour = shade(self.ground, 1.25 if dark else float(rng.uniform(0.88, 1)))
         self.edge: Colour = shade(self.ground, 1.6 if dark else float(rng.uniform(0.6, 0.9)))
         self.accent = colour(rng)

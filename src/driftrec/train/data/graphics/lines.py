@@ -18,7 +18,7 @@ def line_art(scene: Scene, rng: Generator) -> Image.Image:
     draw = pick(rng, (_schematic, _plot, _grid, _pen, _maze, _diagram), (3, 3, 1, 3, 1, 2))
     scale = 1 if chance(rng, 0.5) else 4
     paper, ink = theme(rng)
-    image = Image.new("RGB", (scene.side * scale,) * 2, paper)
+    image = Image.new("RGB", (scene.side * scale, scene.side * scale), paper)
     width = max(round(scale * (1 if chance(rng, 0.6) else between(rng, 0.6, 4))), 1)
     draw(image, rng, ink, width, scale)
     image = image.reduce(scale) if scale > 1 else image

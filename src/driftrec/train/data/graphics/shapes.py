@@ -52,9 +52,8 @@ def curve(rng: Generator, start: Floats, length: float, bend: float = 1.0) -> Fl
 def stroke(line: Floats, widest: float) -> Points:
     """The outline of a pen stroke along a curve, which is thin at both ends."""
     along = np.gradient(line, axis=0)
-    normal = (
-        np.stack([-along[:, 1], along[:, 0]], axis=1) / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
-    )
+    lengths = np.linalg.norm(along, axis=1, keepdims=True)
+    normal = np.stack([-along[:, 1], along[:, 0]], axis=1) / np.maximum(lengths, 1e-9)
     half = 0.5 * widest * np.sin(np.linspace(0.1, np.pi - 0.1, len(line)))[:, None]
     return as_points(np.concatenate([line + half * normal, (line - half * normal)[::-1]]))
 
