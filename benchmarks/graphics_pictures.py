@@ -16,7 +16,7 @@ from PIL import Image
 
 import debian
 
-SIDE = 384
+SIDE = 256
 """Largest width and height of a picture, in pixels."""
 
 
@@ -38,7 +38,7 @@ class Source:
 OKULAR, GNOME = "usr/share/doc/HTML/en/okular", "usr/share/help/C/gnome-help/figures"
 SPICE = "usr/share/doc/ngspice-doc/html"
 SPICE_STEM = "build_ngspice-2zZkIS_ngspice-39_3+ds_doc_Images"
-FROZEN, TUX = "usr/share/games/frozen-bubble/gfx", "usr/share/games/supertux2/images/background"
+FROZEN, TUX = "usr/share/games/frozen-bubble/gfx", "usr/share/games/supertux2/images"
 FISH = "usr/share/games/fillets-ng/images"
 
 
@@ -49,34 +49,28 @@ def guide(language: str, page: int, dpi: int) -> Source:
 
 PICTURES: dict[str, dict[str, Source]] = {
     "screens": {
-        "reader-notes": Source("okular", f"{OKULAR}/annotations.png", 400, 160),
-        "reader-bookmarks": Source("okular", f"{OKULAR}/bookmark-management.png", 30, 60),
-        "reader-settings": Source("okular", f"{OKULAR}/configure.png", 60, 40),
-        "turtle": Source("kturtle", "usr/share/doc/HTML/en/kturtle/mainwindow_flower_nrs.png", 20, 20),
-        "calendar-dark": Source("gnome-user-docs", f"{GNOME}/shell-appts.png", 330, 60),
-        "menu-light": Source("gnome-user-docs", f"{GNOME}/shell-exit-classic.png", 22, 0),
-        "activities": Source("gcompris-qt-data", "usr/share/doc/HTML/en/gcompris-qt/gcompris-main-menu.png", 0, 0),
-        "plot-window": Source("ngspice-doc", f"{SPICE}/35_{SPICE_STEM}_C4.png", 0, 0),
+        "reader-notes": Source("okular", f"{OKULAR}/annotations.png", 500, 160),
+        "reader-bookmarks": Source("okular", f"{OKULAR}/bookmark-management.png", 30, 110),
+        "turtle": Source("kturtle", "usr/share/doc/HTML/en/kturtle/mainwindow_flower_nrs.png", 20, 60),
+        "calendar-dark": Source("gnome-user-docs", f"{GNOME}/shell-appts.png", 470, 60),
+        "menu-light": Source("gnome-user-docs", f"{GNOME}/shell-exit-classic.png", 22, 60),
+        "activities": Source("gcompris-qt-data", "usr/share/doc/HTML/en/gcompris-qt/gcompris-main-menu.png", 0, 80),
     },
     "pages": {
         "japanese": guide("ja", 20, 96),
         "russian": guide("ru", 20, 110),
         "chinese": guide("zh-cn", 15, 80),
-        "manual": Source("gnuplot-doc", "usr/share/doc/gnuplot/gnuplot.pdf", 100, 100, 40, 90),
-        "plots": Source("gnuplot-doc", "usr/share/doc/gnuplot/gnuplot.pdf", 90, 100, 131, 90),
-        "transistor": Source("ngspice-doc", f"{SPICE}/27_{SPICE_STEM}_hicum_manual.png", 600, 350),
-        "circuit": Source("ngspice-doc", f"{SPICE}/43_{SPICE_STEM}_Example_Circuit_C3.png", 120, 20),
-        "mesh": Source("ngspice-doc", f"{SPICE}/48_{SPICE_STEM}_mesh-3a.png", 200, 60),
+        "manual": Source("gnuplot-doc", "usr/share/doc/gnuplot/gnuplot.pdf", 160, 140, 40, 90),
+        "transistor": Source("ngspice-doc", f"{SPICE}/27_{SPICE_STEM}_hicum_manual.png", 650, 400),
+        "circuit": Source("ngspice-doc", f"{SPICE}/43_{SPICE_STEM}_Example_Circuit_C3.png", 150, 20),
     },
     "drawings": {
-        "penguins": Source("frozen-bubble-data", f"{FROZEN}/back_netgame.png", 180, 60),
-        "hall": Source("frozen-bubble-data", f"{FROZEN}/back_multiplayer.png", 0, 60),
-        "start": Source("frozen-bubble-data", f"{FROZEN}/menu/back_start.png", 256, 90),
-        "forest": Source("supertux-data", f"{TUX}/forest/forest2_para.png", 0, 200),
-        "trees": Source("supertux-data", f"{TUX}/ghostforest/ghostforest_para.png", 200, 200),
-        "mountains": Source("supertux-data", f"{TUX}/bluemountain/bluemountain-middle.png", 0, 120),
-        "night": Source("supertux-data", f"{TUX}/nightsky/nightsky_bottom.png", 100, 100),
-        "ship": Source("fillets-ng-data", f"{FISH}/viking1/drakar1-w.png", 0, 51),
+        "penguins": Source("frozen-bubble-data", f"{FROZEN}/back_netgame.png", 230, 150),
+        "start": Source("frozen-bubble-data", f"{FROZEN}/menu/back_start.png", 256, 210),
+        "lamp": Source("frozen-bubble-data", f"{FROZEN}/back_paused.png", 100, 200),
+        "billboard": Source("supertux-data", f"{TUX}/decal/explanations/billboard-backflip.png", 0, 0),
+        "mountains": Source("supertux-data", f"{TUX}/background/bluemountain/bluemountain-middle.png", 60, 150),
+        "ship": Source("fillets-ng-data", f"{FISH}/viking1/drakar1-w.png", 30, 51),
     },
 }
 
