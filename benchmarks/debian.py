@@ -39,7 +39,8 @@ def _fetch(package: str, folder: Path) -> None:
     scratch = folder / f"{package}.part"
     shutil.rmtree(scratch, ignore_errors=True)
     (scratch / "files").mkdir(parents=True)
-    done = subprocess.run(["apt-get", "download", "-q", package], cwd=scratch, capture_output=True, text=True, check=False)
+    command = ["apt-get", "download", "-q", package]
+    done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
     archive = next(scratch.glob("*.deb"), None)
     if done.returncode or archive is None:
         said = done.stderr.strip().splitlines()

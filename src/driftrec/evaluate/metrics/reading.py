@@ -1,6 +1,7 @@
 """Legibility: how much of the text in a picture a recogniser still reads, with PP-OCR as packaged by RapidOCR.
 
-The truth is what it reads in the clean picture; the lines are found there, and read in the restored one at the same places.
+The truth is what it reads in the clean picture.  Lines are found there, and read in the restored picture at the same
+places.
 """
 
 import hashlib
