@@ -43,7 +43,7 @@ def off_white(restored: Pixels, clean: Pixels) -> float | None:
 
 
 def ink_chroma(restored: Pixels, clean: Pixels) -> float | None:
-    """Mean distance from gray, √(Cb² + Cr²) in levels (JFIF), of the pixels that the clean picture has in a dark gray."""
+    """Mean distance from gray, √(Cb² + Cr²) in levels (JFIF), of pixels that are gray and dark in the clean picture."""
     rgb = _rgb(clean)
     ink = (rgb.max(axis=-1) <= BLACK_LEVEL) & (np.ptp(rgb, axis=-1) == 0)
     if ink.sum() < FEWEST:
