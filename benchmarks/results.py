@@ -62,10 +62,12 @@ def run(name: str, data: Path, title: str, options: argparse.Namespace) -> tuple
     print(call(name, data.name), flush=True)
     arguments = ["--protocol", name, "--data", data, "--out", out, "--weights", options.shared / "weights"]
     arguments += ["--workers", options.workers, "--threads", options.threads]
+    images = vars(options).get("images")
+    arguments += ["--images", images] if images else []
     result = CliRunner().invoke(app, ["benchmark", *map(str, arguments)])
     if result.exit_code:
         raise SystemExit(result.output)
-    measured = {path.stem for path in pictures_in(data)}
+    measured = {path.stem for path in pictures_in(data, images)}
     records = [r for r in read_records(out / "records.jsonl") if r.picture in measured]  # not those of earlier data
     settings = Settings((), out, threads=options.threads, workers=options.workers)
     methods = map(parse_method, PROTOCOLS[name].methods)
@@ -100,6 +102,7 @@ def read_options() -> argparse.Namespace:
     add("--shared", type=Path, default=ROOT.parent / "shared", help="folder of data/test and weights")
     add("--graphics", type=Path, default=ROOT / "runs/graphics", help="folder that graphics_pictures.py has filled")
     add("--out", type=Path, default=ROOT / "runs/benchmark", help="records, plots, sheets")
+    add("--images", type=int, help="only this many pictures of each set, evenly spaced")
     add("--workers", type=int, default=1, help="pictures at a time; more make seconds meaningless")
     add("--threads", type=int, default=2)
     options = parser.parse_args()

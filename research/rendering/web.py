@@ -85,7 +85,8 @@ def document(rng: Generator, fonts: Fonts) -> str:
       border-radius: {rng.integers(0, 20)}px; padding: .3em 1em; margin: 3px; }}
     a {{ color: {css(accent)}; }} .row {{ display: flex; gap: 6px; }} .row > * {{ flex: 1; min-width: 0; }}
     table {{ border-collapse: collapse; }} td {{ border: 1px solid {css(shade(ink, 2))}; padding: 2px 6px; }}
-    pre {{ background: {css(shade(paper, 0.9))}; padding: 6px; }} hr {{ border: 0; border-top: 1px solid {css(accent)}; }}
+    pre {{ background: {css(shade(paper, 0.9))}; padding: 6px; }}
+    hr {{ border: 0; border-top: 1px solid {css(accent)}; }}
     nav {{ background: {_fill(rng, accent)}; color: {on_accent}; padding: 6px; display: flex; gap: 14px; }}
     """
     parts = [_part(rng, script if chance(rng, 0.8) else second, accent) for _ in range(int(rng.integers(10, 24)))]
@@ -109,7 +110,9 @@ def _part(rng: Generator, script: Script, accent: Colour) -> str:
     if kind in (2, 3):
         return f"<p>{words(15, 60)} <a href=#>{words(1, 4)}</a> {words(3, 20)}</p>"
     if kind == 4:
-        return f"<div class=row>{''.join(f'<div class=box>{drawing(rng, 60)}<b>{words(1, 3)}</b><br>{words(4, 16)}</div>' for _ in range(3))}</div>"
+        card = "<div class=box>{}<b>{}</b><br>{}</div>"
+        cards = (card.format(drawing(rng, 60), words(1, 3), words(4, 16)) for _ in range(3))
+        return f"<div class=row>{''.join(cards)}</div>"
     if kind == 5:
         rows = "".join(f"<tr>{many('<td>{}</td>', 3, 6)}</tr>" for _ in range(int(rng.integers(2, 8))))
         return f"<table>{rows}</table>"
@@ -135,16 +138,16 @@ def drawing(rng: Generator, side: int) -> str:
     for _ in range(int(rng.integers(1, 7))):
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in blob(rng, rng.random(2) * side, between(rng, 0.1, 0.6) * side))
         line = css(colour(rng)) if chance(rng, 0.5) else "none"
-        shapes.append(
-            f"<polygon points='{points}' fill='{css(colour(rng))}' stroke='{line}' stroke-width='{rng.integers(1, 4)}'/>"
-        )
+        stroke = f"stroke='{line}' stroke-width='{rng.integers(1, 4)}'"
+        shapes.append(f"<polygon points='{points}' fill='{css(colour(rng))}' {stroke}/>")
     return f"<svg width={side} height={side}>{''.join(shapes)}</svg>"
 
 
 def _fill(rng: Generator, base: Colour) -> str:
     if chance(rng, 0.6):
         return css(base)
-    return f"linear-gradient({rng.integers(0, 360)}deg, {css(base)}, {css(shade(base, float(np.exp(rng.normal(0, 0.5)))))})"
+    other = shade(base, float(np.exp(rng.normal(0, 0.5))))
+    return f"linear-gradient({rng.integers(0, 360)}deg, {css(base)}, {css(other)})"
 
 
 def css(of: Colour) -> str:
