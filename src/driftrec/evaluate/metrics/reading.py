@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from driftrec.evaluate.corruptions import Pixels
+from driftrec.extras import how_to_add
 
 MARGIN = 3
 """Pixels around a line of text that are shown to the recogniser."""
@@ -22,7 +23,7 @@ class Reader:
         try:
             from rapidocr_onnxruntime import RapidOCR
         except ModuleNotFoundError as error:
-            raise ValueError("reading text needs RapidOCR: pip install rapidocr-onnxruntime") from error
+            raise ValueError(f"reading text needs RapidOCR: {how_to_add('graphics')}") from error
         self._engine: Any = RapidOCR()
         self._lines: dict[str, list[tuple[tuple[slice, slice], str]]] = {}
 

@@ -1,11 +1,13 @@
 """SSIMULACRA 2 (Sneyers 2022), computed by the package ssimulacra2."""
 
 import io
+from collections.abc import Callable
 from typing import BinaryIO
 
 from PIL import Image
 
 from driftrec.evaluate.corruptions import Pixels
+from driftrec.extras import how_to_add
 
 
 def ssimulacra2(restored: Pixels, clean: Pixels) -> float:
@@ -13,14 +15,15 @@ def ssimulacra2(restored: Pixels, clean: Pixels) -> float:
 
     Raises ValueError if the package is not installed.
     """
-    return float(_package()(_file(clean), _file(restored)))
+    return float(package()(_file(clean), _file(restored)))
 
 
-def _package():  # noqa: ANN202 (a function of the package)
+def package() -> Callable[[BinaryIO, BinaryIO], float]:
+    """The package's function.  Raises ValueError if it is not installed."""
     try:
         from ssimulacra2 import compute_ssimulacra2
     except ModuleNotFoundError as error:
-        raise ValueError("SSIMULACRA 2 needs its package: pip install ssimulacra2") from error
+        raise ValueError(f"SSIMULACRA 2 needs its package: {how_to_add('graphics')}") from error
     return compute_ssimulacra2
 
 
