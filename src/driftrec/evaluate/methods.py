@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from driftrec.evaluate.chains.chain import Before
 from driftrec.evaluate.corruptions import decode
 from driftrec.evaluate.machine import run_program
 from driftrec.evaluate.measurement import RESTORING, code_hash, hash_of
@@ -285,7 +284,19 @@ def parse_method(text: str) -> Method:
         return _made(Spandrel, named | options, text)
     if name == "folder":
         return _made(Folder, options, text)
-    names = ["plain", *_DRIFTREC, *PROGRAMS, "fbcnn", "swinir", "drunet", "spandrel", "waifu2x", "folder", "ceiling", "command"]
+    names = [
+        "plain",
+        *_DRIFTREC,
+        *PROGRAMS,
+        "fbcnn",
+        "swinir",
+        "drunet",
+        "spandrel",
+        "waifu2x",
+        "folder",
+        "ceiling",
+        "command",
+    ]
     raise ValueError(f"there is no method '{name}': choose from {', '.join(names)}")
 
 
