@@ -68,6 +68,7 @@ coverage: $(DEVELOPMENT)
 
 # The order matters: the estimates (archive.py paper, gpus.py) use the measurements before them.
 benchmark: $(DEVELOPMENT)
+	$(BIN)/python benchmarks/graphics_pictures.py
 	$(BIN)/python benchmarks/results.py
 	$(BIN)/python benchmarks/chains.py
 	$(BIN)/python benchmarks/loader.py

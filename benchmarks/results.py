@@ -32,7 +32,12 @@ DATA = {
     "double-jpeg-color": "live1",
     "high-quality": "live1",
     "wild": "real_jpegs",
+    "screens": "screens",
+    "pages": "pages",
+    "drawings": "drawings",
 }
+MADE = ("screens", "pages", "drawings")
+"""Protocols whose pictures benchmarks/graphics_pictures.py makes."""
 
 
 def main() -> None:
@@ -44,7 +49,8 @@ def main() -> None:
 
 def measure(name: str, options: argparse.Namespace) -> None:
     """Runs a protocol and stores its results."""
-    records, measured = run(name, options.shared / "data/test" / DATA[name], DATA[name], options)
+    folder = options.graphics if name in MADE else options.shared / "data/test"
+    records, measured = run(name, folder / DATA[name], DATA[name], options)
     Measurements([row.measurement(measured) for row in rows_of(records)]).write(MEASURED / f"results_{name}.jsonl")
     if (plot := options.out / name / "plots/perception-distortion.png").is_file():
         shutil.copyfile(plot, MEASURED / f"results_{name}.png")
@@ -56,10 +62,12 @@ def run(name: str, data: Path, title: str, options: argparse.Namespace) -> tuple
     print(call(name, data.name), flush=True)
     arguments = ["--protocol", name, "--data", data, "--out", out, "--weights", options.shared / "weights"]
     arguments += ["--workers", options.workers, "--threads", options.threads]
+    images = vars(options).get("images")
+    arguments += ["--images", images] if images else []
     result = CliRunner().invoke(app, ["benchmark", *map(str, arguments)])
     if result.exit_code:
         raise SystemExit(result.output)
-    measured = {path.stem for path in pictures_in(data)}
+    measured = {path.stem for path in pictures_in(data, images)}
     records = [r for r in read_records(out / "records.jsonl") if r.picture in measured]  # not those of earlier data
     settings = Settings((), out, threads=options.threads, workers=options.workers)
     methods = map(parse_method, PROTOCOLS[name].methods)
@@ -92,7 +100,9 @@ def read_options() -> argparse.Namespace:
     add = parser.add_argument
     add("protocols", nargs="*", default=list(DATA), metavar="PROTOCOL")
     add("--shared", type=Path, default=ROOT.parent / "shared", help="folder of data/test and weights")
+    add("--graphics", type=Path, default=ROOT / "runs/graphics", help="folder that graphics_pictures.py has filled")
     add("--out", type=Path, default=ROOT / "runs/benchmark", help="records, plots, sheets")
+    add("--images", type=int, help="only this many pictures of each set, evenly spaced")
     add("--workers", type=int, default=1, help="pictures at a time; more make seconds meaningless")
     add("--threads", type=int, default=2)
     options = parser.parse_args()

@@ -1,11 +1,12 @@
 """Cells, expected values, traces and plans: what a file says of the picture it came from."""
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter
 from scipy.optimize import linprog
@@ -258,6 +259,39 @@ def test_decoding_is_pillows_but_for_expected_values(
     difference = np.abs(decode(read_jpeg(data)) * 255 - opened(data))
     assert difference.max() < 6  # Pillow rounds Y, Cb and Cr; a level of Cb moves blue by 1.8
     assert difference.mean() < 0.7
+
+
+def black_on_white() -> np.ndarray:
+    """Writing and thin lines, uint8 (192, 192)."""
+    rng = np.random.default_rng(0)
+    image = Image.new("L", (192, 192), 255)
+    draw = ImageDraw.Draw(image)
+    for x, y in rng.integers(0, 192, (14, 2)).tolist():
+        draw.text((x - 30, y - 6), "Black ink on paper", 0)
+    for ends in rng.integers(0, 192, (10, 4)).tolist():
+        draw.line(ends, fill=0, width=1 + ends[0] % 3)
+    return np.asarray(image)
+
+
+def coloured_discs() -> np.ndarray:
+    """Flat areas with black outlines, uint8 (192, 192, 3)."""
+    rng = np.random.default_rng(1)
+    image = Image.new("RGB", (192, 192), "white")
+    for x, y, side, *colour in rng.integers(0, (160, 160, 60, 256, 256, 256), (16, 6)).tolist():
+        box = (x, y, x + 20 + side, y + 20 + side)
+        ImageDraw.Draw(image).ellipse(box, fill=tuple(colour), outline=(0, 0, 0))
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize("quality", [10, 40, 75])
+@pytest.mark.parametrize("picture", [black_on_white, coloured_discs])
+def test_decoding_gains_where_contrast_is_at_its_limit(picture: Callable[[], np.ndarray], quality: int) -> None:
+    # Ink that is clipped at black and white, and colours that are blurred by their interpolation.
+    clean = picture()
+    data = jpeg_file(clean, quality=quality, subsampling="4:2:0")
+    better = np.rint(decode(read_jpeg(data)) * 255)
+    rgb = np.broadcast_to(clean.reshape(192, 192, -1), better.shape)
+    assert psnr(better, rgb) > psnr(opened(data), rgb)
 
 
 # ------------------------------------------------------------------------------------------------ traces and plans

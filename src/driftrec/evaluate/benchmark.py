@@ -22,7 +22,7 @@ from driftrec.evaluate.chains.chain import Chain
 from driftrec.evaluate.corruptions import Corruption, decode, to_gray
 from driftrec.evaluate.machine import PeakMemory
 from driftrec.evaluate.measures import Comparison, Measures, as_batch, patches
-from driftrec.evaluate.methods import Case, Method
+from driftrec.evaluate.method import Case, Method
 from driftrec.evaluate.metrics.distribution import fid, kid
 from driftrec.evaluate.metrics.fidelity import Pixels
 from driftrec.picture import PICTURE_SUFFIXES, atomic_write

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from driftrec.evaluate import weights as places
-from driftrec.evaluate.metrics import distribution, fidelity, niqe
+from driftrec.evaluate.metrics import distribution, fidelity, graphics, niqe
 from driftrec.evaluate.metrics.fidelity import Pixels
 from driftrec.extras import how_to_add
 from driftrec.jpeg import Cells, JpegError, read_jpeg
@@ -56,10 +56,10 @@ class Metric:
         return f"{self.label} {'↑' if self.better == 'higher' else '↓'}"
 
 
-def _full(function: Callable[[Pixels, Pixels], float]) -> Callable[[Path | None], Compute]:
+def _full(function: Callable[[Pixels, Pixels], float | None]) -> Callable[[Path | None], Compute]:
     """Makes the factory of a metric that compares two pictures and needs no weights."""
 
-    def compute(pair: Comparison) -> float:
+    def compute(pair: Comparison) -> float | None:
         if pair.clean is None:
             raise ValueError("this metric needs a clean picture")
         return function(pair.restored, pair.clean)
@@ -114,6 +114,19 @@ def _niqe(folder: Path | None) -> Compute:
     return lambda pair: niqe.niqe(pair.restored, pristine)
 
 
+def _ssimulacra2(_: Path | None) -> Compute:
+    from driftrec.evaluate.metrics.ssimulacra import package, ssimulacra2
+
+    package()  # raises ValueError if it is missing
+    return _full(ssimulacra2)(None)
+
+
+def _reading(_: Path | None) -> Compute:
+    from driftrec.evaluate.metrics.reading import Reader
+
+    return _full(Reader().error)(None)
+
+
 METRICS: dict[str, Metric] = {
     "psnr": Metric("PSNR (dB)", 2, "higher", _full(fidelity.psnr)),
     "psnr_y": Metric("PSNR of Y (dB)", 2, "higher", _full(fidelity.psnr_luma)),
@@ -131,9 +144,15 @@ METRICS: dict[str, Metric] = {
     "bef_shifted": Metric("BEF on the grid shifted by (4, 4)", 2, "lower", _bef(GRID_SHIFT), paired=False),
     "cells": Metric("coefficients in the file's cells (%)", 2, "higher", _cells, paired=False),
     "colour_shift": Metric("colour shift (gray levels)", 2, "lower", _full(fidelity.colour_shift)),
+    "ssimulacra2": Metric("SSIMULACRA 2", 1, "higher", _ssimulacra2),
+    "unevenness": Metric("unevenness of flat areas (gray levels)", 2, "lower", _full(graphics.unevenness)),
+    "off_white": Metric("white pixels that are off white (%)", 1, "lower", _full(graphics.off_white)),
+    "ink_chroma": Metric("chroma of black ink (gray levels)", 2, "lower", _full(graphics.ink_chroma)),
+    "misread": Metric("misread characters (%)", 1, "lower", _reading),
 }
 
 FIDELITY = ("psnr", "psnr_y", "psnr_b", "psnr_b_channels", "ssim", "ssim_plain", "bef", "cells", "colour_shift")
+GRAPHICS = ("psnr", "ssim", "ssimulacra2", "lpips_alex", "unevenness", "off_white", "ink_chroma", "misread", "cells")
 STANDARD = (*FIDELITY, "lpips_alex", "lpips_squeeze", "spectrum", "wavelets")
 
 

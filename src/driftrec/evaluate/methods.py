@@ -9,6 +9,7 @@ A method is a frozen value that can be sent to another process; `load` turns it 
     average:samples=8               the mean of natural restorations with seeds 0 … 7
     ceiling:faithful                that method on the first file of a chain, put through the chain's later edits
     jpeg2png, jpegqs, knusperli, djpegli      programs on the PATH
+    waifu2x, waifu2x:level=2        waifu2x's network CUnet; without a level, the best one for each picture
     spandrel:weights=fbcnn_color.pth          FBCNN, SwinIR, DRUNet and other networks that spandrel loads
     folder:path=results             pictures that were restored elsewhere
     command:run=tool {input} {output}         any other program
@@ -23,68 +24,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from driftrec.evaluate.chains.chain import Before
 from driftrec.evaluate.corruptions import decode
 from driftrec.evaluate.machine import run_program
 from driftrec.evaluate.measurement import RESTORING, code_hash, hash_of
-from driftrec.evaluate.metrics.fidelity import Pixels
+from driftrec.evaluate.method import Case, Method, Restoration, Restore
+from driftrec.evaluate.waifu2x import Waifu2x
 from driftrec.extras import how_to_install
 from driftrec.model.find import find_model
 from driftrec.restoration.options import Options
 from driftrec.restoration.restorer import Restorer
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """The input of a restorer: a file; `clean` is the picture to be recovered, None if unknown.
-
-    `before` holds the first files of a chain, and what its edits make of their restorations.
-    """
-
-    picture: str
-    corruption: str
-    file: bytes
-    clean: Pixels | None = None
-    before: Before | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Restoration:
-    """Restored pixels (uint8), seconds without reading and writing, and the number of network evaluations.
-
-    `megabytes` is the peak memory of an external program; None for methods that run in this process.
-    """
-
-    pixels: Pixels
-    seconds: float | None = None
-    evaluations: int | None = None
-    megabytes: float | None = None
-
-
-Restore: TypeAlias = Callable[[Case], Restoration]
-
-
-@dataclass(frozen=True)
-class Method:
-    """Abstract base of restorers: a name, a fingerprint, and a way to load them."""
-
-    @property
-    def label(self) -> str:
-        """The name in tables."""
-        raise NotImplementedError
-
-    def fingerprint(self, case: Case) -> str:
-        """A text that changes whenever the method could give another result for the case."""
-        raise NotImplementedError
-
-    def load(self, threads: int | None) -> Restore:
-        """The restorer, on `threads` CPU threads.  Raises ValueError, saying what to install, if it cannot load."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -324,12 +277,26 @@ def parse_method(text: str) -> Method:
         return _made(Plain, options, text)
     if name in PROGRAMS:
         return _made(lambda: PROGRAMS[name], options, text)
+    if name == "waifu2x":
+        return _made(Waifu2x, options, text)
     if name in ("spandrel", "fbcnn", "swinir", "drunet"):
         named = {} if name == "spandrel" else {"name": {"fbcnn": "FBCNN", "swinir": "SwinIR", "drunet": "DRUNet"}[name]}
         return _made(Spandrel, named | options, text)
     if name == "folder":
         return _made(Folder, options, text)
-    names = ["plain", *_DRIFTREC, *PROGRAMS, "fbcnn", "swinir", "drunet", "spandrel", "folder", "ceiling", "command"]
+    names = [
+        "plain",
+        *_DRIFTREC,
+        *PROGRAMS,
+        "fbcnn",
+        "swinir",
+        "drunet",
+        "spandrel",
+        "waifu2x",
+        "folder",
+        "ceiling",
+        "command",
+    ]
     raise ValueError(f"there is no method '{name}': choose from {', '.join(names)}")
 
 

@@ -5,7 +5,7 @@ from itertools import product
 
 from driftrec.evaluate.chains.listed import CHOOSING, REPORTED
 from driftrec.evaluate.corruptions import Corruption, DoubleJpeg, Jpeg
-from driftrec.evaluate.measures import FIDELITY, STANDARD
+from driftrec.evaluate.measures import FIDELITY, GRAPHICS, STANDARD
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,14 @@ _CHAINS = Protocol(
     metrics=("psnr", "ssim", "lpips_alex"),
     methods=("plain", "faithful", "ceiling:faithful", "natural", "ceiling:natural"),
 )
+
+
+def _graphics(title: str) -> Protocol:
+    """Pictures that are no photographs, compressed once."""
+    ours = ("faithful", "natural", "faithful:model=base", "natural:model=base")
+    corruptions = tuple(Jpeg(q) for q in (10, 20, 40, 75))
+    return Protocol(title, corruptions, metrics=GRAPHICS, methods=("plain", "decode", *ours, "waifu2x"))
+
 
 PROTOCOLS: dict[str, Protocol] = {
     "live1-color": Protocol(
@@ -77,6 +85,9 @@ PROTOCOLS: dict[str, Protocol] = {
     "chains-choosing": replace(
         _CHAINS, title="Chains for choosing: JPEGs that were resized, edited and saved again", corruptions=CHOOSING
     ),
+    "screens": _graphics("Screenshots, single JPEG"),
+    "pages": _graphics("Pages of text and diagrams, single JPEG"),
+    "drawings": _graphics("Painted and drawn game art, single JPEG"),
     "imagenet-fid": Protocol(
         "ImageNet 256×256, FID and KID of 10 000 pictures",
         tuple(Jpeg(q) for q in (5, 10, 20)),

@@ -9,12 +9,20 @@ interval small values are likelier, and the expected value lies nearer to zero t
 Let N₁ of N coefficients be nonzero, with magnitudes that add up to M.  The likelihood of all N is largest at the
 positive root of  (N + 2M) θ² + (N − N₁) θ − (2M − N₁) = 0,  and that of the N₁ alone at  θ² = 1 − N₁/M.  Zeros from
 flat areas say nothing about the tails.  The larger θ is therefore used: it is more cautious and moves values less.
+
+Two kinds of values stay nearer to the middle than that, as an expected value lowers contrasts:
+
+* Blocks that leave the range of pixels when decoded to the middles: black and white text, line art and screentone.
+  Clipping has then recovered the contrast, and lower values would take it back.
+* Subsampled chroma.  The encoder's averages and their interpolation have lowered its contrast already.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftrec.jpeg.blocks import Plane, idct, replicate, to_image, upsample_triangle
+from driftrec.jpeg.blocks import OFFSET, Plane, idct, replicate, to_image, upsample_triangle
 from driftrec.jpeg.file import Component, JpegFile
 from driftrec.jpeg.layout import Band, Strip, bands, require_known
 from driftrec.jpeg.tables import BLOCK
@@ -27,7 +35,8 @@ def decode(file: JpegFile) -> NDArray[np.float32]:
     unknown sampling factors.
     """
     require_known(file)
-    samples = [idct(expected_coefficients(component)) for component in file.components]
+    most = tuple(n // BLOCK for n in file.mcu)
+    samples = [_samples(component, component.sampling == most) for component in file.components]
     out = np.empty((file.height, file.width, 3), np.float32)
     for band in bands(file):
         planes = [_full_size(plane, file, band, strip) for plane, strip in zip(samples, band.strips, strict=True)]
@@ -53,17 +62,56 @@ def _full_size(samples: Plane, file: JpegFile, band: Band, strip: Strip) -> Plan
 
 def expected_coefficients(component: Component) -> Plane:
     """The expected values of a component's coefficients, in levels; those quantised to zero stay zero."""
-    shrink = np.array(
+    middles, shifts = _values(component.coefficients, component.table, _shrinkages(component))
+    return middles - shifts
+
+
+SATURATION = 0.3
+"""Energy outside the range of pixels, over that of the shifts, at which a block is shifted half as far."""
+
+STRIP = 32 * BLOCK
+"""Rows of coefficients that are decoded at once, to keep memory low."""
+
+
+def _samples(component: Component, full_size: bool) -> Plane:
+    """A component's samples, around zero; `full_size` unless it is subsampled."""
+    if not full_size:
+        return idct(_values(component.coefficients, component.table, np.zeros((BLOCK, BLOCK)))[0])
+    shrinkages = _shrinkages(component)
+    out = np.empty(component.coefficients.shape, np.float32)
+    for top in range(0, len(out), STRIP):
+        rows = slice(top, top + STRIP)
+        middles, shifts = _values(component.coefficients[rows], component.table, shrinkages)
+        decoded = idct(middles)
+        excess = _energy(decoded - np.clip(decoded, -OFFSET, 255 - OFFSET))
+        moved = _energy(shifts)
+        share = np.divide(moved, np.maximum(moved + excess / SATURATION, 1e-9), dtype=np.float32)
+        out[rows] = decoded - idct(shifts * replicate(share, BLOCK, BLOCK))
+    return out
+
+
+def _energy(plane: Plane) -> Plane:
+    """The sum of squares of each block."""
+    rows, columns = (n // BLOCK for n in plane.shape)
+    return np.square(plane).reshape(rows, BLOCK, columns, BLOCK).sum(axis=(1, 3))
+
+
+def _values(
+    stored: NDArray[np.int16], table: NDArray[np.integer[Any]], shrinkages: NDArray[np.float64]
+) -> tuple[Plane, Plane]:
+    """(middles of the intervals, distances from there to the expected values), in levels."""
+    blocks = stored.shape[0] // BLOCK, stored.shape[1] // BLOCK
+    middles = stored * np.tile(table.astype(np.float32), blocks)
+    return middles, np.sign(middles) * np.tile((shrinkages * table).astype(np.float32), blocks)
+
+
+def _shrinkages(component: Component) -> NDArray[np.float64]:
+    """`_shrinkage` of every frequency, (8, 8)."""
+    shrinkages = np.array(
         [[_shrinkage(component.coefficients[u::BLOCK, v::BLOCK]) for v in range(BLOCK)] for u in range(BLOCK)]
     )
-    shrink[0, 0] = 0  # block means have no peak at zero
-    shape = component.coefficients.shape
-    steps = component.table.astype(np.float32)
-    blocks = shape[0] // BLOCK, shape[1] // BLOCK
-    stored = component.coefficients.astype(np.float32)
-    stored -= np.sign(stored) * np.tile(shrink.astype(np.float32), blocks)
-    stored *= np.tile(steps, blocks)
-    return stored
+    shrinkages[0, 0] = 0  # block means have no peak at zero
+    return shrinkages
 
 
 PSEUDO_COUNT = 8

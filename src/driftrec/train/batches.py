@@ -43,6 +43,7 @@ def loader(fabric: Fabric, config: TrainConfig, corpus: Corpus, first: int) -> D
         post_crop=data.post_crop,
         symmetries=data.symmetries,
         order=data.order,
+        drawn=data.drawn and data.drawn.build(),
     )
     batches = Batches(crops, config.batch // fabric.world_size, fabric.global_rank, fabric.world_size)
     loaded = DataLoader(

@@ -303,7 +303,7 @@ def _pictures(data: DataSection, cache: Path | None, note: Note) -> tuple[Corpus
     if not data.folders:
         raise ValueError("there are no training pictures: give --data FOLDER, or data.folders in the recipe")
     note(f"reading the pictures of {', '.join(map(str, data.folders))}")
-    corpus = open_corpus(list(data.folders), cache, data.corrupted)
+    corpus = open_corpus(list(data.folders), cache, data.corrupted, data.weights)
     if data.validation:
         return corpus, open_corpus(list(data.validation), cache)
     training, held_out = corpus.split(data.held_out)

@@ -15,6 +15,8 @@ from driftrec.diffusion.process import Process, process_from_card
 from driftrec.diffusion.types import Anchor
 from driftrec.train.data.chains import RandomChains
 from driftrec.train.data.degrade import Chain, Degradation, RandomJpeg, Step, jpeg_mixture
+from driftrec.train.data.graphics.fonts import find_fonts
+from driftrec.train.data.graphics.mixture import WEIGHTS, Drawn, Mixture
 from driftrec.train.denoiser import Denoiser, Direct, Loss, Residual, Score, Weight, process_end
 from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
 from driftrec.train.nn.unet import UNet, UNetConfig
@@ -38,6 +40,27 @@ NetworkConfig = Annotated[
 ]
 
 
+class DrawnSection(Section):
+    """Crops that are drawn while training runs: text, interfaces, line art, comics and the like."""
+
+    share: float = Field(default=0.3, ge=0, le=1)  # of all crops
+    kinds: dict[str, float] = Field(default_factory=lambda: dict(WEIGHTS))  # their relative numbers
+    fonts: tuple[Path, ...] = ()  # folders; default: the fonts of the system
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        self.mixture()  # raises ValueError for unknown kinds
+        return self
+
+    def mixture(self) -> Mixture:
+        """What is drawn, and how often."""
+        return Mixture(tuple(self.kinds.items()))
+
+    def build(self) -> Drawn:
+        """The generator.  Raises ValueError if a folder has no fonts."""
+        return Drawn(self.share, self.mixture(), find_fonts(self.fonts))
+
+
 class DataSection(Section):
     """The training pictures, their crops and their corruption.
 
@@ -48,9 +71,11 @@ class DataSection(Section):
     """
 
     folders: tuple[Path, ...] = ()  # clean pictures; other sources than folders: driftrec.train.data.sources
+    weights: tuple[float, ...] = ()  # relative numbers of crops, one for each of `folders`; default: by area
     corrupted: tuple[Path, ...] = ()  # one source for each of `folders`, its pictures with the same names and sizes
     corruption: tuple[Step, ...] = ()  # steps by `kind`, see driftrec.train.data.degrade
     chains: RandomChains | None = None  # see driftrec.train.data.chains
+    drawn: DrawnSection | None = None  # see driftrec.train.data.graphics
     held_out: float = Field(default=0.06, gt=0, lt=1)  # share of the originals that is used for validation only
     crop: int = Field(default=96, ge=16)  # pixels
     validation: tuple[Path, ...] = ()  # other clean pictures to validate on, instead of a share `held_out`
@@ -77,6 +102,10 @@ class DataSection(Section):
             raise ValueError(f"{len(self.folders)} clean folders need as many corrupted, not {len(self.corrupted)}")
         if self.corrupted and self.validation:
             raise ValueError("data.corrupted and data.validation exclude each other: remove one of them")
+        if self.corrupted and self.drawn:
+            raise ValueError("corrupted folders exclude drawn pictures, whose corruption is unknown: leave one out")
+        if self.weights and (len(self.weights) != len(self.folders) or min(self.weights) <= 0):
+            raise ValueError(f"{len(self.folders)} folders need as many positive weights, not {self.weights}")
         if self.resize is not None and not 0 < self.resize[0] <= self.resize[1] <= 1:
             raise ValueError(f"resize must be two shares 0 < low ≤ high ≤ 1, not {self.resize}")
         if self.post_crop is not None and self.post_crop > self.crop:

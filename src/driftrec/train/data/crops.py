@@ -28,6 +28,7 @@ from driftrec.evaluate.weights import cache_folder
 from driftrec.picture import atomic_write, open_picture
 from driftrec.train.data.chains import Example, RandomChains
 from driftrec.train.data.degrade import Degradation
+from driftrec.train.data.graphics.mixture import Drawn
 from driftrec.train.data.sources import Item, items
 
 DECODING = "2"
@@ -48,7 +49,8 @@ class Entry:
     """One picture of a corpus: where its pixels start in the flat file, their size, and where it comes from.
 
     `group` names the original that it was cut from; all pictures of a group are used for training, or all for
-    validation.  `licence` is "not stated" if no manifest states one.
+    validation.  `licence` is "not stated" if no manifest states one.  Crops are drawn from the picture in proportion to
+    its area times `density`.
     """
 
     offset: int
@@ -56,6 +58,7 @@ class Entry:
     width: int
     group: str
     licence: str
+    density: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,11 @@ class Corpus:
     entries: tuple[Entry, ...]
     corrupted: NDArray[np.uint8] | None = None
     """Corrupted versions in the same layout as `pixels`, if the corpus has pairs."""
-    areas: NDArray[np.int64] = field(init=False, repr=False)
-    """Total pixels of pictures 0 to i, for drawing pictures with a probability proportional to their area."""
+    ends: NDArray[np.float64] = field(init=False, repr=False)
+    """Total weights of pictures 0 to i, for drawing pictures with a probability proportional to area and density."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "areas", np.cumsum([e.height * e.width for e in self.entries]))
+        object.__setattr__(self, "ends", np.cumsum([e.height * e.width * e.density for e in self.entries]))
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -100,7 +103,7 @@ class Corpus:
         """The model card's entry for the data: numbers of pictures and megapixels, and of pictures by licence."""
         return {
             "pictures": len(self),
-            "megapixels": round(int(self.areas[-1]) / 1e6) if len(self) else 0,
+            "megapixels": round(sum(e.height * e.width for e in self.entries) / 1e6),
             "licences": dict(Counter(e.licence for e in self.entries).most_common()),
         }
 
@@ -110,18 +113,24 @@ def _fraction(name: str) -> float:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
 
 
-def open_corpus(sources: list[Path], cache: Path | None = None, corrupted: Sequence[Path] = ()) -> Corpus:
+def open_corpus(
+    sources: list[Path], cache: Path | None = None, corrupted: Sequence[Path] = (), weights: Sequence[float] = ()
+) -> Corpus:
     """The corpus of the pictures of the sources, which are decoded unless the cache already contains them.
 
-    `corrupted` lists one source of corrupted versions for each of `sources`.  Raises ValueError when a source has no
+    `corrupted` lists one source of corrupted versions for each of `sources`.  `weights` gives the relative numbers of
+    crops from each of `sources`; without it, they are proportional to the area.  Raises ValueError when a source has no
     pictures, a picture cannot be decoded, or the pictures of a pair are incomplete or differ in size.
     """
-    found = [item for source in sources for item in items(source)]
+    lists = [items(source) for source in sources]
+    found = [item for those in lists for item in those]
     pixels, shapes = _decoded(found, cache)
     entries, offset = [], 0
     for (height, width), item in zip(shapes, found, strict=True):
         entries.append(Entry(offset, height, width, item.group, item.licence))
         offset += height * width * 3
+    if weights:
+        entries = _weighted(entries, [len(those) for those in lists], weights)
     if not corrupted:
         return Corpus(pixels, tuple(entries))
     partners = [item for pair in zip(sources, corrupted, strict=True) for item in _partners(*pair)]
@@ -130,6 +139,16 @@ def open_corpus(sources: list[Path], cache: Path | None = None, corrupted: Seque
         if (height, width) != (h, w):
             raise ValueError(f"{item.name} is {width}×{height} pixels clean and {w}×{h} corrupted: pairs need one size")
     return Corpus(pixels, tuple(entries), theirs)
+
+
+def _weighted(entries: list[Entry], counts: list[int], weights: Sequence[float]) -> list[Entry]:
+    """The entries of sources with `counts` pictures each, with densities that give the sources these weights."""
+    weighted, rest = [], iter(entries)
+    for count, weight in zip(counts, weights, strict=True):
+        own = [next(rest) for _ in range(count)]
+        area = sum(e.height * e.width for e in own)
+        weighted += [replace(e, density=weight / area) for e in own]
+    return weighted
 
 
 def _partners(clean: Path, corrupted: Path) -> list[Item]:
@@ -210,6 +229,8 @@ class Crops:
             the first pixel.
         order: "area" draws pictures with replacement and a probability proportional to their area; "epochs" takes each
             picture once in every epoch, in random order.
+        drawn: None, or how a share of the crops is drawn instead of cut out of pictures; these are not turned, as text
+            and interfaces stand upright.
     """
 
     corpus: Corpus
@@ -221,6 +242,7 @@ class Crops:
     post_crop: int | None = None
     symmetries: bool = True
     order: Literal["area", "epochs"] = "area"
+    drawn: Drawn | None = None
 
     def pair(self, index: int) -> tuple[Pixels, Pixels]:
         """(clean, corrupted), both uint8 (size, size, 3), or of size `post_crop`."""
@@ -228,7 +250,7 @@ class Crops:
         if isinstance(self.degradation, RandomChains):
             example = self._chained(self.degradation, rng, index)
             return example.clean, example.corrupted
-        clean, corrupted = self._cut(rng, index, self.size)
+        clean, corrupted = self._source(rng, index, self.size)
         if corrupted is None:
             corrupted = self.degradation(clean, rng)
         if self.post_crop is not None:
@@ -253,8 +275,15 @@ class Crops:
         return np.ascontiguousarray(clean), np.ascontiguousarray(corrupted)
 
     def _chained(self, chains: RandomChains, rng: Generator, number: int) -> Example:
-        drawn = chains.draw(self.size, rng)
-        return drawn(self._cut(rng, number, drawn.source)[0])
+        chain = chains.draw(self.size, rng)
+        return chain(self._source(rng, number, chain.source)[0])
+
+    def _source(self, rng: Generator, number: int, size: int) -> tuple[Pixels, Pixels | None]:
+        """A clean picture of a size, drawn or cut out of the corpus, and its corrupted version if there is one."""
+        if self.drawn is None or rng.random() >= self.drawn.share:
+            return self._cut(rng, number, size)
+        picture = self.drawn.picture(size, rng, lambda: self._cut(rng, number, size)[0])  # crops as its photographs
+        return (_in_gray(picture) if rng.random() < self.gray else picture), None
 
     def _cut(self, rng: Generator, number: int, size: int) -> tuple[Pixels, Pixels | None]:
         """(crop of a clean picture, the same crop of its corrupted version or None), not corrupted here."""
@@ -278,7 +307,7 @@ class Crops:
         if self.order == "epochs":
             epoch, position = divmod(number, len(self.corpus))
             return int(_permutation(self.seed, epoch, len(self.corpus))[position])
-        ends = self.corpus.areas
+        ends = self.corpus.ends
         return int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))
 
     def _finished(self, crop: Pixels, size: int, side: int, turn: int, gray: bool) -> Pixels:
@@ -290,7 +319,9 @@ class Crops:
             image = Image.fromarray(np.ascontiguousarray(crop))
             crop = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
         crop = np.rot90(crop[:, ::-1] if turn >= 4 else crop, turn % 4)
-        if gray:
-            luma = np.asarray(Image.fromarray(np.ascontiguousarray(crop)).convert("L"))
-            crop = np.repeat(luma[..., None], 3, axis=2)
-        return np.ascontiguousarray(crop)
+        return _in_gray(crop) if gray else np.ascontiguousarray(crop)
+
+
+def _in_gray(crop: Pixels) -> Pixels:
+    luma = np.asarray(Image.fromarray(np.ascontiguousarray(crop)).convert("L"))
+    return np.repeat(luma[..., None], 3, axis=2)

@@ -1,0 +1,1 @@
+"""Makers of training pictures that need external programs; `research/rendered.py` runs them."""
