@@ -2,15 +2,16 @@
 
 If coefficients of one frequency were quantised with step Q, they lie near multiples of Q, and their characteristic
 function E[cos(2π c / Q)] is close to 1.  Coefficients on any other grid have a smooth density, for which it is smaller.
-Each grid is therefore compared with a reference that represents the picture without the trace:
+Each grid is therefore compared with the other grids of the same picture.  For the grid of a JPEG itself see
+`driftrec.jpeg.requantised`.
 
-* a shifted grid, or any grid of a picture that is not a JPEG, with the other grids of the same picture;
-* the grid of a JPEG itself with shifted grids that are quantised with the tables of the file, which imitates a single
-  compression on that grid (the calibration of Fridrich, Goljan and Hogea, 2003).
+Characteristic functions of all steps come from one histogram per grid and frequency.  The score of the best grid is
+computed once more from blocks that are different: a pattern that repeats itself proves no more than one of its blocks.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,14 +31,17 @@ FREQUENCIES = tuple((int(k) // BLOCK, int(k) % BLOCK) for k in NATURAL[1:22])
 QUALITIES = (*range(2, 20, 2), *range(20, 60, 4), *range(60, 96, 3))
 """Candidates for the earlier quality; the best one is refined to single steps."""
 
-CALIBRATION_SHIFTS = ((4, 4), (3, 4), (4, 3), (5, 4), (4, 5), (3, 3), (5, 5), (3, 5), (5, 3))
-"""Shifts of the reference for a JPEG's own grid."""
+BINS, SIZE = 8, 4096
+"""Bins of a histogram per level, and their number: coefficients beyond 512 levels are rare."""
 
-COARSER = 1.2
-"""Only steps at least this many times the file's can have left a visible trace."""
+ALIKE = 8
+"""Rounding, in levels, after which blocks are alike."""
 
-MIN_COARSER = 4
-"""Minimum number of frequencies with such steps for a score."""
+MIN_BLOCKS = 16
+"""Minimum number of different blocks for a score."""
+
+NOISE = 3
+"""Number of standard deviations of a score of random coefficients that do not count."""
 
 MIN_HEADROOM = 0.1
 """Minimum total gap between the reference and 1 for a score: flat pictures have none, and so no trace."""
@@ -66,7 +70,7 @@ class Trace:
 
 
 def windows(height: int, width: int) -> list[tuple[slice, slice]]:
-    """Return windows of WINDOW + 7 pixels, spread over a picture on its 8×8 grid; none if it is too small."""
+    """Windows of WINDOW + 7 pixels, spread over a picture on its 8×8 grid; none if it is too small."""
     side = WINDOW + BLOCK - 1
     if min(height, width) < side:
         return []
@@ -78,7 +82,7 @@ def windows(height: int, width: int) -> list[tuple[slice, slice]]:
 
 
 def _coefficients(luma: Plane, shift: tuple[int, int]) -> Plane:
-    """Return the coefficients of windows (count, side, side) on a shifted grid: (frequency, block)."""
+    """The coefficients of windows (count, side, side) on a shifted grid: (frequency, block)."""
     top, left = shift
     plane = np.ascontiguousarray(luma[:, top : top + WINDOW, left : left + WINDOW]).reshape(-1, WINDOW)
     coefficients = dct(plane)
@@ -86,65 +90,70 @@ def _coefficients(luma: Plane, shift: tuple[int, int]) -> Plane:
 
 
 def shifted_trace(luma: Plane, *, own_grid: bool) -> Trace:
-    """Return the clearest trace on any grid of windows of luma (count, side, side).
+    """The clearest trace on any grid of windows of luma (count, side, side).
 
     `own_grid`: the picture is a JPEG, so its own grid and those that share lines with it are left out.
     """
     shifts = [(i, j) for i in range(BLOCK) for j in range(BLOCK) if not own_grid or (i > 0 and j > 0)]
     coefficients = np.stack([_coefficients(luma, shift) for shift in shifts])
-
-    def scores(quality: int, on_grids: Plane) -> NDArray[np.float64]:
-        function = _characteristic(on_grids, quality)
-        reference = np.median(function, axis=0)
-        headroom = (1 - reference).sum()
-        if headroom <= MIN_HEADROOM:  # a flat picture looks the same on every grid
-            return np.zeros(len(function))
-        return (function - reference).sum(axis=1) / headroom
-
-    table = np.array([scores(quality, coefficients) for quality in QUALITIES])  # (quality, shift)
+    histograms = np.stack([_histograms(grid) for grid in coefficients])
+    table = np.array([_scores(histograms, quality) for quality in QUALITIES])  # (quality, shift)
     best = int(table.max(axis=0).argmax())
     chance = np.delete(table, best, axis=1).max()  # the best of the other grids
-    few = np.concatenate([coefficients[best][None], coefficients[::8]])  # an eighth of the grids suffices as reference
-    quality = _refined(_coarsest(table[:, best]), lambda quality: float(scores(quality, few)[0]))
-    return Trace(shifts[best], quality, float(table[:, best].max() - chance))
+
+    few = [_distinct(grid) for grid in (coefficients[best], *coefficients[::8])]  # an eighth suffices as reference
+    count = min(grid.shape[1] for grid in few)
+    if count < MIN_BLOCKS:
+        return Trace(shifts[best], 0, 0.0)
+    different = np.stack([_histograms(grid) for grid in few])
+    scores = np.array([_scores(different, quality)[0] for quality in QUALITIES])
+    quality = _refined(_coarsest(table[:, best]), lambda quality: float(_scores(different, quality)[0]))
+    noise = NOISE / np.sqrt(2 * len(FREQUENCIES) * count)
+    return Trace(shifts[best], quality, float(min(table[:, best].max() - chance, scores.max() - noise)))
 
 
-def own_trace(luma: Plane, table: NDArray[np.int_]) -> Trace:
-    """Return the clearest trace of an earlier compression on a JPEG's own grid.
-
-    Arguments: `luma`, windows (count, side, side); `table`, the quantisation table (8, 8) of the file's luma.
-    """
-    steps = np.array([table[u, v] for u, v in FREQUENCIES], np.float32)[:, None]
-    quantised = np.stack(
-        [np.rint(_coefficients(luma, shift) / steps) * steps for shift in ((0, 0), *CALIBRATION_SHIFTS)]
+def _histograms(coefficients: Plane) -> NDArray[np.float32]:
+    """Relative frequencies of the absolute values of coefficients (frequency, block), in bins of 1 / BINS levels."""
+    count, blocks = coefficients.shape
+    bins = np.minimum(np.rint(np.abs(coefficients) * BINS).astype(np.int64), SIZE - 1)
+    bins += SIZE * np.arange(count)[:, None]
+    return (np.bincount(bins.ravel(), minlength=count * SIZE).reshape(count, SIZE) / np.float32(blocks)).astype(
+        np.float32
     )
 
-    def score(quality: int) -> float:
-        coarser = np.array([ijg_table(quality)[u, v] for u, v in FREQUENCIES]) > COARSER * steps[:, 0]
-        function = _characteristic(quantised, quality)
-        reference = function[1:].mean(axis=0)
-        headroom = (1 - reference)[coarser].sum()
-        if coarser.sum() < MIN_COARSER or headroom <= MIN_HEADROOM:
-            return 0.0
-        return float((function[0] - reference)[coarser].sum() / headroom)
 
-    scores = np.array([score(quality) for quality in QUALITIES])
-    return Trace((0, 0), _refined(_coarsest(scores), score), float(scores.max()))
+def _distinct(coefficients: Plane) -> Plane:
+    """The blocks of coefficients (frequency, block) that differ by more than compression changes, without flat ones."""
+    rounded = np.rint(coefficients.T / ALIKE).astype(np.int16)
+    rounded, first = np.unique(rounded, axis=0, return_index=True)
+    return coefficients[:, first[rounded.any(axis=1)]]
+
+
+def _scores(histograms: NDArray[np.float32], quality: int) -> NDArray[np.float64]:
+    """The scores of a quality on grids whose histograms are (grid, frequency, bin)."""
+    table = ijg_table(quality)
+    function = np.stack(
+        [histograms[:, place] @ _cosines(int(table[u, v])) for place, (u, v) in enumerate(FREQUENCIES)], axis=1
+    ).astype(np.float64)
+    reference = np.median(function, axis=0)
+    headroom = (1 - reference).sum()
+    if headroom <= MIN_HEADROOM:  # a flat picture looks the same on every grid
+        return np.zeros(len(function))
+    return (function - reference).sum(axis=1) / headroom
+
+
+@cache
+def _cosines(step: int) -> NDArray[np.float32]:
+    """cos(2π c / step) at the centres of the bins."""
+    return np.cos(np.arange(SIZE) * (2 * np.pi / (BINS * step))).astype(np.float32)
 
 
 def _coarsest(scores: NDArray[np.float64]) -> int:
-    """Return the lowest of QUALITIES with nearly the best score."""
+    """The lowest of QUALITIES with nearly the best score."""
     return QUALITIES[int((scores >= NEARLY_BEST * scores.max()).argmax())]
 
 
 def _refined(quality: int, score: Callable[[int], float]) -> int:
-    """Return the quality with the best score among those with similar steps."""
+    """The quality with the best score among those with similar steps."""
     ratios = {q: ijg_table(q).sum() / ijg_table(quality).sum() for q in range(1, 100)}
     return max((q for q, ratio in ratios.items() if 1 / SIMILAR <= ratio <= SIMILAR), key=score)
-
-
-def _characteristic(coefficients: Plane, quality: int) -> Plane:
-    """Return the characteristic function at 1/Q of coefficients (…, frequency, block), averaged over blocks."""
-    table = ijg_table(quality)
-    steps = np.array([table[u, v] for u, v in FREQUENCIES], np.float32)[:, None]
-    return np.cos(coefficients * (np.float32(2 * np.pi) / steps)).mean(axis=-1)

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftrec.jpeg.blocks import YCBCR
-from driftrec.jpeg.detect import Trace, own_trace, shifted_trace, windows
+from driftrec.jpeg.detect import Trace, shifted_trace, windows
 from driftrec.jpeg.file import JpegError, JpegFile, read_jpeg
 from driftrec.jpeg.layout import require_known
+from driftrec.jpeg.requantised import EVIDENCE, requantised
 
-SHIFTED_SCORE, OWN_SCORE = 0.08, 0.3
-"""Minimum scores of a `driftrec.jpeg.detect.Trace`, on a shifted grid and on the file's own; docs/science/jpeg.md
-shows how often they are right."""
+SHIFTED_SCORE = 0.08
+"""Minimum score of a `driftrec.jpeg.detect.shifted_trace`; docs/science/jpeg.md shows how often it is right."""
 
 HISTORY_FROM = 20
 """Lowest quality at which a JPEG is searched for earlier compressions.  In coarser files, cells contain the clean
@@ -161,16 +161,14 @@ def _read(data: bytes | None) -> tuple[JpegFile | None, str | None]:
 
 
 def _traces(pixels: NDArray[np.generic], file: JpegFile | None) -> list[tuple[float, Trace]]:
-    """(probability, trace) of each kind of earlier compression; empty if the picture is too small."""
-    parts = windows(pixels.shape[0], pixels.shape[1])
-    if not parts:
-        return []
-    luma = np.stack([_luma(pixels[part]) for part in parts])
-    shifted = shifted_trace(luma, own_grid=file is not None)
-    found = [(_probability(shifted.score, SHIFTED_SCORE), shifted)]
+    """(probability, trace) of each kind of earlier compression that could be searched for."""
+    found = []
+    if parts := windows(pixels.shape[0], pixels.shape[1]):
+        shifted = shifted_trace(np.stack([_luma(pixels[part]) for part in parts]), own_grid=file is not None)
+        found.append((_probability(shifted.score, SHIFTED_SCORE), shifted))
     if file is not None:
-        own = own_trace(luma, file.components[0].table)
-        found.append((_probability(own.score, OWN_SCORE), own))
+        evidence, quality = requantised(file)
+        found.append((_probability(evidence, EVIDENCE), Trace((0, 0), quality, evidence)))
     return found
 
 

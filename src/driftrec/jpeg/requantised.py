@@ -36,7 +36,7 @@ MIN_COARSER = 4
 """Minimum number of frequencies with such steps."""
 
 STRONGEST = 3
-"""Number of frequencies, those with the most evidence, that do not count: a few alone prove nothing, as in a gradient."""
+"""Number of frequencies, those with the most evidence, that do not count: in a gradient a few alone have a lot."""
 
 MIN_BLOCKS = 8
 """Minimum number of different blocks."""
@@ -56,10 +56,10 @@ OUTLIERS = 0.03
 NEAR = 4
 """Distance from black and white, in levels, at which pixels may have been clipped."""
 
-ENOUGH = 400
+ENOUGH = 150
 """Number of nonzero coefficients in blocks without clipped pixels from which these alone decide."""
 
-GHOST = 0.24
+GHOST = 0.27
 """Minimum share of coefficients that repetition leaves alone beyond those that it leaves alone by chance."""
 
 MIN_REPEATED = 1000
@@ -145,7 +145,7 @@ def _intervals(counts: NDArray[np.float64], a: float, b: float) -> tuple[NDArray
 def _spread(counts: NDArray[np.float64], a: float, b: float) -> NDArray[np.float64]:
     """Expected counts if the coefficients in every interval are spread as over a smooth density."""
     edges, above = _intervals(counts, a, b)
-    return -np.diff(np.exp(_hermite((edges - b / 2) / a, np.log(above)))).clip(max=-1e-9)
+    return -np.diff(np.exp(_monotone((edges - b / 2) / a, np.log(above)))).clip(max=-1e-9)
 
 
 def _weights(counts: NDArray[np.float64], ratio: float) -> NDArray[np.float64]:
@@ -159,11 +159,12 @@ def _weights(counts: NDArray[np.float64], ratio: float) -> NDArray[np.float64]:
     return np.minimum(1, (2 + 3 * beside) / total[1:-1].clip(1))[nearest - 1]
 
 
-def _hermite(x: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cubic interpolation between values at 0, 1, 2, …, with central differences as slopes."""
-    slopes = np.gradient(values)
-    i = x.astype(int).clip(0, len(values) - 2)
-    t, rise, left, right = x - i, values[i + 1] - values[i], slopes[i], slopes[i + 1]
+def _monotone(x: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cubic interpolation between falling values at 0, 1, 2, … that falls everywhere (Fritsch and Butland, 1984)."""
+    rises = np.diff(values)
+    slopes = np.concatenate([rises[:1], 2 * rises[1:] * rises[:-1] / (rises[1:] + rises[:-1] - 1e-12), rises[-1:]])
+    i = x.astype(int).clip(0, len(rises) - 1)
+    t, rise, left, right = x - i, rises[i], slopes[i], slopes[i + 1]
     return values[i] + t * (left + t * (3 * rise - 2 * left - right + t * (left + right - 2 * rise)))
 
 
