@@ -1,6 +1,7 @@
 """Measures the gains from the data in a JPEG file (cells, expected values, plan), and the detection of traces.
 
-    python benchmarks/jpeg.py photos graphics live1 luma traces  # all tables of docs/science/jpeg.md, some 20 minutes
+    # all tables of docs/science/jpeg.md, some 25 minutes
+    python benchmarks/jpeg.py photos graphics live1 luma cells traces
 
 photos and graphics are held-out pictures of the training corpus (`Corpus.split`); live1 is used for reporting
 only.  The middles of the pictures are compressed with Pillow and restored as `driftrec restore` does.
@@ -15,15 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 import driftrec
 from driftrec.evaluate.measurement import Conditions, Measurement
 from driftrec.evaluate.metrics.fidelity import psnr
+from driftrec.evaluate.metrics.lpips import Lpips
 from driftrec.evaluate.tables import keep
+from driftrec.jpeg import Cells, examine, read_jpeg
 from driftrec.jpeg import decode as expected_decode
-from driftrec.jpeg import examine, read_jpeg
 from driftrec.model.find import DEFAULT_MODEL
 from driftrec.restoration.restorer import Mode
 from driftrec.train.data.crops import open_corpus
@@ -45,6 +48,9 @@ def main() -> None:
     for what in options.what:
         if what == "luma":
             entries, note = luma({"held out": list(held_out(options, "photo")), "LIVE1": live1(options)})
+        elif what == "cells":
+            sets = {kind: list(held_out(options, kind))[: options.pictures] for kind in ("photo", "graphic")}
+            entries, note = likely_parts(sets, options)
         elif what == "traces":
             restorer = driftrec.Restorer(options.model, threads=options.threads)
             entries, note = traces(list(held_out(options, "photo"))[: options.pictures], restorer, options.model)
@@ -158,6 +164,68 @@ def same_coefficients(file: bytes, restored: Pixels) -> float:
     return float(np.mean(np.concatenate([(a.coefficients == b.coefficients).ravel() for a, b in pairs])))
 
 
+# --------------------------------------------------------------------------------------------------------- cells
+
+
+CELL_QUALITIES = (10, 30, 60, 80, 90, 95)
+TWICE = ((10, 30), (10, 75), (30, 50), (50, 75), (75, 90), (92, 95))
+PROJECTED = {"whole cells": Cells.project, "likely parts": Cells.improve}
+
+
+def likely_parts(sets: dict[str, list[Pixels]], options: argparse.Namespace) -> Kept:
+    """Gains over the network alone of projection onto whole cells and onto their likely parts."""
+    metric = Lpips("alex", options.data.parent / "weights/lpips_alex_v0.1.safetensors")
+    restorer = driftrec.Restorer(options.model, threads=options.threads)
+    counts = " and ".join(f"{len(pictures)} {kind}s" for kind, pictures in sets.items())
+    data = f"{counts} held out of the training corpus, the middle {options.side}×{options.side} pixels; Pillow, 4:2:0"
+    conditions = Conditions.now(models=[options.model], data=data)
+    entries: list[Measurement] = []
+    for qualities in [(None, q) for q in CELL_QUALITIES] + list(TWICE):
+        first, last = qualities
+        name = f"{last}" if first is None else f"{first}, then {last}, same grid"
+        for kind, pictures in sets.items():
+            found: dict[str, list[float]] = {}
+            for picture in pictures:
+                clean = middle(picture, options.side)
+                file = compress(clean if first is None else decode(compress(clean, first)), last)
+                cells = Cells(read_jpeg(file), first)
+                for mode in ("faithful", "natural") if first is None else ("faithful",):
+                    free = restorer.restore_pixels(decode(file), mode=mode)
+                    results = {where: project(cells, free) for where, project in PROJECTED.items()}
+                    for where, result in results.items():
+                        gain = psnr(255 * result, clean) - psnr(255 * free, clean)
+                        found.setdefault(f"{mode}: {where}, dB", []).append(gain)
+                        if mode == "natural":
+                            change = distance(metric, result, clean) - distance(metric, free, clean)
+                            found.setdefault(f"natural: {where}, LPIPS", []).append(change)
+            entries += [
+                Measurement(
+                    {"quality": name, "pictures": f"{kind}s"},
+                    measure,
+                    float(np.mean(values)),
+                    "" if "LPIPS" in measure else "dB",
+                    "{:+.4f}" if "LPIPS" in measure else GAIN,
+                    conditions,
+                )
+                for measure, values in found.items()
+            ]
+            print(name, kind, {measure: np.mean(values) for measure, values in found.items()}, flush=True)
+    note = (
+        "Differences to the network alone, means over pictures, of projecting its estimate onto the cells: RGB PSNR, "
+        "and LPIPS (AlexNet; lower is better; the natural estimate was trained for it).  For files that were saved twice, "
+        "the likely parts allow for both compressions."
+    )
+    return entries, note
+
+
+def distance(metric: Lpips, restored: NDArray[np.float32], clean: Pixels) -> float:
+    """LPIPS between a restoration in [0, 1] and its clean picture."""
+    images = (
+        torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1)))[None] for x in (restored, clean / np.float32(255))
+    )
+    return float(metric(*images))
+
+
 # ---------------------------------------------------------------------------------------------------------- luma
 
 
@@ -265,7 +333,7 @@ def crop(pixels: Pixels, shift: tuple[int, int]) -> Pixels:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="+", choices=["photos", "graphics", "live1", "luma", "traces"])
+    parser.add_argument("what", nargs="+", choices=["photos", "graphics", "live1", "luma", "cells", "traces"])
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("DRIFTREC_DATA", SHARED / "data")))
     parser.add_argument("--pictures", type=int, default=8, metavar="N", help="at most so many of each kind")
     parser.add_argument("--side", type=int, default=256, metavar="PIXELS")

@@ -7,6 +7,7 @@ convex set that contains the clean picture, so projecting an estimate onto it br
     cells = Cells(read_jpeg(data))
     restored = cells.project(estimate)          # nearest picture in the cells
     cells.contains(restored)                    # 1.0: encoding it again gives the coefficients back
+    restored = cells.improve(estimate)          # nearest picture in their likely parts
 
 With luma Y = P_Y x and subsampled chroma C = B P_C x, B the box mean, the set is a box in the DCT of each component.
 The DCT is orthonormal and Bᵀ is proportional to B's right inverse, replication U (B U = 1), so in YCbCr the projection
@@ -21,8 +22,16 @@ the file, what its blocks hold beyond the picture is left free.  The picture is 
 memory does not grow with it.
 
 Coefficients that the file does not give in full, because it is cut short, bind nothing.
+
+Where an estimate lies near the bound of a cell, or beyond, it is more often wrong than the clean picture is there.
+`Cells.improve` therefore projects onto a part around the middle, with a half-width of NARROW Q² / (Q + SOFT): all the
+narrower, the smaller the step is beside the error of a network.  research/cells.py shows what this gains.
+
+If the file was compressed before on the same grid, with a coarser step A, only the interval around each multiple of A
+that can have become I Q is known to hold the clean picture; its likely part is that around the multiples.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -34,10 +43,18 @@ from driftrec.jpeg.blocks import Plane, dct, idct, replicate, to_components, to_
 from driftrec.jpeg.file import JpegFile
 from driftrec.jpeg.layout import Band, Strip, edges, inner, require_known
 from driftrec.jpeg.padding import Free, Padding, Repeated
+from driftrec.jpeg.tables import BLOCK, CHROMA, LUMA, ijg_table
 
 MARGIN = 1.0
 """Distance that projection keeps from the bounds of a cell, in levels: rounding pixels to 8 bits moves a coefficient of
 luma by 0.35 levels (one standard deviation), and one of subsampled chroma by less."""
+
+NARROW, SOFT = 0.4, 8.0
+"""Half-width of the likely part of a cell in steps, for large steps; the step, in levels, for which it is half that.
+Fitted by research/cells.py."""
+
+SECOND_ROUNDING = 1.5
+"""By how many levels decoding to 8 bits may move a coefficient between two compressions."""
 
 EDGE_PASSES = 100
 """Maximum number of further passes over blocks that reach beyond the picture."""
@@ -53,11 +70,13 @@ ROUNDING = 1.0
 class Cells:
     """The quantisation cells of a file.
 
-    Arguments: `file`, what `driftrec.jpeg.read_jpeg` read.  Raises JpegError for colour spaces of four components and
+    Arguments: `file`, what `driftrec.jpeg.read_jpeg` read; `earlier`, the quality of a coarser compression on the same
+    grid before the file's own, which `improve` allows for.  Raises JpegError for colour spaces of four components and
     for unknown sampling factors.
     """
 
     file: JpegFile
+    earlier: int | None = None
 
     def __post_init__(self) -> None:
         require_known(self.file)
@@ -76,12 +95,23 @@ class Cells:
 
         Returns an array of the same shape, in [0, 1].  Raises ValueError for another shape.
         """
+        return self._nearest(pixels, passes, margin, lambda strip: _bounds(strip, margin))
+
+    def improve(self, pixels: NDArray[np.float32], *, passes: int = 8) -> NDArray[np.float32]:
+        """The picture in the likely parts of the cells that is nearest to an estimate; arguments, result and errors as
+        for `project`."""
+        return self._nearest(pixels, passes, MARGIN, self._likely)
+
+    def _nearest(
+        self, pixels: NDArray[np.float32], passes: int, moved: float, bounds: Callable[[Strip], tuple[Plane, Plane]]
+    ) -> NDArray[np.float32]:
+        """Alternating projections, until no coefficient moves by more than `moved` levels."""
         self._check(pixels)
         out = np.empty(pixels.shape, np.float32)
         for band in inner(self.file):
-            out[band.part] = self._alternate(pixels[band.part], band, passes, margin)
+            out[band.part] = self._alternate(pixels[band.part], band, passes, moved, bounds)
         for band in edges(self.file):
-            out[band.part] = self._alternate(pixels[band.part], band, passes + EDGE_PASSES, margin)
+            out[band.part] = self._alternate(pixels[band.part], band, passes + EDGE_PASSES, moved, bounds)
         return out
 
     def contains(self, pixels: NDArray[np.float32], *, tolerance: float = ROUNDING) -> float:
@@ -124,22 +154,53 @@ class Cells:
     def _paddings(self, band: Band) -> list[Padding]:
         return [self._padding(strip, band.bottom - band.top, band.right - band.left) for strip in band.strips]
 
-    def _alternate(self, image: NDArray[np.float32], band: Band, passes: int, margin: float) -> NDArray[np.float32]:
+    def _alternate(
+        self,
+        image: NDArray[np.float32],
+        band: Band,
+        passes: int,
+        enough: float,
+        bounds: Callable[[Strip], tuple[Plane, Plane]],
+    ) -> NDArray[np.float32]:
         """The part of a picture in a band after up to `passes` projections onto its cells, then the cube of RGB."""
-        paddings, bounds = self._paddings(band), [_bounds(strip, margin) for strip in band.strips]
+        paddings, limits = self._paddings(band), [bounds(strip) for strip in band.strips]
         for _ in range(passes):
             projected, moved = [], 0.0
             for plane, padding, (low, high) in zip(
-                to_components(image, self.file.colour), paddings, bounds, strict=True
+                to_components(image, self.file.colour), paddings, limits, strict=True
             ):
                 found = dct(padding.samples(plane))
                 change = np.clip(found, low, high) - found
                 moved = max(moved, float(change.max()), -float(change.min()))
                 projected.append(plane + padding.pixels(idct(change)))
             image = to_image(projected, self.file.colour)
-            if moved <= margin:
+            if moved <= enough:
                 break
         return image
+
+    def _likely(self, strip: Strip) -> tuple[Plane, Plane]:
+        """Lowest and highest likely value of each coefficient."""
+        steps = strip.steps
+        middle = strip.coefficients * steps
+        if self.earlier is None:
+            half = _half_width(steps)
+            low, high = middle - half, middle + half
+        else:
+            low, high = middle - steps / 2, middle + steps / 2
+            luma = strip.component is self.file.components[0]
+            rows, columns = (n // BLOCK for n in middle.shape)
+            coarse = np.tile(ijg_table(self.earlier, LUMA if luma else CHROMA).astype(np.float32), (rows, columns))
+            half = _half_width(coarse)
+            if luma:
+                first = np.ceil((low - SECOND_ROUNDING) / coarse) * coarse
+                last = np.floor((high + SECOND_ROUNDING) / coarse) * coarse
+                nearest = np.rint(middle / coarse) * coarse
+                none = first > last  # clipping moved the coefficient further
+                low = np.minimum(low, np.where(none, nearest, first) - half)
+                high = np.maximum(high, np.where(none, nearest, last) + half)
+            else:  # subsampling moved them further
+                low, high = np.minimum(low, middle - half), np.maximum(high, middle + half)
+        return _unbound(strip, low, high)
 
     def _check(self, pixels: NDArray[np.float32]) -> None:
         expected = (self.file.height, self.file.width, 3)
@@ -162,6 +223,16 @@ def _bounds(strip: Strip, margin: float) -> tuple[Plane, Plane]:
     """Lowest and highest value of each coefficient: its cell, narrowed by a margin to no less than half its width."""
     steps = strip.steps
     middle, half = strip.coefficients * steps, np.maximum(steps / 2 - margin, steps / 4)
+    return _unbound(strip, middle - half, middle + half)
+
+
+def _half_width(steps: Plane) -> Plane:
+    """Half the width of the likely parts of cells."""
+    return np.float32(NARROW) * steps**2 / (steps + np.float32(SOFT))
+
+
+def _unbound(strip: Strip, low: Plane, high: Plane) -> tuple[Plane, Plane]:
+    """The bounds, infinite for coefficients that the file does not give in full."""
     if strip.known is not None:
-        half[~strip.known] = np.inf
-    return middle - half, middle + half
+        low[~strip.known], high[~strip.known] = -np.inf, np.inf
+    return low, high

@@ -188,12 +188,12 @@ class Restorer:
         estimate, verdict = self._estimate(picture, report, 1.0 if options.force else decision.trust, estimator)
         x0, deviation = estimate.pixels, estimate.deviation
         if cells is not None:
-            x0 = cells.project(x0)
+            x0 = cells.improve(x0) if estimate.evaluations else cells.project(x0)
         if options.strength < 1:
             x0 = _blend(picture.as_float(), x0, options.strength)
             deviation = None if deviation is None else deviation * np.float32(options.strength)
         x0 = keep_absent(x0, picture, report.file)
-        share = None if cells is None else cells.contains(_as_saved(x0))
+        share = None if cells is None or cells.earlier is not None else cells.contains(_as_saved(x0))
         seconds = time.perf_counter() - start
         decoded = verdict == "decode" or estimator.evaluations
         note = decision.why if decoded else f"it cannot be decoded better: {report.unread}"
@@ -282,9 +282,14 @@ def _cells(picture: Picture, report: Report, decision: Decision, consistent: Con
     """The quantisation cells to stay in, or None.  Raises JpegError if they are required but cannot be known."""
     if consistent == "on" and report.unread is not None:
         raise JpegError(f"{picture.name} cannot be restored consistently ({report.unread}): set consistent to 'auto'")
-    if consistent == "off" or (consistent == "auto" and not decision.consistent) or report.file is None:
+    if consistent == "off" or report.file is None:
         return None
-    return Cells(report.file)
+    if consistent == "on" or decision.consistent:
+        return Cells(report.file)
+    coarser = report.coarser
+    if report.unread is None and coarser is not None and coarser.shift == (0, 0):
+        return Cells(report.file, coarser.quality)
+    return None
 
 
 def _to_restore(picture: Picture, report: Report) -> np.ndarray:
