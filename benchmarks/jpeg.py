@@ -212,7 +212,7 @@ def likely_parts(sets: dict[str, list[Pixels]], options: argparse.Namespace) -> 
             print(name, kind, {measure: np.mean(values) for measure, values in found.items()}, flush=True)
     note = (
         "Differences to the network alone, means over pictures, of projecting its estimate onto the cells: RGB PSNR, "
-        "and LPIPS (AlexNet; lower is better; the natural estimate was trained for it).  For files that were saved twice, "
+        "and LPIPS (AlexNet; lower is better; natural was trained for it).  For files that were saved twice, "
         "the likely parts allow for both compressions."
     )
     return entries, note

@@ -197,6 +197,42 @@ def test_one_pass_is_the_nearest_point_of_the_cells() -> None:
     np.testing.assert_allclose(projected, np.repeat(wanted[..., None], 3, axis=2).clip(0, 1), atol=1e-5)
 
 
+def test_the_likely_part_is_a_clamp_around_the_middle() -> None:
+    """By hand, in gray: a step of 12 has a half-width of 0.4 · 144 / 24 = 2.4 levels."""
+    data = jpeg_file(np.full((8, 8), 100, np.uint8), qtables=[[12] * 64])
+    (luma,) = read_jpeg(data).components
+    middle = luma.coefficients[0, 0] * 12
+    improved = Cells(read_jpeg(data)).improve(np.full((8, 8, 3), 0.9, np.float32), passes=1)
+    found = dctn(improved[..., 0] * 255.0 - 128, norm="ortho")
+    assert found[0, 0] == pytest.approx(middle + 2.4, abs=1e-3)
+    assert np.abs(found).sum() == pytest.approx(abs(found[0, 0]), abs=1e-2)
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+@pytest.mark.parametrize("quality", [10, 60, 95])
+def test_improved_estimates_stay_in_their_cells(quality: int, subsampling: str) -> None:
+    data = jpeg_file(scene(83, 117), quality=quality, subsampling=subsampling)
+    cells, blurred = Cells(read_jpeg(data)), gaussian_filter(opened(data), (2, 2, 0)) / np.float32(255)
+    improved = cells.improve(blurred)
+    assert cells.contains(np.rint(improved * 255) / np.float32(255)) > 0.999
+    truth = scene(83, 117) / 255
+    assert psnr(improved, truth) > psnr(cells.project(blurred), truth) > psnr(blurred, truth)
+
+
+@pytest.mark.parametrize("last", [30, 60, 85])
+def test_the_clean_picture_lies_where_both_compressions_allow(last: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole intervals: only the last compression's cells would move it."""
+    monkeypatch.setattr("driftrec.jpeg.cell.NARROW", 0.5)
+    monkeypatch.setattr("driftrec.jpeg.cell.SOFT", 0.0)
+    clean = (scene(96, 128) // 2 + 60).astype(np.uint8)  # without clipping
+    once = opened(jpeg_file(clean, quality=15))
+    file = read_jpeg(jpeg_file(once, quality=last))
+    truth = clean / np.float32(255)
+    moved = [np.abs(Cells(file, earlier).improve(truth) - truth).mean() * 255 for earlier in (15, None)]
+    assert moved[0] < 0.05
+    assert moved[1] > 1
+
+
 @pytest.mark.parametrize(("size", "most"), [((144, 64), 1e-5), ((150, 70), 1 / 255)])
 def test_bands_make_no_difference(size: tuple[int, int], most: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """But for the passes over blocks at the edges, which stop when no coefficient of the band moves any more."""

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 import driftrec
-from driftrec.jpeg import read_jpeg
+from driftrec.jpeg import Cells, read_jpeg
 from driftrec.model.find import bundled_models
-from support import jpeg, jpeg_file, psnr, scene
+from support import jpeg, jpeg_file, opened, psnr, scene
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +183,26 @@ def test_the_grid_of_the_compression_to_undo_is_put_where_the_network_expects_it
         restored = restorer.restore(source, mode="faithful")
         assert restored.picture.pixels.shape == pixels.shape
         assert psnr(restored.picture.pixels, clean[3:, 6:] / 255) > psnr(as_it_stands, clean[3:, 6:] / 255) + 0.1
+
+
+@pytest.mark.parametrize("mode", ["faithful", "natural"])
+def test_files_saved_twice_on_one_grid_are_held_to_what_both_compressions_allow(
+    restorer: driftrec.Restorer, mode: driftrec.restoration.restorer.Mode
+) -> None:
+    data = jpeg_file(opened(jpeg_file(scene(96, 128), quality=20)), quality=80)
+    assert driftrec.inspect(data).report.grid == (0, 0)
+    held, free, bound = (
+        restorer.restore(data, mode=mode, bits=16, consistent=consistent) for consistent in ("auto", "off", "on")
+    )
+    cells = Cells(read_jpeg(data), 20)
+
+    def off(result: driftrec.Restored) -> float:
+        pixels = result.picture.as_float()
+        return float(np.abs(cells.improve(pixels) - pixels).mean() * 255)
+
+    assert off(held) < min(0.2, off(free) / 2)
+    assert held.consistent is None
+    assert bound.consistent > 0.99
 
 
 def test_pictures_without_jpeg_traces_come_back_as_they_are_unless_forced(restorer: driftrec.Restorer) -> None:

@@ -25,7 +25,7 @@ Coefficients that the file does not give in full, because it is cut short, bind 
 
 Where an estimate lies near the bound of a cell, or beyond, it is more often wrong than the clean picture is there.
 `Cells.improve` therefore projects onto a part around the middle, with a half-width of NARROW Q² / (Q + SOFT): all the
-narrower, the smaller the step is beside the error of a network.  research/cells.py shows what this gains.
+narrower, the smaller the step is beside the error of a network.  `benchmarks/jpeg.py cells` measures what this gains.
 
 If the file was compressed before on the same grid, with a coarser step A, only the interval around each multiple of A
 that can have become I Q is known to hold the clean picture; its likely part is that around the multiples.
@@ -49,9 +49,9 @@ MARGIN = 1.0
 """Distance that projection keeps from the bounds of a cell, in levels: rounding pixels to 8 bits moves a coefficient of
 luma by 0.35 levels (one standard deviation), and one of subsampled chroma by less."""
 
-NARROW, SOFT = 0.4, 8.0
+NARROW, SOFT = 0.4, 12.0
 """Half-width of the likely part of a cell in steps, for large steps; the step, in levels, for which it is half that.
-Fitted by research/cells.py."""
+Chosen by research/cell_widths.py; graphics ask for a little more than its mean."""
 
 SECOND_ROUNDING = 1.5
 """By how many levels decoding to 8 bits may move a coefficient between two compressions."""
