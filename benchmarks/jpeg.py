@@ -102,6 +102,11 @@ def decode(file: bytes) -> Pixels:
         return np.asarray(image.convert("RGB"))
 
 
+def eight_bits(pixels: NDArray[np.float32]) -> Pixels:
+    """Pixels in [0, 1] as they are saved."""
+    return np.rint(255 * pixels).astype(np.uint8)
+
+
 # --------------------------------------------------------------------------------------------------------- gains
 
 
@@ -133,7 +138,7 @@ def gains(pictures: list[Pixels], qualities: tuple[int, ...], options: argparse.
                 restored = np.asarray(restorer.restore(file, mode=mode).picture.to_pil())
                 won[mode].append(psnr(restored, clean) - plain[-1])
                 if mode != "decode":
-                    free = np.rint(255 * restorer.restore_pixels(y, mode=mode)).astype(np.uint8)
+                    free = eight_bits(restorer.restore_pixels(y, mode=mode))
                     alone[mode].append(psnr(free, clean) - plain[-1])
             same.append(same_coefficients(file, restored))
         values = [("JPEG", np.mean(plain), "{:.2f}", "dB")]
@@ -193,7 +198,7 @@ def likely_parts(sets: dict[str, list[Pixels]], options: argparse.Namespace) -> 
                     free = restorer.restore_pixels(decode(file), mode=mode)
                     results = {where: project(cells, free) for where, project in PROJECTED.items()}
                     for where, result in results.items():
-                        gain = psnr(255 * result, clean) - psnr(255 * free, clean)
+                        gain = psnr(eight_bits(result), clean) - psnr(eight_bits(free), clean)
                         found.setdefault(f"{mode}: {where}, dB", []).append(gain)
                         if mode == "natural":
                             change = distance(metric, result, clean) - distance(metric, free, clean)
@@ -323,7 +328,7 @@ class Case:
         alone = restorer.restore_pixels(self.pixels, mode="faithful")
         source = Image.fromarray(self.pixels) if self.file is None else self.file
         moved = restorer.restore(source, mode="faithful", consistent="off", force=True).picture.pixels
-        return [psnr(np.rint(255 * x).astype(np.uint8), self.clean) - before for x in (alone, moved)]
+        return [psnr(eight_bits(x), self.clean) - before for x in (alone, moved)]
 
 
 def crop(pixels: Pixels, shift: tuple[int, int]) -> Pixels:
