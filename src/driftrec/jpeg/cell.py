@@ -228,7 +228,7 @@ def _bounds(strip: Strip, margin: float) -> tuple[Plane, Plane]:
 
 def _half_width(steps: Plane) -> Plane:
     """Half the width of the likely parts of cells."""
-    return np.float32(NARROW) * steps**2 / (steps + np.float32(SOFT))
+    return (NARROW * steps**2 / (steps + SOFT)).astype(np.float32)
 
 
 def _unbound(strip: Strip, low: Plane, high: Plane) -> tuple[Plane, Plane]:

@@ -139,7 +139,8 @@ def _intervals(counts: NDArray[np.float64], a: float, b: float) -> tuple[NDArray
     """(edges of the cells of |n| = 1, 2, …; numbers of coefficients above b / 2, b / 2 + a, b / 2 + 2a, …)."""
     edges = (np.arange(len(counts) + 1) + 0.5) * b
     knots = b / 2 + a * np.arange(int(edges[-1] / a) + 2)
-    return edges, counts.sum() - np.interp(knots, edges, np.concatenate([[0], counts.cumsum()])) + 0.5
+    below = np.interp(knots, edges, np.concatenate([[0], counts.cumsum()])).astype(np.float64)
+    return edges, counts.sum() - below + 0.5
 
 
 def _spread(counts: NDArray[np.float64], a: float, b: float) -> NDArray[np.float64]:
@@ -191,7 +192,10 @@ def _by_repetition(blocks: NDArray[np.integer], steps: NDArray[np.integer]) -> t
         counted = (values != 0) & coarser
         if coarser.sum() < MIN_COARSER or counted.sum() < MIN_REPEATED:
             return 0.0
-        chance = sum(_chance(histograms[k], table[_ORDER[k]], own[k]) for k in np.flatnonzero(coarser)) / counted.sum()
+        chance = (
+            sum(_chance(histograms[k], float(table[_ORDER[k]]), float(own[k])) for k in np.flatnonzero(coarser))
+            / counted.sum()
+        )
         return float(((again == values)[counted].mean() - chance) / max(1 - chance, 0.1))
 
     best = max(GHOST_QUALITIES, key=gain)
