@@ -137,10 +137,10 @@ def _log_ratio(counts: NDArray[np.float64], a: float, b: float) -> float:
 
 def _intervals(counts: NDArray[np.float64], a: float, b: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(edges of the cells of |n| = 1, 2, …; numbers of coefficients above b / 2, b / 2 + a, b / 2 + 2a, …)."""
-    edges = (np.arange(len(counts) + 1) + 0.5) * b
+    edges = (np.arange(len(counts) + 1, dtype=np.float64) + 0.5) * b
     knots = b / 2 + a * np.arange(int(edges[-1] / a) + 2)
-    below = np.interp(knots, edges, np.concatenate([[0], counts.cumsum()])).astype(np.float64)
-    return edges, counts.sum() - below + 0.5
+    above = float(counts.sum()) + 0.5 - np.interp(knots, edges, np.concatenate([[0], counts.cumsum()]))
+    return edges, np.asarray(above, np.float64)
 
 
 def _spread(counts: NDArray[np.float64], a: float, b: float) -> NDArray[np.float64]:
