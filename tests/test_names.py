@@ -13,8 +13,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from driftrec.archive.places import Place, place
+from driftrec.archive.runs import Run
 from driftrec.archive.sources import pieces, read
-from driftrec.archive.work import ArchiveWorker
+from driftrec.archive.work import ArchiveWorker, CountedAttempts
 from driftrec.cli import console
 from driftrec.cli.app import app
 from driftrec.picture import PictureError, open_picture
@@ -119,17 +120,11 @@ def test_a_failure_names_an_odd_file_on_one_line(name: bytes, tmp_path: Path) ->
 
 def test_archives_take_names_that_are_not_utf8(tmp_path: Path) -> None:
     paths = odd_folder(tmp_path / "in")
-    source, target = place(str(tmp_path / "in")), place(str(tmp_path / "out"))
-
-    class Once:
-        def begin(self, _: str) -> int:
-            return 1
-
-        def end(self, _: str) -> None: ...
+    source, claims = place(str(tmp_path / "in")), Run(place(str(tmp_path / "out"))).claims
 
     items = [item for piece in pieces(source) for item in read(source, piece)]
     assert {tmp_path / "in" / item.name for item in items} == set(paths)
-    worker = ArchiveWorker(source, target, Options(mode="decode", threads=1), ".png", Once())
+    worker = ArchiveWorker(source, claims, Options(mode="decode", threads=1), ".png", CountedAttempts())
     outcomes = list(worker.restore(items))
     assert [outcome["status"] for outcome in outcomes] == ["decoded"] * len(paths)
     assert [outcome["status"] for outcome in worker.restore(items)] == ["skipped"] * len(paths)

@@ -115,14 +115,13 @@ class Place:
 
     def put(self, name: str, data: bytes) -> None:
         """Writes a file in place; readers may see it while it is incomplete."""
-        path = self.path(name)
         if not _is_object_store(self.filesystem):
-            self._make_folder_of(path)
-        self._put(path, data)
+            self._make_folder_of(self.path(name))
+        self._put(self._native(name), data)
 
     def modified(self, name: str) -> float | None:
         """When a file or folder was last written, in seconds of the place's own clock; None if that is not known."""
-        time = self.filesystem.get_file_info(self.path(name)).mtime
+        time = self.filesystem.get_file_info(self._native(name)).mtime
         return None if time is None else time.timestamp()
 
     def _make_folder_of(self, path: str) -> None:
@@ -132,7 +131,7 @@ class Place:
         else:
             self.filesystem.create_dir(folder, recursive=True)
 
-    def _put(self, path: str, data: bytes) -> None:
+    def _put(self, path: str | bytes, data: bytes) -> None:
         with self.filesystem.open_output_stream(path) as stream:
             stream.write(data)
 
@@ -145,7 +144,7 @@ class Place:
         """Deletes a folder with all that it holds, if there is one."""
         with contextlib.suppress(FileNotFoundError):
             if self.kind(name) == fs.FileType.Directory:
-                self.filesystem.delete_dir(self.path(name))
+                self.filesystem.delete_dir(self._native(name))
 
     def delete_if_empty(self, name: str) -> None:
         """Deletes a folder, if there is one and it is empty."""

@@ -12,6 +12,7 @@ can be found as soon as it is written.  Runs change only their own folders, and 
 import contextlib
 import hashlib
 import logging
+import os
 import threading
 import uuid
 from dataclasses import dataclass, replace
@@ -82,7 +83,7 @@ class Claims:
 
     @staticmethod
     def _claim(run: str, result: str) -> str:
-        return f"{_folder(run)}/claims/{hashlib.sha256(result.encode()).hexdigest()[:32]}"
+        return f"{_folder(run)}/claims/{hashlib.sha256(os.fsencode(result)).hexdigest()[:32]}"
 
 
 class Run:
