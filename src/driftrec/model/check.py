@@ -16,10 +16,13 @@ _FLOAT, _BOOL = "tensor(float)", "tensor(bool)"
 
 
 def require_interface(session: ort.InferenceSession, card: Card) -> None:
-    """Raises ValueError, with a clause that says why, if inputs or output are not those of a driftrec model.
+    """Checks that inputs and output are those of a driftrec model.
 
     These are the images residual and y, (batch, 3, height, width) of any size, the ratio, (batch,), for models with a
     finisher the truth value finish, and the image x0.
+
+    Raises:
+        ValueError: they are not; the message is a clause that says why.
     """
     wanted = {"residual": (_FLOAT, 4), "ratio": (_FLOAT, 1), "y": (_FLOAT, 4)}
     if card.finisher:
@@ -41,7 +44,11 @@ def require_interface(session: ort.InferenceSession, card: Card) -> None:
 
 
 def require_evaluation(session: ort.InferenceSession, feed: dict[str, Any]) -> None:
-    """Raises ValueError, with a clause that says why, if the session does not give a finite x0 for an input in time."""
+    """Checks that the session gives a finite x0 for an input in time.
+
+    Raises:
+        ValueError: it does not; the message is a clause that says why.
+    """
     shape = feed["y"].shape
     run = ort.RunOptions()
     timer = threading.Timer(SECONDS, setattr, (run, "terminate", True))

@@ -19,7 +19,11 @@ MOST_NESTED = 4
 
 
 def require_no_loops(content: bytes) -> None:
-    """Raises ValueError, with a clause that says why, for a model that may compute its nodes more than once."""
+    """Checks that a model computes each of its nodes at most once.
+
+    Raises:
+        ValueError: it may compute some more often; the message is a clause that says why.
+    """
     graphs = 0
     for number, part in _fields(memoryview(content)):
         if number == _FUNCTIONS:

@@ -64,7 +64,9 @@ def _directory(block: bytes | None) -> tuple[str, int, list[int]] | None:
 def sound_tags(block: bytes) -> tuple[bytes, list[str]]:
     """Returns a new block of the tags that Pillow can read and write, and the names of the others.
 
-    Raises ValueError if there are none, and an error of any class if not even the header can be read.
+    Raises:
+        ValueError: there are none.
+        Exception: an error of any class, if not even the header can be read.
     """
     tags, sound, lost = Image.Exif(), Image.Exif(), []
     with quiet():

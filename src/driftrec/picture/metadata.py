@@ -82,7 +82,9 @@ def upright_xmp(packet: bytes) -> bytes:
 def metadata_options(picture: Picture, file_format: str) -> dict[str, Any]:
     """Returns the picture's metadata as options of Pillow's encoder for that format.
 
-    Raises ValueError for what the format cannot hold, and errors of any class for EXIF that Pillow cannot rewrite.
+    Raises:
+        ValueError: the format cannot hold something.
+        Exception: an error of any class, for EXIF that Pillow cannot rewrite.
     """
     options: dict[str, Any] = {}
     if picture.icc_profile:

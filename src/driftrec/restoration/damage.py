@@ -7,9 +7,10 @@ from driftrec.picture import Picture, PictureError
 
 
 def missing_part(picture: Picture, report: Report) -> str:
-    """A clause that says what the picture's file lacks; empty if it is whole.
+    """Returns a clause that says what the picture's file lacks; empty if it is whole.
 
-    Raises PictureError if the file is cut short and it cannot be known which part of the picture it holds.
+    Raises:
+        PictureError: the file is cut short, and it cannot be known which part of the picture it holds.
     """
     if report.file is not None:
         return report.file.missing
@@ -19,7 +20,11 @@ def missing_part(picture: Picture, report: Report) -> str:
 
 
 def require_whole(picture: Picture, missing: str) -> None:
-    """Raises PictureError if something is missing."""
+    """Refuses a picture of which something is missing.
+
+    Raises:
+        PictureError: something is missing.
+    """
     if missing:
         raise PictureError(
             f"{picture.name} is damaged or cut short ({missing}): use an intact copy, or leave out strict"
@@ -27,7 +32,7 @@ def require_whole(picture: Picture, missing: str) -> None:
 
 
 def keep_absent(restored: np.ndarray, picture: Picture, file: JpegFile | None) -> np.ndarray:
-    """The restored pixels, but where the file holds nothing those that the decoder put there: nothing is invented.
+    """Returns the restored pixels, and where the file holds nothing, those of the decoder: nothing is invented.
 
     Arguments: `restored`, float32 (height, width, 3) in [0, 1]; the opened picture; what its file holds.
     """
