@@ -89,7 +89,7 @@ lock:
 	build/uv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 	$(subst pyproject.toml,,$(COMPILE)) --group build -o locked/build.txt
 	$(COMPILE) --extra web -o locked/container.txt
-	$(COMPILE) --extra train --extra evaluate --extra hub --extra web --extra ray --group test --group lint \
+	$(COMPILE) --extra train --extra evaluate --extra hub --extra web --extra ray --extra graphics --group test --group lint \
 	    --override locked/without-torch.txt --no-emit-package torch -o locked/development.txt
 
 clean:
