@@ -25,6 +25,9 @@ WINDOW = 64
 MAX_WINDOWS = 6
 """Maximum number of windows along a side of the picture."""
 
+SHIFTED_SCORE = 0.08
+"""Minimum score of a `shifted_trace`; docs/science/jpeg.md shows how often it is right."""
+
 FREQUENCIES = tuple((int(k) // BLOCK, int(k) % BLOCK) for k in NATURAL[1:22])
 """(row, column) of the coefficients that are used: the lower third, without DC."""
 

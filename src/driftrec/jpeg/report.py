@@ -7,18 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftrec.jpeg.blocks import YCBCR
-from driftrec.jpeg.detect import Trace, shifted_trace, windows
+from driftrec.jpeg.blocks import luma
+from driftrec.jpeg.detect import SHIFTED_SCORE, Trace, shifted_trace, windows
+from driftrec.jpeg.enlarged import Enlargement, find_enlargement
 from driftrec.jpeg.file import JpegError, JpegFile, read_jpeg
 from driftrec.jpeg.layout import require_known
 from driftrec.jpeg.requantised import EVIDENCE, requantised
 
-SHIFTED_SCORE = 0.08
-"""Minimum score of a `driftrec.jpeg.detect.shifted_trace`; docs/science/jpeg.md shows how often it is right."""
-
 HISTORY_FROM = 20
 """Lowest quality at which a JPEG is searched for earlier compressions.  In coarser files, cells contain the clean
 picture even after two compressions (except for about 1 % of coefficients), and false alarms are likelier."""
+
+
+ENLARGED_FROM = 75
+"""Lowest quality at which a JPEG is searched for an enlargement after an earlier compression."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,8 @@ class Report:
         earlier: the trace of a compression before the file's own (of any compression, if it is not a JPEG); None if
             none was found or the picture is too small.
         probability: of an earlier compression, in [0, 1].
+        enlarged: how the picture was enlarged after a compression, None if that was not found; `earlier` is the
+            trace of a compression that no enlargement followed, so one of both is None.
         searched: the picture was searched for earlier compressions, and is large enough for a result.
     """
 
@@ -46,11 +50,17 @@ class Report:
     earlier: Trace | None
     probability: float
     searched: bool
+    enlarged: Enlargement | None = None
 
     @property
     def bytes_per_pixel(self) -> float | None:
         """Bytes of the file per pixel; None if there is no file."""
         return None if self.size is None else self.size / (self.width * self.height)
+
+    @property
+    def reworked(self) -> bool:
+        """The picture was compressed before, so its file says little about the clean picture."""
+        return self.earlier is not None or self.enlarged is not None
 
     @property
     def coarser(self) -> Trace | None:
@@ -77,6 +87,8 @@ class Report:
             row, column = self.earlier.shift
             grid = "same grid" if (row, column) == (0, 0) else f"grid moved by {column}, {row}"
             before = f"quality {self.earlier.quality}, {grid} ({self.probability:.0%})"
+        elif self.enlarged is not None:
+            before = f"quality {self.enlarged.trace.quality}, enlarged {self.enlarged.factor:.3g} times"
         return (
             f"{self.width}×{self.height}",
             quality,
@@ -111,6 +123,7 @@ class Report:
             "quality": earlier and earlier.quality,
             "grid_offset": earlier and list(earlier.shift),
         }
+        facts["enlarged"] = None if self.enlarged is None else self.enlarged.facts()
         return facts
 
 
@@ -133,6 +146,9 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
     probability, earlier = max(traces, key=lambda found: found[0], default=(0.0, None))
     if probability < 0.5:
         earlier = None
+    enlarged = None
+    if history and (earlier is None or earlier.shift == (0, 0)) and (file is None or file.quality[0] >= ENLARGED_FROM):
+        enlarged = find_enlargement(pixels)
     height, width = pixels.shape[:2]
     return Report(
         width,
@@ -141,9 +157,10 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
         data is not None and data[:2] == b"\xff\xd8",
         file,
         unread,
-        earlier,
+        earlier if enlarged is None else None,  # the grid of enlarged blocks may look like an ordinary one
         probability,
         bool(traces),
+        enlarged,
     )
 
 
@@ -164,18 +181,12 @@ def _traces(pixels: NDArray[np.generic], file: JpegFile | None) -> list[tuple[fl
     """(probability, trace) of each kind of earlier compression that could be searched for."""
     found = []
     if parts := windows(pixels.shape[0], pixels.shape[1]):
-        shifted = shifted_trace(np.stack([_luma(pixels[part]) for part in parts]), own_grid=file is not None)
+        shifted = shifted_trace(np.stack([luma(pixels[part]) for part in parts]), own_grid=file is not None)
         found.append((_probability(shifted.score, SHIFTED_SCORE), shifted))
     if file is not None:
         evidence, quality = requantised(file)
         found.append((_probability(evidence, EVIDENCE), Trace((0, 0), quality, evidence)))
     return found
-
-
-def _luma(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Luma around 0, in 8-bit levels."""
-    top = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}.get(pixels.dtype, 1)
-    return (pixels @ (YCBCR[0] * 255 / top) - 128).astype(np.float32)
 
 
 def _probability(score: float, threshold: float) -> float:

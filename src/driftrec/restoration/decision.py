@@ -72,6 +72,8 @@ def inspect(source: Source | Picture) -> Inspection:
 def decide(report: Report) -> Decision:
     """Returns the decision that follows from a report."""
     file, earlier, unread = report.file, report.earlier, report.unread
+    if (enlarged := report.enlarged) is not None:
+        return _by_quality(enlarged.trace.quality, str(enlarged), consistent=False)
     if file is None:
         if earlier is not None:
             return _by_quality(earlier.quality, f"it was once a JPEG of quality {earlier.quality}", consistent=False)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -75,6 +76,14 @@ class Estimator:
         # Models without a faithful estimate are sampled without one.
         self.views = self.evaluations if options.mode == "faithful" else int(runner.card.faithful)
         self.seeds = range(options.seed, options.seed + options.samples)
+
+    def showing(self, change: Callable[[np.ndarray], np.ndarray]) -> "Estimator":
+        """The same estimator, whose previews show what `change` makes of the estimates."""
+        if self.preview is None:
+            return self
+        preview, other = self.preview, copy(self)
+        other.preview = lambda pixels: preview(change(pixels))
+        return other
 
     def estimate(self, pixels: np.ndarray, grid: tuple[int, int] = (0, 0)) -> Estimate:
         """Returns the restoration of pixels, float32 (height, width, 3) in [0, 1].

@@ -17,6 +17,7 @@ from driftrec.model.runner import Runner
 from driftrec.picture import Picture, Source, open_picture, save_picture
 from driftrec.restoration.damage import keep_absent, missing_part, require_whole
 from driftrec.restoration.decision import Decision, Verdict, decide
+from driftrec.restoration.enlarged import estimate_before
 from driftrec.restoration.estimator import Estimate, Estimator, Preview, Progress
 from driftrec.restoration.options import ENGINE, Consistency, Mode, Options
 
@@ -240,14 +241,16 @@ class Restorer:
         trust = trust if estimator.evaluations else 0.0
         base, verdict = None, "restore"
         if trust < 1:
-            if report.file is not None and report.unread is None and report.earlier is None:
+            if report.file is not None and report.unread is None and not report.reworked:
                 base, verdict = decode(report.file), "decode"
             else:
                 base, verdict = picture.as_float(), "leave"
             if trust == 0:
                 return Estimate(base, 0), verdict
-        # No variable refers to the pixels here, so the estimator can free them.
-        estimate = estimator.estimate(_to_restore(picture, report), report.grid)
+        if report.enlarged is not None:
+            estimate = estimate_before(picture.as_float(), report.enlarged, estimator)
+        else:  # no variable refers to the pixels here, so the estimator can free them
+            estimate = estimator.estimate(_to_restore(picture, report), report.grid)
         if base is None:
             return estimate, "restore"
         deviation = None if estimate.deviation is None else estimate.deviation * np.float32(trust)
