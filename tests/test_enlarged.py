@@ -86,7 +86,21 @@ def test_single_jpegs_are_not_taken_for_enlarged_ones(quality: int) -> None:
     assert examine(opened(data), data).enlarged is None
 
 
-def test_an_ordinary_trace_comes_first() -> None:
+def test_a_coarser_last_compression_counts_more() -> None:
+    data = jpeg_file(by_pillow(jpeg(textured(168, 152), 85), (336, 304), "bicubic"), quality=76)
+    report = examine(opened(data), data)
+    assert report.enlarged is None
+    assert decide(report).consistent
+
+
+def test_whole_factors_are_not_taken_for_an_ordinary_grid() -> None:
+    pixels = by_pillow(jpeg(textured(168, 152), 15), (336, 304), "nearest neighbour")
+    report = examine(pixels)
+    assert report.enlarged is not None
+    assert (report.enlarged.before, report.enlarged.kernel, report.earlier) == ((168, 152), "nearest neighbour", None)
+
+
+def test_ordinary_jpegs_are_not_taken_for_enlarged_ones() -> None:
     report = examine(jpeg(textured(200, 240), 20))
     assert (report.earlier is not None, report.enlarged) == (True, None)
 

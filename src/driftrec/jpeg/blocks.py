@@ -34,12 +34,12 @@ OFFSET = np.float32(128)
 
 
 def white(pixels: NDArray[Any]) -> int:
-    """The value of white in an array of pixels: 255 or 65535, and 1 for floats."""
+    """Returns the value of white in an array of pixels: 255 or 65535, and 1 for floats."""
     return int(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else 1
 
 
 def luma(pixels: NDArray[Any]) -> Plane:
-    """Luma of RGB (height, width, 3), uint8, uint16, or float in [0, 1]; around 0, in 8-bit levels."""
+    """Returns luma of RGB (height, width, 3), uint8, uint16, or float in [0, 1]; around 0, in 8-bit levels."""
     return (pixels @ (YCBCR[0] * 255 / white(pixels)) - 128).astype(np.float32)
 
 

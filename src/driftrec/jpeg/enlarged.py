@@ -9,7 +9,7 @@ A candidate is verified by linear algebra: if a picture of that size was interpo
 lie in a subspace (`driftrec.jpeg.interpolation`), from which they deviate by rounding or later compression only.  For
 other sizes and pictures that were not enlarged they deviate by much more.
 
-At last, the picture before must show a trace of JPEG compression with blocks that start at its first pixel.  The
+Finally, the picture before must show a trace of JPEG compression with blocks that start at its first pixel.  The
 enlarged picture must not have been cropped.
 """
 
@@ -77,7 +77,8 @@ class Enlargement:
         before: (height, width) before, in pixels.
         after: (height, width) of the picture.
         kernel: the interpolation's name in `driftrec.jpeg.interpolation.KERNELS`.
-        ratio: how much smaller the distance from pictures of this origin is than for other sizes, in (0, 1).
+        ratio: the mean square distance from pictures that were enlarged from this size, divided by the least one for
+            other sizes; in (0, 1).
         trace: the trace of compression of the picture before.
     """
 
@@ -93,7 +94,7 @@ class Enlargement:
         return float(np.sqrt(np.prod(self.after) / np.prod(self.before)))
 
     def facts(self) -> dict[str, Any]:
-        """All facts as JSON values."""
+        """Returns all facts as JSON values."""
         height, width = self.before
         return {
             "factor": round(self.factor, 4),
@@ -104,12 +105,12 @@ class Enlargement:
         }
 
     def __str__(self) -> str:
-        """A clause for people to read."""
+        """Returns a clause for people to read."""
         return f"it was enlarged {self.factor:.3g} times ({self.kernel}) after a JPEG of quality {self.trace.quality}"
 
 
 def find_enlargement(pixels: NDArray[Any]) -> Enlargement | None:
-    """How the picture was enlarged after JPEG compression; None if it is too small or shows no evidence of that.
+    """Returns how a picture was enlarged after JPEG compression; None if it is too small or shows no evidence of that.
 
     Arguments: `pixels`, RGB (height, width, 3), uint8 or uint16, or float32 in [0, 1].
     """

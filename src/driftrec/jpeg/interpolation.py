@@ -52,7 +52,7 @@ RIDGE = 1e-4
 
 @lru_cache(maxsize=8)
 def taps(small: int, large: int, kernel: str) -> tuple[NDArray[np.int64], Weights]:
-    """The rows of the matrix that enlarges `small` pixels to `large`: indices and weights, each (large, taps).
+    """Returns the rows of the matrix that enlarges `small` pixels to `large`: indices and weights, each (large, taps).
 
     Weights of one pixel add up to 1; beyond the border there is nothing, as in Pillow.
     """
@@ -68,7 +68,7 @@ def taps(small: int, large: int, kernel: str) -> tuple[NDArray[np.int64], Weight
 
 
 def matrix(small: int, large: int, kernel: str, rows: slice) -> tuple[Weights, int]:
-    """Some rows of the matrix that enlarges, without empty columns; and the first column's number."""
+    """Returns some rows of the matrix that enlarges, without empty columns; and the first column's number."""
     index, weights = (part[rows] for part in taps(small, large, kernel))
     start, count = index.min(), len(index)
     dense = np.zeros((count, index.max() - start + 1))
@@ -77,7 +77,7 @@ def matrix(small: int, large: int, kernel: str, rows: slice) -> tuple[Weights, i
 
 
 def enlarge(picture: Levels, size: tuple[int, int], kernel: str) -> Levels:
-    """The picture (height, width, …) interpolated to a larger (height, width), not clipped."""
+    """Returns the picture (height, width, …) interpolated to a larger (height, width), not clipped."""
     for axis, length in enumerate(size):
         index, weights = taps(picture.shape[axis], length, kernel)
         source = picture.swapaxes(0, axis)
@@ -90,7 +90,7 @@ def enlarge(picture: Levels, size: tuple[int, int], kernel: str) -> Levels:
 
 
 def shrink(picture: Levels, size: tuple[int, int], kernel: str) -> Levels:
-    """The picture (height, width, …) of a smaller (height, width) whose enlargement is closest in least squares."""
+    """Returns the picture (height, width, …) of a smaller (height, width) whose enlargement is closest in least squares."""
     for axis, small in enumerate(size):
         source = picture.swapaxes(0, axis)
         out = np.empty((small, *source.shape[1:]), np.float32)
@@ -103,8 +103,10 @@ def shrink(picture: Levels, size: tuple[int, int], kernel: str) -> Levels:
 
 
 def needed(part: tuple[slice, slice], before: tuple[int, int], after: tuple[int, int], kernel: str) -> Parts:
-    """For a part of the picture before, in pixels: the part of the enlarged picture that determines it, and the
-    matrices (height, rows) and (width, columns) that give it: M₁ x M₂ᵀ is that part of `shrink`."""
+    """Returns what gives a part of the picture before: a part x of the enlarged picture, and two matrices.
+
+    With matrices M (height, rows) and N (width, columns), M x Nᵀ is that part of the result of `shrink`.
+    """
     (rows, down), (columns, across) = (
         _inverse(small, large, kernel, at.start, at.stop) for at, small, large in zip(part, before, after, strict=True)
     )
@@ -122,9 +124,9 @@ def _inverse(small: int, large: int, kernel: str, start: int, stop: int) -> tupl
 
 
 def misfit(part: Levels, weights: Weights) -> Levels:
-    """Mean square distance of columns (rows, columns) from the range of a matrix (rows, unknowns).
+    """Returns the mean square distances of columns (rows, columns) from the range of a matrix (rows, unknowns).
 
-    It is divided by the share of dimensions that the range leaves, so for white noise it is the variance.
+    They are divided by the share of dimensions that the range leaves, so for white noise they are its variance.
     """
     basis = np.linalg.qr(weights)[0].astype(np.float32)
     rest = part - basis @ (basis.T @ part)

@@ -18,7 +18,6 @@ HISTORY_FROM = 20
 """Lowest quality at which a JPEG is searched for earlier compressions.  In coarser files, cells contain the clean
 picture even after two compressions (except for about 1 % of coefficients), and false alarms are likelier."""
 
-
 ENLARGED_FROM = 75
 """Lowest quality at which a JPEG is searched for an enlargement after an earlier compression."""
 
@@ -36,9 +35,9 @@ class Report:
         earlier: the trace of a compression before the file's own (of any compression, if it is not a JPEG); None if
             none was found or the picture is too small.
         probability: of an earlier compression, in [0, 1].
-        enlarged: how the picture was enlarged after a compression, None if that was not found; `earlier` is the
-            trace of a compression that no enlargement followed, so one of both is None.
         searched: the picture was searched for earlier compressions, and is large enough for a result.
+        enlarged: how the picture was enlarged after a compression that was coarser than the file's own; None if that
+            was not found.  `earlier` is None if it is known.
     """
 
     width: int
@@ -146,9 +145,7 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
     probability, earlier = max(traces, key=lambda found: found[0], default=(0.0, None))
     if probability < 0.5:
         earlier = None
-    enlarged = None
-    if history and (earlier is None or earlier.shift == (0, 0)) and (file is None or file.quality[0] >= ENLARGED_FROM):
-        enlarged = find_enlargement(pixels)
+    enlarged = _enlarged(pixels, file) if history and (earlier is None or earlier.shift == (0, 0)) else None
     height, width = pixels.shape[:2]
     return Report(
         width,
@@ -162,6 +159,14 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
         bool(traces),
         enlarged,
     )
+
+
+def _enlarged(pixels: NDArray[np.generic], file: JpegFile | None) -> Enlargement | None:
+    """How the picture was enlarged after a compression that was coarser than the file's own, if it was."""
+    if file is not None and file.quality[0] < ENLARGED_FROM:
+        return None
+    found = find_enlargement(pixels)
+    return found if found is None or file is None or found.trace.quality < file.quality[0] else None
 
 
 def _read(data: bytes | None) -> tuple[JpegFile | None, str | None]:

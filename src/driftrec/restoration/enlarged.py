@@ -9,7 +9,7 @@ from driftrec.restoration.estimator import Estimate, Estimator
 
 
 def estimate_before(pixels: np.ndarray, enlargement: Enlargement, estimator: Estimator) -> Estimate:
-    """The restoration of an enlarged picture.
+    """Returns the restoration of an enlarged picture.
 
     The picture as it was before is restored, and what that changes is enlarged as the picture was and added to it.
 

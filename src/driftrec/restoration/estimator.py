@@ -78,7 +78,7 @@ class Estimator:
         self.seeds = range(options.seed, options.seed + options.samples)
 
     def showing(self, change: Callable[[np.ndarray], np.ndarray]) -> "Estimator":
-        """The same estimator, whose previews show what `change` makes of the estimates."""
+        """Returns the same estimator, whose previews show what `change` makes of the estimates."""
         if self.preview is None:
             return self
         preview, other = self.preview, copy(self)
