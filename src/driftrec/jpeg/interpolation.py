@@ -90,7 +90,7 @@ def enlarge(picture: Levels, size: tuple[int, int], kernel: str) -> Levels:
 
 
 def shrink(picture: Levels, size: tuple[int, int], kernel: str) -> Levels:
-    """Returns the picture (height, width, …) of a smaller (height, width) whose enlargement is closest in least squares."""
+    """Returns the picture of that (height, width) whose enlargement is closest to `picture` (height, width, …)."""
     for axis, small in enumerate(size):
         source = picture.swapaxes(0, axis)
         out = np.empty((small, *source.shape[1:]), np.float32)
