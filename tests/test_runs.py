@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from driftrec import Options, Picture, Restorer
+from driftrec import Options, Picture, Restored, Restorer
 from support import jpeg_file
 
 pytest.importorskip("pyarrow", reason="the extra ray is not installed")
@@ -54,12 +54,11 @@ def die(run: Run) -> None:
 def counting_worker(run: Run, calls: list[str], seconds: float = 0.0) -> ArchiveWorker:
     """A worker that notes every picture that it restores, and takes so long for it."""
     made = ArchiveWorker(place("nowhere"), run.claims, Options(threads=1), ".png", CountedAttempts())
-    facts = {"verdict": "restore", "mode": "faithful", "evaluations": 1, "seconds": 0, "consistent": 1, "note": ""}
 
-    def restore(picture: Picture) -> object:
+    def restore(picture: Picture) -> Restored:
         calls.append(picture.name)
         time.sleep(seconds)
-        return SimpleNamespace(picture=picture, **facts)
+        return Restored(picture, "faithful", 0.0, 1)
 
     made.restorer = SimpleNamespace(restore=restore, options=made.restorer.options)  # pyright: ignore[reportAttributeAccessIssue]
     return made
