@@ -1,6 +1,7 @@
 """Receives the body of a request: to disk while it arrives, within limits of size and time."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
@@ -24,18 +25,19 @@ async def receive(request: Request, path: Path, limits: Limits, name: str) -> No
     if int(request.headers.get("content-length", 0)) > limits.bytes:
         raise too_large
     received, block, parts = 0, bytearray(), request.stream()
+    clock = asyncio.get_running_loop().time
+    end = clock() + limits.upload
     try:
-        async with asyncio.timeout(limits.upload):
-            with path.open("xb") as file:
-                while part := await asyncio.wait_for(anext(parts), limits.silence):
-                    received += len(part)
-                    if received > limits.bytes:
-                        raise too_large
-                    block += part
-                    if len(block) >= BLOCK:
-                        await run_in_threadpool(file.write, bytes(block))
-                        block.clear()
-                await run_in_threadpool(file.write, bytes(block))
+        with path.open("xb") as file:
+            while part := await _next(parts, min(clock() + limits.silence, end)):
+                received += len(part)
+                if received > limits.bytes:
+                    raise too_large
+                block += part
+                if len(block) >= BLOCK:
+                    await run_in_threadpool(file.write, bytes(block))
+                    block.clear()
+            await run_in_threadpool(file.write, bytes(block))
     except ClientDisconnect as error:
         raise HTTPException(400, f"the upload of {name} was interrupted: send it again") from error
     except TimeoutError as error:
@@ -46,3 +48,13 @@ async def receive(request: Request, path: Path, limits: Limits, name: str) -> No
         raise
     if not received:
         raise HTTPException(400, f"{name} is empty: send the bytes of a picture")
+
+
+async def _next(parts: AsyncIterator[bytes], end: float) -> bytes:
+    """The next part of an upload.  Raises TimeoutError if it is not there at `end`, by the event loop's clock.
+
+    `asyncio.wait_for` within another time limit would not do: in Python 3.11 a part that arrives just when the outer
+    limit is reached lifts it.
+    """
+    async with asyncio.timeout_at(end):
+        return await anext(parts)
