@@ -52,7 +52,7 @@ class Weights:
 
 
 def find(weights: Weights, folder: Path | None = None, cache: Path | None = None) -> Path:
-    """Return the path of a metric's weights, downloading them if necessary.
+    """Returns the path of a metric's weights, downloading them if necessary.
 
     Arguments: `folder`, searched first; `cache`, the folder for downloads (default: `cache_folder()`).  Raises
     ValueError, which says where to put the file by hand, if a download fails or has another hash.
@@ -77,7 +77,7 @@ def find(weights: Weights, folder: Path | None = None, cache: Path | None = None
 
 
 def cache_folder() -> Path:
-    """Return the folder for downloads and decoded pictures.
+    """Returns the folder for downloads and decoded pictures.
 
     It is $DRIFTREC_CACHE, or driftrec in the user's cache folder: $XDG_CACHE_HOME or ~/.cache on Linux,
     ~/Library/Caches on macOS, %LOCALAPPDATA% on Windows.

@@ -59,19 +59,19 @@ class Band:
 
 
 def bands(file: JpegFile) -> Iterator[Band]:
-    """Yield the bands of a picture from top to bottom; each consists of whole MCUs."""
+    """Yields the bands of a picture from top to bottom; each consists of whole MCUs."""
     yield from _bands(file, file.height, slice(file.width))
 
 
 def inner(file: JpegFile) -> Iterator[Band]:
-    """Yield bands of the MCUs that lie inside the picture."""
+    """Yields bands of the MCUs that lie inside the picture."""
     vertical, horizontal = file.mcu
     if right := file.width // horizontal * horizontal:
         yield from _bands(file, file.height // vertical * vertical, slice(right))
 
 
 def edges(file: JpegFile) -> Iterator[Band]:
-    """Yield bands of the other MCUs, which reach beyond the picture at its right and lower edge."""
+    """Yields bands of the other MCUs, which reach beyond the picture at its right and lower edge."""
     vertical, horizontal = file.mcu
     right, bottom = file.width // horizontal * horizontal, file.height // vertical * vertical
     if right < file.width:
@@ -81,7 +81,7 @@ def edges(file: JpegFile) -> Iterator[Band]:
 
 
 def _bands(file: JpegFile, bottom: int, columns: slice) -> Iterator[Band]:
-    """Yield the bands of some columns from the top of the picture to `bottom`."""
+    """Yields the bands of some columns from the top of the picture to `bottom`."""
     vertical, _ = file.mcu
     step = max(BAND // vertical, 1) * vertical
     for top in range(0, bottom, step):
