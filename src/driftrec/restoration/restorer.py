@@ -15,6 +15,7 @@ from driftrec.model.card import ModelError
 from driftrec.model.open import open_model
 from driftrec.model.runner import Runner
 from driftrec.picture import Picture, Source, open_picture, save_picture
+from driftrec.restoration.binding import held
 from driftrec.restoration.damage import keep_absent, missing_part, require_whole
 from driftrec.restoration.decision import Decision, Verdict, decide
 from driftrec.restoration.enlarged import estimate_before
@@ -189,7 +190,7 @@ class Restorer:
         estimate, verdict = self._estimate(picture, report, 1.0 if options.force else decision.trust, estimator)
         x0, deviation = estimate.pixels, estimate.deviation
         if cells is not None:
-            x0 = cells.improve(x0) if estimate.evaluations else cells.project(x0)
+            x0 = held(x0, cells) if estimate.evaluations else cells.project(x0)
         if options.strength < 1:
             x0 = _blend(picture.as_float(), x0, options.strength)
             deviation = None if deviation is None else deviation * np.float32(options.strength)
