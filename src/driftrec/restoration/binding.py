@@ -10,9 +10,9 @@ import numpy as np
 from driftrec.jpeg import Cells
 
 QUALITIES, INSIDE = (60, 75, 85, 92), (0.975, 0.965, 0.946, 0.92)
-"""For JPEG qualities, the share of the coefficients of a faithful estimate that lie in their cells if the file is a
-single compression, at least.  Found on training pictures: photographs and graphics lie above, and pictures that were
-compressed, then edited, below."""
+"""For JPEG qualities, the share of a faithful estimate's coefficients that lie in their cells from which the likely
+parts bind.  Chosen on training pictures (research/binding.py).  Single compressions and edited pictures overlap, since
+the share also depends on texture; on both sides of the error, whole cells bind at least."""
 
 
 def held(estimate: np.ndarray, cells: Cells) -> np.ndarray:
