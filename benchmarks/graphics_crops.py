@@ -12,7 +12,7 @@ from PIL import Image
 from driftrec.evaluate.corruptions import Jpeg, decode
 from driftrec.evaluate.method import Case
 from driftrec.evaluate.methods import parse_method
-from sheet import MARGIN, enlarged, strip
+from sheet import enlarged, stacked, strip
 
 SIZE, ZOOM = (80, 56), 3
 SUBJECTS = (  # picture, left and top of what is shown
@@ -39,11 +39,7 @@ def main() -> None:
         pictures = {label: restore(case).pixels for label, restore in methods.items()} | {"original": clean}
         columns = {label: Image.fromarray(np.ascontiguousarray(pixels)) for label, pixels in pictures.items()}
         rows.append(strip(enlarged(columns, (left, top, *SIZE), ZOOM)))
-    height = rows[0].height + MARGIN
-    sheet = Image.new("RGB", (rows[0].width, len(rows) * height - MARGIN), "white")
-    for number, row in enumerate(rows):
-        sheet.paste(row, (0, number * height))
-    sheet.save(options.out, lossless=True, method=6)
+    stacked(rows).save(options.out, lossless=True, method=6)
 
 
 def read_options() -> argparse.Namespace:

@@ -64,6 +64,15 @@ def strip(tiles: dict[str, Image.Image]) -> Image.Image:
     return sheet
 
 
+def stacked(rows: list[Image.Image]) -> Image.Image:
+    """Rows of the same size, one below the other."""
+    width, height = rows[0].size
+    sheet = Image.new("RGB", (width, len(rows) * (height + MARGIN) - MARGIN), "white")
+    for i, row in enumerate(rows):
+        sheet.paste(row, (0, i * (height + MARGIN)))
+    return sheet
+
+
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument

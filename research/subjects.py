@@ -17,7 +17,7 @@ from driftrec.train.data.crops import Corpus, open_corpus
 from driftrec.train.recipe import DataSection
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-from sheet import MARGIN, compressed, enlarged, restored, strip
+from sheet import compressed, enlarged, restored, stacked, strip
 
 SIZE, ZOOM = (132, 90), 3
 SUBJECTS = (  # original, which of its crops, left and top of what is shown
@@ -39,11 +39,7 @@ def main() -> None:
         clean = Image.fromarray(crops_of(held_out, original)[which])
         columns = restored(restorer, compressed(clean, options.quality), ("faithful", "natural"), clean)
         rows.append(strip(enlarged(columns, (left, top, *SIZE), ZOOM)))
-    height = rows[0].height + MARGIN
-    sheet = Image.new("RGB", (rows[0].width, len(rows) * height - MARGIN), "white")
-    for number, row in enumerate(rows):
-        sheet.paste(row, (0, number * height))
-    sheet.save(options.out, lossless=True, method=6)
+    stacked(rows).save(options.out, lossless=True, method=6)
 
 
 def crops_of(corpus: Corpus, original: str) -> list:
