@@ -98,6 +98,22 @@ def test_shares_of_one_select_one_kind(corpus: Corpus) -> None:
     assert all(isinstance(chain.steps[0], Patchwork) for chain in patched)
 
 
+def test_realigned_crops_start_at_the_grid_of_the_first_compression() -> None:
+    rng, step = np.random.default_rng(4), 0
+    for _ in range(20):
+        chain = RandomChains(clean=0, single=0, realigned=1, graphics=0, noise=0, power=9).draw(SIDE, rng)
+        ramp = np.linspace(0, 255, chain.source, dtype=np.uint8)[None, :, None]
+        example = chain(np.repeat(np.repeat(ramp, chain.source, axis=0), 3, axis=2))
+        assert example.clean.shape == example.corrupted.shape == (SIDE, SIDE, 3)
+        assert example.file is None
+        if chain.steps[1].quality < 4 and chain.steps[3].quality > 50:
+            # At the lowest qualities each block of a ramp keeps its mean only, so all steps are at edges of blocks.
+            jumps = np.abs(np.diff(example.corrupted[..., 1].astype(float), axis=1)).mean(axis=0)
+            assert jumps.reshape(-1)[7::8].mean() > 3 * np.delete(jumps, np.s_[7::8]).mean()
+            step += 1
+    assert step > 4
+
+
 def test_files_are_those_that_the_crops_show(corpus: Corpus) -> None:
     crops, files = Crops(corpus, RandomChains(), SIDE, gray=0.2), 0
     for index in range(40):
@@ -134,6 +150,7 @@ def test_recipes_select_chains() -> None:
         ({"chains": {}, "corruption": [{"kind": "clean"}]}, "leave corrupted, corruption, resize and post_crop out"),
         ({"chains": {}, "post_crop": 32}, "leave corrupted, corruption, resize and post_crop out"),
         ({"chains": {"clean": 0.7, "single": 0.4}}, "1.1 > 1"),
+        ({"chains": {"single": 0.7, "realigned": 0.4}}, "clean, single and realigned are shares of the same crops"),
         ({"chains": {"lossless": 2}}, "lossless is a share between 0 and 1, not 2"),
         ({"chains": {"generations": 0}}, "generations must be 1 to 9"),
         ({"chains": {"power": 0}}, "power must be positive"),

@@ -10,7 +10,7 @@ the corrupted one through the formats, so that both have one size and show the s
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -77,6 +77,8 @@ class RandomChains:
     Attributes:
         clean: share of crops that were never compressed, though perhaps edited.
         single: share of crops that were compressed once, with the JPEG's grid at their first pixel.
+        realigned: share of crops that were compressed, cropped and compressed again, with the first grid at their first
+            pixel, as the program shows such pictures to the network once it has found that grid.
         generations: the most compressions of the others; each number from 1 is as likely.
         power: the first quality is 1 + 99 u^power for uniform u; larger powers favour low qualities.
         patched: share of first compressions that only parts of the picture went through.
@@ -88,6 +90,7 @@ class RandomChains:
 
     clean: float = 0.06
     single: float = 0.34
+    realigned: float = 0.0
     generations: int = 5
     power: float = 2.0
     patched: float = 0.06
@@ -97,11 +100,11 @@ class RandomChains:
     factors: tuple[float, float] = (0.4, 2.5)
 
     def __post_init__(self) -> None:
-        for name in ("clean", "single", "patched", "lossless", "noise", "graphics"):
+        for name in ("clean", "single", "realigned", "patched", "lossless", "noise", "graphics"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share between 0 and 1, not {getattr(self, name)}")
-        if self.clean + self.single > 1:
-            raise ValueError(f"clean and single are shares of the same crops, and {self.clean + self.single:g} > 1")
+        if (total := self.clean + self.single + self.realigned) > 1:
+            raise ValueError(f"clean, single and realigned are shares of the same crops, and {total:g} > 1")
         if not 1 <= self.generations <= 9:
             raise ValueError(f"generations must be 1 to 9, not {self.generations}")
         if self.power <= 0:
@@ -118,6 +121,8 @@ class RandomChains:
             steps: list[Step] = [*self._edits(rng, ()), window]
         elif kind < self.clean + self.single:
             steps = [window, self._first(rng)]
+        elif kind < self.clean + self.single + self.realigned:
+            steps = self._realigned(rng, window)
         else:
             steps = self._history(rng, window)
         source = side + int(rng.integers(MCU))  # the window moves, and so does the grid of what was compressed before
@@ -127,6 +132,14 @@ class RandomChains:
 
     def _first(self, rng: Generator) -> AsJpeg:
         return _jpeg(1 + 99 * rng.random() ** self.power, rng)
+
+    def _realigned(self, rng: Generator, window: Window) -> list[Step]:
+        """Two compressions on different grids, cut back to the grid of the first."""
+        top, left = (int(n) for n in rng.integers(0, MCU, 2))
+        later = _jpeg(_uniform(rng, 1, 100), rng)
+        rest = Crop(MCU - top, MCU - left, MCU, MCU)
+        larger = replace(window, side=window.side + 2 * MCU)
+        return [larger, self._first(rng), Crop(top, left), later, rest]
 
     def _history(self, rng: Generator, window: Window) -> list[Step]:
         """Compressions with edits between them, cut to the window before the last one or after all edits."""
