@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from driftrec.jpeg.blocks import RGB, YCBCR
-from driftrec.train.nn.unet import EMBEDDING, NoiseEmbedding, Up
+from driftrec.train.nn.unet import EMBEDDING, Block, NoiseEmbedding, Stage, Up, silence
 
 STATEMENT = 2 * 64 + 3
 """Numbers in a statement: logarithms of the tables, whether chroma is halved (vertically, horizontally), and 1; all
@@ -54,22 +54,6 @@ class InformedConfig:
         return asdict(self)
 
 
-class Block(nn.Module):
-    """x + conv(relu(film(conv(x)))), where the embedding scales and shifts the hidden channels."""
-
-    def __init__(self, channels: int, embedding: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.film = nn.Linear(embedding, 2 * channels)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        _silence(self.film)
-        _silence(self.second)
-
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        scale, shift = self.film(embedding)[:, :, None, None].chunk(2, dim=1)
-        return x + self.second(F.relu(torch.addcmul(shift, self.first(x), 1 + scale), inplace=True))
-
-
 class GatedBlock(nn.Module):
     """x + mix(a · b), where a and b are the halves of film(conv(x)); with `attention`, weighed by channel."""
 
@@ -79,8 +63,8 @@ class GatedBlock(nn.Module):
         self.film = nn.Linear(embedding, 4 * channels)
         self.weigh = nn.Linear(channels, channels) if attention else None
         self.second = nn.Conv2d(channels, channels, 1)
-        _silence(self.film)
-        _silence(self.second)
+        silence(self.film)
+        silence(self.second)
         if self.weigh:
             nn.init.zeros_(self.weigh.weight)
             nn.init.ones_(self.weigh.bias)
@@ -92,15 +76,6 @@ class GatedBlock(nn.Module):
         if self.weigh:
             hidden = hidden * self.weigh(hidden.mean(dim=(2, 3)))[:, :, None, None]
         return x + self.second(hidden)
-
-
-class Stage(nn.ModuleList):
-    """The residual blocks of one level, one after the other."""
-
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        for block in self:
-            x = block(x, embedding)
-        return x
 
 
 class Informed(nn.Module):
@@ -138,7 +113,7 @@ class Informed(nn.Module):
         self.up = nn.ModuleList(Up(b, a) for a, b in pairwise(widths))
         self.decoder = nn.ModuleList(map(stage, widths, config.decoder))
         self.head = nn.Conv2d(widths[0], self.planes, 3, padding=1)
-        _silence(self.head)
+        silence(self.head)
 
     def forward(self, r: Tensor, c_noise: Tensor, y: Tensor, chroma: Tensor, statement: Tensor) -> Tensor:
         embedding = self.embed(c_noise)
@@ -204,9 +179,3 @@ def statements(tables: Tensor, facts: Tensor) -> Tensor:
     stated = facts[:, :1].float()
     logs = tables.float().clamp_min(1).log2().flatten(1) / 2 - 2
     return stated * torch.cat([logs, facts[:, 1:].float(), torch.ones_like(stated)], dim=1)
-
-
-def _silence(layer: nn.Module) -> None:
-    """Zero weights: the layer adds nothing until it has learnt something."""
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)

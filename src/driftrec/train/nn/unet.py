@@ -56,15 +56,15 @@ class UNetConfig:
 
 
 class Block(Recomputable):
-    """x + conv(relu(film(conv(x)))), where the noise level scales and shifts the hidden channels."""
+    """x + conv(relu(film(conv(x)))), where the embedding of the noise level scales and shifts the hidden channels."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, embedding: int = EMBEDDING) -> None:
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.film = nn.Linear(EMBEDDING, 2 * channels)
+        self.film = nn.Linear(embedding, 2 * channels)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        _silence(self.film)
-        _silence(self.second)
+        silence(self.film)
+        silence(self.second)
 
     def compute(self, x: Tensor, embedding: Tensor) -> Tensor:
         scale, shift = self.film(embedding)[:, :, None, None].chunk(2, dim=1)
@@ -74,9 +74,6 @@ class Block(Recomputable):
 
 class Stage(nn.ModuleList):
     """The residual blocks of one level, one after the other."""
-
-    def __init__(self, channels: int, count: int) -> None:
-        super().__init__(Block(channels) for _ in range(count))
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         for block in self:
@@ -125,12 +122,12 @@ class UNet(nn.Module):
         widths = config.channels
         self.embed = NoiseEmbedding()
         self.stem = nn.Conv2d(2 * cell, widths[0], 3, padding=1)
-        self.encoder = nn.ModuleList(map(Stage, widths, config.encoder))
+        self.encoder = nn.ModuleList(map(_stage, widths, config.encoder))
         self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.up = nn.ModuleList(Up(b, a) for a, b in pairwise(widths))
-        self.decoder = nn.ModuleList(map(Stage, widths, config.decoder))
+        self.decoder = nn.ModuleList(map(_stage, widths, config.decoder))
         self.head = nn.Conv2d(widths[0], cell, 3, padding=1)
-        _silence(self.head)
+        silence(self.head)
 
     def forward(self, r: Tensor, c_noise: Tensor, y: Tensor) -> Tensor:
         embedding = self.embed(c_noise)
@@ -145,7 +142,11 @@ class UNet(nn.Module):
         return F.pixel_shuffle(self.head(x), self.config.patch)
 
 
-def _silence(layer: nn.Module) -> None:
-    """Zero weights: the layer adds nothing until it has learnt something."""
+def _stage(channels: int, count: int) -> Stage:
+    return Stage(Block(channels) for _ in range(count))
+
+
+def silence(layer: nn.Module) -> None:
+    """Sets all weights to zero: the layer adds nothing until it has learnt something."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
