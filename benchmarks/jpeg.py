@@ -1,7 +1,7 @@
 """Measures the gains from the data in a JPEG file (cells, expected values, plan), and the detection of traces and
 of enlargements.
 
-    python benchmarks/jpeg.py photos graphics live1 luma cells traces enlarged  # all tables of docs/science/jpeg.md
+    python benchmarks/jpeg.py photos graphics live1 luma cells traces histories enlarged  # all of docs/science/jpeg.md
 
 All tables take some 25 minutes.  photos and graphics are held-out pictures of the training corpus (`Corpus.split`);
 live1 is used for reporting only.  The middles of the pictures are compressed with Pillow and restored as `driftrec
@@ -31,6 +31,7 @@ from driftrec.jpeg import decode as expected_decode
 from driftrec.model.find import DEFAULT_MODEL
 from driftrec.restoration.restorer import Mode
 from driftrec.train.data.crops import open_corpus
+from hard_pictures import MAKERS, SIZE, hard_picture
 
 Pixels = NDArray[np.uint8]
 
@@ -72,6 +73,8 @@ def main() -> None:
         elif what == "traces":
             restorer = driftrec.Restorer(options.model, threads=options.threads)
             entries, note = traces(list(held_out(options, "photo"))[: options.pictures], restorer, options.model)
+        elif what == "histories":
+            entries, note = histories(options.hard)
         elif what == "enlarged":
             restorer = driftrec.Restorer(options.model, threads=options.threads)
             entries, note = enlarged(list(held_out(options, "photo")), restorer, options)
@@ -110,11 +113,11 @@ def middle(pixels: Pixels, side: int) -> Pixels:
     return pixels[top : top + side, left : left + side]
 
 
-def compress(pixels: Pixels, quality: int, tables: list[list[int]] | None = None) -> bytes:
-    """Pillow's JPEG, 4:2:0, at a quality or with given tables."""
+def compress(pixels: Pixels, quality: int, tables: list[list[int]] | None = None, subsampling: str = "4:2:0") -> bytes:
+    """Pillow's JPEG at a quality or with given tables."""
     file = io.BytesIO()
     how = {"quality": quality} if tables is None else {"qtables": tables}
-    Image.fromarray(pixels).save(file, "JPEG", subsampling="4:2:0", **how)
+    Image.fromarray(pixels).save(file, "JPEG", subsampling=subsampling, **how)
     return file.getvalue()
 
 
@@ -335,6 +338,38 @@ def traces(pictures: list[Pixels], restorer: driftrec.Restorer, model: str) -> K
     return entries, note
 
 
+# ----------------------------------------------------------------------------------------------------- histories
+
+
+def histories(count: int) -> Kept:
+    """False histories of pictures that hold no evidence of one, and how many that were saved twice are found."""
+    conditions = Conditions.now(data=f"{count} pictures of each kind, drawn, {SIZE[1]}×{SIZE[0]} pixels; Pillow")
+    entries: list[Measurement] = []
+    for kind in MAKERS:
+        false, files, found = 0, 0, 0
+        for seed in range(count):
+            picture, rng = hard_picture(kind, seed), np.random.default_rng((1, seed))
+            quality, subsampling = int(rng.integers(10, 99)), "4:2:0" if rng.random() < 0.7 else "4:4:4"
+            false += examine(picture).earlier is not None
+            once = compress(picture, quality, subsampling=subsampling)
+            files += examine(decode(once), once).earlier is not None
+            first = decode(compress(picture, int(rng.integers(5, 50))))
+            twice = compress(first, int(rng.integers(70, 96)), subsampling=subsampling)
+            found += examine(decode(twice), twice).earlier is not None
+        values = {"never saved as JPEG": false, "saved once": files, "saved twice": found}
+        print(kind, values, flush=True)
+        entries += [
+            Measurement({"pictures": kind}, measure, value, f"of {count}", "{:.0f} {unit}", conditions)
+            for measure, value in values.items()
+        ]
+    note = (
+        "How many pictures were reported to have an earlier compression.  Saved once: at a quality of 10 to 98, so "
+        "that none should be reported.  Saved twice: first at 5 to 49, then at 70 to 95, on the same grid; a picture "
+        "of one colour keeps no trace of the first."
+    )
+    return entries, note
+
+
 # ------------------------------------------------------------------------------------------------------ enlarged
 
 
@@ -431,11 +466,12 @@ def crop(pixels: Pixels, shift: tuple[int, int]) -> Pixels:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    subjects = ["photos", "graphics", "live1", "luma", "cells", "traces", "enlarged"]
+    subjects = ["photos", "graphics", "live1", "luma", "cells", "traces", "histories", "enlarged"]
     parser.add_argument("what", nargs="+", choices=subjects)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("DRIFTREC_DATA", SHARED / "data")))
     parser.add_argument("--pictures", type=int, default=8, metavar="N", help="at most so many of each kind")
     parser.add_argument("--side", type=int, default=256, metavar="PIXELS")
+    parser.add_argument("--hard", type=int, default=125, metavar="N", help="drawn pictures of each kind, for histories")
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     return parser.parse_args()
