@@ -22,6 +22,13 @@ def test_pictures_that_prove_nothing_have_no_history(kind: str, seed: int) -> No
     assert 0 <= report.probability < 0.5
 
 
+@pytest.mark.parametrize(("seed", "quality", "subsampling"), [(6, 74, "4:4:4"), (103, 54, "4:4:4"), (119, 47, "4:2:0")])
+def test_patterns_do_not_show_the_own_steps_on_another_grid(seed: int, quality: int, subsampling: str) -> None:
+    """Squares of 5 pixels look alike after a shift by (4, 4)."""
+    data = jpeg_file(hard_picture("checkerboards", seed), quality=quality, subsampling=subsampling)
+    assert examine(opened(data), data).earlier is None
+
+
 @pytest.mark.parametrize("quality", [60, 75])
 def test_drawings_in_black_and_white_that_were_saved_twice_are_found(quality: int) -> None:
     """Decoding clips nearly all of their blocks, so their coefficients do not stay multiples of the first steps."""

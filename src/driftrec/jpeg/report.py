@@ -18,6 +18,11 @@ HISTORY_FROM = 20
 """Lowest quality at which a JPEG is searched for earlier compressions.  In coarser files, cells contain the clean
 picture even after two compressions (except for about 1 % of coefficients), and false alarms are likelier."""
 
+CLOSE, CLOSE_SCORE = 8, 0.25
+"""An earlier compression on another grid leaves next to no trace unless its quality was at least `CLOSE` lower than the
+file's.  In patterns that repeat themselves, though, the file's own steps can show on another grid.  So a trace of a
+higher quality needs this score."""
+
 ENLARGED_FROM = 75
 """Lowest quality at which a JPEG is searched for an enlargement after an earlier compression."""
 
@@ -187,7 +192,8 @@ def _traces(pixels: NDArray[np.generic], file: JpegFile | None) -> list[tuple[fl
     found = []
     if parts := windows(pixels.shape[0], pixels.shape[1]):
         shifted = shifted_trace(np.stack([luma(pixels[part]) for part in parts]), own_grid=file is not None)
-        found.append((_probability(shifted.score, SHIFTED_SCORE), shifted))
+        close = file is not None and shifted.quality > file.quality[0] - CLOSE
+        found.append((_probability(shifted.score, CLOSE_SCORE if close else SHIFTED_SCORE), shifted))
     if file is not None:
         evidence, quality = requantised(file)
         found.append((_probability(evidence, EVIDENCE), Trace((0, 0), quality, evidence)))
