@@ -11,7 +11,6 @@ that lose least, and how often each treatment is then right.
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -71,7 +70,11 @@ def evidence(clean: np.ndarray, corrupted: np.ndarray, file: bytes | None, resto
     estimator = Estimator(restorer.runner, restorer.options.tiling, restorer.options)
     free = Restorer._estimate(picture, report, 1.0, estimator)[0].pixels
     outcome = {"input": corrupted / np.float32(255), "free": free}
-    facts: dict[str, object] = {"change": psnr(eight_bits(free), corrupted), "texture": texture(free), "file": file is not None}
+    facts: dict[str, object] = {
+        "change": psnr(eight_bits(free), corrupted),
+        "texture": texture(free),
+        "file": file is not None,
+    }
     if report.file is not None and report.unread is None:
         cells = Cells(report.file)
         facts |= {"inside": cells.contains(free, tolerance=0), "quality": report.file.quality[0]}

@@ -159,6 +159,13 @@ def test_connections_have_a_limit_and_one_client_gets_half_of_them(restorer: Res
         wait_for(lambda: httpx.get(f"http://localhost:{address[1]}/api/about").status_code == 200)
 
 
+def test_requests_that_are_no_http_are_refused_safely(restorer: Restorer) -> None:
+    with served(restorer) as (address, _), socket.create_connection(address, timeout=20) as connection:
+        connection.sendall(b"NO HTTP\x00 AT ALL\r\n\r\n")
+        status, said = answer_to(connection)
+    assert (status, b"nosniff" in said, b"Invalid HTTP request" in said) == (400, True, True)
+
+
 def test_clients_that_do_not_read_their_answer_are_cut_off() -> None:
     ended = threading.Event()
 

@@ -16,7 +16,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from driftrec import Restorer
-from driftrec.picture import Picture, PictureError, require_format
+from driftrec.picture import Picture, PictureError, require_format, save_picture
 from driftrec.restoration.options import Options
 from driftrec.restoration.uncertainty import COLOURS
 from driftrec.web.pace import FIXED, Pace, work_of
@@ -64,6 +64,14 @@ def test_only_formats_that_can_hold_a_result_are_offered(client: TestClient) -> 
         for kind in ("png", "tiff"):
             assert client.get(f"/api/jobs/{state['id']}/result?format={kind}").status_code == 200
     assert client.get(f"/api/jobs/{plain['id']}/result?format=webp").status_code == 200
+
+
+def test_states_say_what_each_format_leaves_out(client: TestClient, tmp_path: Path) -> None:
+    pixels = np.asarray(Image.open(io.BytesIO(photo())).convert("RGB"))
+    save_picture(Picture(pixels, iptc=b"\x1c\x02\x78\x00\x04note"), tmp_path / "a.jpg")
+    state = restored(client, "mode=decode", (tmp_path / "a.jpg").read_bytes())
+    assert state["left_out"] == {"webp": ["IPTC (cannot be written as WEBP)"]}
+    assert restored(client, "mode=decode", photo())["left_out"] == {}
 
 
 @pytest.mark.parametrize(("kind", "side"), [("webp", 16_383), ("jpeg", 65_500), ("avif", 65_536)])

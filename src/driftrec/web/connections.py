@@ -2,15 +2,22 @@
 
 import asyncio
 from collections.abc import Callable, Container
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-_SENTENCE = b"this server has too many connections: try again in a minute"
-_BUSY = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nx-content-type-options: nosniff\r\n"
-    b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(_SENTENCE), _SENTENCE)
-)
+
+def _refusal(status: HTTPStatus, sentence: str) -> bytes:
+    """An answer for connections on which no request is read any more."""
+    text = sentence.encode()
+    return (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: text/plain; charset=utf-8\r\n"
+        f"x-content-type-options: nosniff\r\nconnection: close\r\ncontent-length: {len(text)}\r\n\r\n"
+    ).encode() + text
+
+
+_BUSY = _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "this server has too many connections: try again in a minute")
 
 
 class _Alarm:
@@ -69,6 +76,10 @@ def bounded_protocol(connections: int, silence: float, proxies: Container[str] =
             super().handle_events()
             if self.scope is not before:
                 self._head.stop()
+
+        def send_400_response(self, msg: str) -> None:
+            self.transport.write(_refusal(HTTPStatus.BAD_REQUEST, msg))
+            self.transport.close()
 
         def on_response_complete(self) -> None:
             self._head.start(self.transport.abort)  # first, since the next request may have arrived already

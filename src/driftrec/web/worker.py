@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from driftrec.picture import Picture, PictureError, atomic_write, open_picture, require_format, save_picture
+from driftrec.picture import Picture, PictureError, atomic_write, fitted, open_picture, require_format, save_picture
 from driftrec.restoration.decision import inspect
 from driftrec.restoration.restorer import Restorer
 from driftrec.restoration.uncertainty import deviation_map
@@ -60,7 +60,7 @@ class JobWorker:
         job.phase = "saving"
         restored = restored.save(job.folder / AFTER)
         job.facts |= {"summary": restored.summary(), "deviation": restored.deviation is not None}
-        job.facts["unavailable"] = _unavailable(restored.picture, job)
+        job.facts["unavailable"], job.facts["left_out"] = _formats(restored.picture, job)
         if restored.deviation is not None:
             levels = _scale(restored.deviation)
             save_picture(deviation_map(restored.deviation, restored.picture, levels / 255), job.folder / DEVIATION)
@@ -97,15 +97,19 @@ def inspect_upload(path: Path, limits: Limits, name: str) -> dict[str, Any]:
     return inspect(open_upload(path, limits, name)).facts()
 
 
-def _unavailable(picture: Picture, job: Job) -> dict[str, str]:
-    """The formats that cannot hold a result, each with a sentence that says why."""
-    reasons = {}
+def _formats(picture: Picture, job: Job) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """The formats that cannot hold a result, each with a sentence that says why, and for those that can hold it only
+    in part, what of its metadata they leave out."""
+    reasons, left_out = {}, {}
     for kind in FORMATS:
         try:
-            require_format(picture, result_name(job, kind))
+            lost = fitted(picture, result_name(job, kind)).left_out[len(picture.left_out) :]
         except PictureError as error:
             reasons[kind] = str(error)
-    return reasons
+        else:
+            if lost:
+                left_out[kind] = list(lost)
+    return reasons, left_out
 
 
 def _scale(deviation: np.ndarray) -> int:

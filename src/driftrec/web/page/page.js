@@ -2,7 +2,7 @@
 
 import { showList } from "./list.js";
 import { Pictures, isDone, isOpen } from "./pictures.js";
-import { duration, expiry, facts, remaining, sentence, status } from "./texts.js";
+import { duration, expiry, facts, leftOut, remaining, sentence, status } from "./texts.js";
 import { Viewer } from "./viewer.js";
 
 const at = id => document.getElementById(id);
@@ -233,8 +233,9 @@ function showDownloads(restoration, done) {
   if (!done) return;
   const reasons = restoration.state.unavailable ?? {};
   for (const button of at("downloads").querySelectorAll("button")) button.disabled = button.dataset.format in reasons;
-  at("unavailable").hidden = !Object.keys(reasons).length;
-  at("unavailable").textContent = Object.values(reasons).join("  ");
+  const remarks = [...Object.values(reasons), ...leftOut(restoration.state.left_out ?? {})];
+  at("unavailable").hidden = !remarks.length;
+  at("unavailable").textContent = remarks.join("  ");
   at("expiry").textContent = expiry(restoration.until);
 }
 

@@ -57,6 +57,12 @@ export const spoken = {
   failed: "not restored", cancelled: "cancelled", expired: "deleted on the server",
 };
 
+const formats = { png: "PNG", webp: "WebP", tiff: "TIFF" };
+
+// What of the metadata each format leaves out: one sentence per format.
+export const leftOut = lost => Object.entries(lost)
+  .map(([kind, parts]) => `As ${formats[kind]}, the picture loses: ${parts.join("; ")}.`);
+
 // When the server deletes its copies.
 export function expiry(until) {
   const time = new Date(until).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
