@@ -104,7 +104,10 @@ PARAMETERS: dict[str, Any] = {
     "seed": Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=0, show_default="0", help="The same seed gives the same picture, another seed another one."
+            metavar="N",
+            min=0,
+            show_default="0",
+            help="The same seed gives the same picture.  Another seed changes natural restorations little.",
         ),
     ],
     "samples": Annotated[

@@ -56,7 +56,9 @@ def restore(
     uncertainty: Annotated[
         bool,
         typer.Option(
-            "--uncertainty", help="Also write maps of the uncertainty: how far 4 samples (or --samples) differ."
+            "--uncertainty",
+            help="Also write maps of how far 4 natural restorations (or --samples) differ: where the model guesses, "
+            "not how far it is off.",
         ),
     ] = False,
     compare: Annotated[

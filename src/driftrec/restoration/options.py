@@ -27,16 +27,16 @@ class Options:
     """The options of a restoration.
 
     Attributes:
-        mode: "natural" samples a picture that is as sharp as clean ones; "faithful" estimates the mean of all clean
-            pictures that fit, which is softer but closest to the truth in PSNR; "decode" only decodes a JPEG better
-            than usual, without the network.
+        mode: "natural" makes a picture that is as sharp as clean ones, one guess with a little noise; "faithful"
+            estimates the mean of all clean pictures that fit, which is softer but closest to the truth in PSNR;
+            "decode" only decodes a JPEG better than usual, without the network.
         steps: for natural, the maximum of network evaluations, 1 to 1000 (default: the model card's).  The first
             gives the faithful estimate, around which sampling starts; there are no others if the file has lost too
             little to need sampling.  For faithful, the number of averaged views, 1 (default), 2, 4 or 8.
-        seed: the same seed gives the same picture; at least 0.
+        seed: the same seed gives the same picture; at least 0.  Natural restorations of two seeds differ little.
         samples: number of natural restorations to average, 1 to 1000, with the seeds `seed`, `seed` + 1, …  One is as
-            sharp as clean pictures; with more, the mean approaches the faithful estimate, and their deviation shows
-            more precisely where the model is guessing.
+            sharp as clean pictures, and the mean of many is not much softer.  Their deviation shows where the model
+            is guessing; it is several times smaller than its error.
         consistent: "on" keeps every coefficient within the file's quantisation cell; "auto" does so unless the file
             is a recompressed JPEG; "off" does not constrain the estimate.
         strength: 0 gives the input, 1 the restoration; values in between blend them.
