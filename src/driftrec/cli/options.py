@@ -84,6 +84,17 @@ QuietOption: TypeAlias = Annotated[
 ]
 VerboseOption: TypeAlias = Annotated[bool, typer.Option("-v", "--verbose", help="Print more about each picture.")]
 
+ModelOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE|ID",
+        show_default="small",
+        autocompletion=_models,
+        help="A name from 'driftrec models', an .onnx file, a checkpoint of 'train', or a model of a hub: "
+        "hub:owner/model@COMMIT#SHA256.",
+    ),
+]
+
 # An option that is not given is None and takes the default of `Options`, which the help text repeats.
 PARAMETERS: dict[str, Any] = {
     "mode": Annotated[
@@ -133,16 +144,7 @@ PARAMETERS: dict[str, Any] = {
         ),
     ],
     "force": Annotated[bool, typer.Option("--force", help="Also restore pictures that look clean or nearly lossless.")],
-    "model": Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE|ID",
-            show_default="small",
-            autocompletion=_models,
-            help="A name from 'driftrec models', an .onnx file, a checkpoint of 'train', or a model of a hub: "
-            "hub:owner/model@COMMIT#SHA256.",
-        ),
-    ],
+    "model": ModelOption,
     "device": Annotated[
         str | None,
         typer.Option(

@@ -38,7 +38,8 @@ class Options:
             sharp as clean pictures, and the mean of many is not much softer.  Their deviation shows where the model
             is guessing; it is several times smaller than its error.
         consistent: "on" keeps every coefficient within the file's quantisation cell; "auto" does so unless the file
-            is a recompressed JPEG; "off" does not constrain the estimate.
+            is a recompressed JPEG; "off" does not constrain the estimate.  With models that undo another corruption
+            than JPEG, "auto" is "off", and "on" is an error.
         strength: 0 gives the input, 1 the restoration; values in between blend them.
         force: also restores what looks clean or nearly lossless, and gives the network its full weight.
         bits: bits per sample of the result, 8 or 16 (default: the input's).
