@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from driftrec.model.card import Corruption, ModelError
 from driftrec.model.open import open_model
 from driftrec.model.runner import Runner
 from driftrec.picture import Picture, Source, open_picture, save_picture
-from driftrec.restoration.binding import held
+from driftrec.restoration.binding import held, within
 from driftrec.restoration.damage import keep_absent, missing_part, require_whole
 from driftrec.restoration.decision import Decision, Verdict, decide
 from driftrec.restoration.enlarged import estimate_before
@@ -189,9 +190,11 @@ class Restorer:
             "%s: %s, with trust %.2f in the network: %s", picture.name, decision.verdict, decision.trust, decision.why
         )
         cells = _cells(picture, report, decision, options.consistent)
+        if cells is not None and options.mode == "sample":
+            estimator = estimator.binding(partial(within, cells=cells))
         estimate, verdict = self._estimate(picture, report, 1.0 if options.force else decision.trust, estimator)
         x0, deviation = estimate.pixels, estimate.deviation
-        if cells is not None:
+        if cells is not None and not (estimator.bound and estimate.evaluations):
             x0 = held(x0, cells) if estimate.evaluations else cells.project(x0)
         if options.strength < 1:
             x0 = _blend(picture.as_float(), x0, options.strength)
