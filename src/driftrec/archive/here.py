@@ -9,6 +9,7 @@ from driftrec.archive.places import Place
 from driftrec.archive.runs import Claims
 from driftrec.archive.sources import ArchivedPicture, Piece, read
 from driftrec.archive.work import ArchiveWorker, CountedAttempts
+from driftrec.diffusion.posterior import EVALUATIONS
 from driftrec.restoration.batch import count_pixels
 from driftrec.restoration.options import Options
 
@@ -18,12 +19,13 @@ MOST_WORK = 25e6
 MOST_PICTURES = 100
 """Pictures up to which an archive can be small; the size of each is looked up."""
 
-_NATURAL = 2  # evaluations of a natural restoration by the shipped models
+_USUAL = {"natural": 2, "sample": EVALUATIONS + 1}
+"""Evaluations of restorations by the shipped models; 1 for the other modes."""
 
 
 def is_small(source: Place, pieces: Sequence[Piece], options: Options) -> bool:
     """Whether the pictures are so few and so small that one process restores them sooner than Ray starts."""
-    each = (options.steps or {"natural": _NATURAL}.get(options.mode, 1)) * options.samples
+    each = (options.steps or _USUAL.get(options.mode, 1)) * options.samples
     work = 0
     for number, item in enumerate(chain.from_iterable(read(source, piece) for piece in pieces), start=1):
         work += _pixels(source, item) * each

@@ -60,7 +60,8 @@ def benchmark(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="plain, faithful, natural:steps=3, average:samples=8, jpeg2png, …; repeatable."
+            metavar="NAME",
+            help="plain, faithful, natural:steps=3, sample:start=1, average:samples=8, jpeg2png, …; repeatable.",
         ),
     ] = None,
     command: Annotated[

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from driftrec.cli.console import complain, entry, say, stop
-from driftrec.cli.options import VerboseOption
+from driftrec.cli.options import ModelOption, VerboseOption
 from driftrec.cli.streams import open_source
 from driftrec.text import json_line, printable
 
@@ -20,16 +20,19 @@ def inspect(
         list[str],
         typer.Argument(metavar="FILE", help="Pictures, folders, patterns like '*.jpg', or - for standard input."),
     ],
+    model: ModelOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line, with the tables.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Show the quality of pictures, and earlier compressions.  Also says what 'restore' would do with them."""
     from driftrec.cli.progress import PictureProgress
+    from driftrec.model.open import open_model
     from driftrec.restoration.decision import inspect as look
     from driftrec.restoration.files import expand
 
     try:
         paths = [path for text in files for path, _ in expand(text)]
+        corruption = open_model(model).card.corruption if model else "jpeg"
     except ValueError as error:
         stop(error)
     progress, failures = PictureProgress(paths), 0
@@ -39,7 +42,7 @@ def inspect(
                 steps.says("reading")
                 picture = open_source(path, partial=True)
                 steps.says("examining")
-                found = look(picture)
+                found = look(picture, corruption)
         except (ValueError, OSError, MemoryError) as error:
             failures += 1
             complain(error)

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 class ModeOption(StrEnum):
-    """Kinds of restoration: as sharp as clean pictures, the safest estimate, or without the network."""
+    """Kinds of restoration: sharp, the safest estimate, one of all pictures that fit, or without the network."""
 
     natural = "natural"
     faithful = "faithful"
+    sample = "sample"
     decode = "decode"
 
 
@@ -45,6 +46,12 @@ def _models() -> list[str]:
     from driftrec.model.find import bundled_models
 
     return list(bundled_models())
+
+
+def _samplers() -> list[str]:
+    from driftrec.diffusion.samplers import NAMES
+
+    return list(NAMES)
 
 
 def devices() -> list[str]:
@@ -84,6 +91,17 @@ QuietOption: TypeAlias = Annotated[
 ]
 VerboseOption: TypeAlias = Annotated[bool, typer.Option("-v", "--verbose", help="Print more about each picture.")]
 
+ModelOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE|ID",
+        show_default="small",
+        autocompletion=_models,
+        help="A name from 'driftrec models', an .onnx file, a checkpoint of 'train', or a model of a hub: "
+        "hub:owner/model@COMMIT#SHA256.",
+    ),
+]
+
 # An option that is not given is None and takes the default of `Options`, which the help text repeats.
 PARAMETERS: dict[str, Any] = {
     "mode": Annotated[
@@ -92,24 +110,59 @@ PARAMETERS: dict[str, Any] = {
             metavar="|".join(ModeOption),
             show_default="natural",
             help="natural: sharp, a plausible original.  faithful: softer, closest on average.  "
+            "sample: one of all originals that fit, another with each seed; slow.  "
             "decode: no network; decodes a JPEG better than usual.",
         ),
     ],
     "steps": Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, max=1000, help="Network evaluations.  Default: the model's.  faithful: 1, 2, 4 or 8."
+            metavar="N",
+            min=1,
+            max=1000,
+            help="Network evaluations.  Default: the model's; sample: 20.  faithful: 1, 2, 4 or 8.",
         ),
     ],
     "seed": Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=0, show_default="0", help="The same seed gives the same picture, another seed another one."
+            metavar="N",
+            min=0,
+            show_default="0",
+            help="The same seed gives the same picture.  Another seed changes natural restorations little.",
+        ),
+    ],
+    "sampler": Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default="multistep",
+            autocompletion=_samplers,
+            help="For sample: multistep, multistep-ode, ancestral, ddim, euler-maruyama (the paper's), "
+            "reverse-diffusion, euler-heun, langevin, annealed-langevin or probability-flow.",
+        ),
+    ],
+    "process": Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[:KEY=N]",
+            help="For sample: OUVE, CosVE, TSDVE, VP or Bridge, with parameters such as CosVE:gamma=2:sigma_max=0.5.  "
+            "Default: the model's.",
+        ),
+    ],
+    "start": Annotated[
+        float | None,
+        typer.Option(
+            metavar="TIME",
+            help="For sample: where sampling starts, above 0 to 1, the end of the process.  "
+            "Default: early enough to hide what the file lost.",
         ),
     ],
     "samples": Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, max=1000, show_default="1", help="Average this many natural restorations."),
+        typer.Option(
+            metavar="N", min=1, max=1000, show_default="1", help="Average this many natural restorations or samples."
+        ),
     ],
     "consistent": Annotated[
         ConsistencyOption | None,
@@ -130,16 +183,7 @@ PARAMETERS: dict[str, Any] = {
         ),
     ],
     "force": Annotated[bool, typer.Option("--force", help="Also restore pictures that look clean or nearly lossless.")],
-    "model": Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE|ID",
-            show_default="small",
-            autocompletion=_models,
-            help="A name from 'driftrec models', an .onnx file, a checkpoint of 'train', or a model of a hub: "
-            "hub:owner/model@COMMIT#SHA256.",
-        ),
-    ],
+    "model": ModelOption,
     "device": Annotated[
         str | None,
         typer.Option(

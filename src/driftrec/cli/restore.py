@@ -56,7 +56,9 @@ def restore(
     uncertainty: Annotated[
         bool,
         typer.Option(
-            "--uncertainty", help="Also write maps of the uncertainty: how far 4 samples (or --samples) differ."
+            "--uncertainty",
+            help="Also write maps of how far 4 natural restorations (or --samples) differ: where the model guesses, "
+            "not how far it is off.",
         ),
     ] = False,
     compare: Annotated[
@@ -151,8 +153,10 @@ def _restore_all(
 
 def _with_samples(options: "Options", context: typer.Context) -> "Options":
     """The options with samples=4 unless a number was given.  Raises ValueError if fewer than two would be drawn."""
-    if options.mode != "natural":
-        raise ValueError("only natural restorations are sampled: omit --uncertainty, or choose --mode natural")
+    from driftrec.restoration.options import RANDOM
+
+    if options.mode not in RANDOM:
+        raise ValueError(f"{options.mode} has no samples: omit --uncertainty, or choose --mode natural or sample")
     if context.params["samples"] is None:
         return options.changed(samples=4)
     if options.samples < 2:

@@ -25,6 +25,14 @@ def train(
         list[Path] | None,
         typer.Option(metavar="FOLDER", help="Folder of clean pictures or tar files; repeatable."),
     ] = None,
+    corrupted: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Their corrupted versions, with the same names and sizes: one for each --data.  "
+            "Default: JPEGs, made while training.",
+        ),
+    ] = None,
     time_limit: Annotated[
         float | None, typer.Option(metavar="MINUTES", min=0.01, help="Stop and save after this long.")
     ] = None,
@@ -44,6 +52,8 @@ def train(
         overrides = parse_settings(settings or [])
         if data:
             overrides["data.folders"] = [str(folder) for folder in data]
+        if corrupted:
+            overrides["data.corrupted"] = [str(folder) for folder in corrupted]
         if weights:
             overrides["finish.weights_folder"] = str(weights)
         for record in run(read_recipe(recipe, overrides), out_folder, time_limit, note=note):

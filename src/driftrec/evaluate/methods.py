@@ -7,6 +7,7 @@ A method is a frozen value that can be sent to another process; `load` turns it 
     decode                          driftrec without its network: expected values of the coefficients
     faithful, natural               driftrec; natural:steps=3,seed=1,model=mine.onnx, faithful:consistent=off
     average:samples=8               the mean of natural restorations with seeds 0 … 7
+    sample                          one of all pictures that fit; sample:sampler=euler-maruyama,process=CosVE,start=1
     ceiling:faithful                that method on the first file of a chain, put through the chain's later edits
     jpeg2png, jpegqs, knusperli, djpegli      programs on the PATH
     waifu2x, waifu2x:level=2        waifu2x's network CUnet; without a level, the best one for each picture
@@ -64,9 +65,10 @@ class Driftrec(Method):
     @property
     def label(self) -> str:
         asked, usual = self.options, Options()
-        words = [f"driftrec {asked.mode}" if asked.samples == 1 else f"driftrec average of {asked.samples}"]
+        what = "average" if asked.mode == "natural" else "mean of samples"
+        words = [f"driftrec {asked.mode}" if asked.samples == 1 else f"driftrec {what} of {asked.samples}"]
         words += [f"{asked.steps} steps"] if asked.steps else []
-        for name in ("seed", "consistent", "strength"):
+        for name in ("seed", "sampler", "process", "start", "consistent", "strength"):
             if (value := getattr(asked, name)) != getattr(usual, name):
                 words.append(f"{name} {value}")
         words += ["forced"] if asked.force else []
@@ -250,9 +252,13 @@ _DRIFTREC = {
     "faithful": Options(mode="faithful"),
     "natural": Options(mode="natural"),
     "average": Options(mode="natural", samples=8),
+    "sample": Options(mode="sample"),
 }
 
-_OF_DRIFTREC = ("steps", "seed", "samples", "consistent", "strength", "force", "model")
+_OF_DRIFTREC = (
+    *("steps", "seed", "samples", "sampler", "process", "start"),
+    *("consistent", "strength", "force", "model"),
+)
 
 
 def parse_method(text: str) -> Method:

@@ -4,10 +4,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from driftrec.diffusion.plan import Plan, plan_from_card
 from driftrec.text import printable
+
+Corruption: TypeAlias = Literal["jpeg", "other"]
+"""What a model was trained to undo: JPEG compression, or anything else, such as noise or pairs from disk."""
 
 MOST_MULTIPLE = 1024
 """Largest multiple that a card may ask for."""
@@ -31,7 +34,8 @@ class Card:
     `multiple`: sides of its input must be multiples of this many pixels.  `ratio_min`, `ratio_max`: the finite
     ratios s it was trained for.  `plan`: how to sample with it.  `faithful`: it was trained at s = ∞; `natural`: it was
     trained at finite ratios; `blind`: it does not look at y; `finisher`: it has a second network for the last step of a
-    plan.  `facts`: everything else (training data, licences, cost, …), for people.
+    plan.  `corruption`: what it was trained to undo; cards that do not say so are those of JPEG models.  `facts`:
+    everything else (training data, licences, cost, …), for people.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Card:
     natural: bool = True
     blind: bool = False
     finisher: bool = False
+    corruption: Corruption = "jpeg"
     facts: dict[str, Any] = field(default_factory=dict)
 
     @staticmethod
@@ -73,6 +78,9 @@ class Card:
         for key, value in flags.items():
             if not isinstance(value, bool):
                 raise ValueError(f"{key} is {value!r}, not true or false")
+        corruption = values.pop("corruption", "jpeg")
+        if corruption not in get_args(Corruption):
+            raise ValueError(f"corruption is {corruption!r}, not one of {', '.join(get_args(Corruption))}")
         if not 1 <= required["multiple"] <= MOST_MULTIPLE:
             raise ValueError(f"multiple is {required['multiple']}, not between 1 and {MOST_MULTIPLE}")
         if not 0 <= required["ratio_min"] <= required["ratio_max"] < math.inf:
@@ -82,7 +90,7 @@ class Card:
             raise ValueError(f"evaluations is {plan.evaluations!r}, not a number between 1 and {MOST_EVALUATIONS}")
         if not math.isfinite(plan.level):
             raise ValueError("level is not finite")
-        return Card(**required, plan=plan, **flags, facts=values)
+        return Card(**required, plan=plan, **flags, corruption=corruption, facts=values)
 
 
 _REQUIRED: dict[str, Any] = {"name": str, "multiple": int, "ratio_min": int | float, "ratio_max": int | float}

@@ -15,6 +15,14 @@ parts bind.  Chosen on training pictures (research/binding.py).  Single compress
 the share also depends on texture; on both sides of the error, whole cells bind at least."""
 
 
+def within(sample: np.ndarray, cells: Cells) -> np.ndarray:
+    """Returns the picture in the cells that is nearest to a sample; after two compressions, in their likely parts.
+
+    The likely parts of other cells are those of means, and would make samples alike.  Arguments: as for `held`.
+    """
+    return cells.project(sample) if cells.earlier is None else cells.improve(sample)
+
+
 def held(estimate: np.ndarray, cells: Cells) -> np.ndarray:
     """Returns the picture nearest to an estimate in the likely parts of the cells, or only in the cells.
 

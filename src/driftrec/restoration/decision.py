@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 from driftrec.jpeg import Report, examine
+from driftrec.model.card import Corruption
 from driftrec.picture import Picture, Source, open_picture
 from driftrec.restoration.damage import missing_part
 
@@ -51,11 +52,12 @@ class Inspection:
         return self.report.facts() | asdict(self.decision) | holds
 
 
-def inspect(source: Source | Picture) -> Inspection:
+def inspect(source: Source | Picture, corruption: Corruption = "jpeg") -> Inspection:
     """Examines a picture and decides what `restore` would do with it.
 
     Arguments:
         source: a path, file, bytes, array, Pillow image, or an opened `Picture`.
+        corruption: what the model undoes that `restore` would use: the `corruption` of its card.
 
     Returns:
         What is known about the picture, and the decision that follows from it.
@@ -66,11 +68,16 @@ def inspect(source: Source | Picture) -> Inspection:
     """
     picture = source if isinstance(source, Picture) else open_picture(source, partial=True)
     report = examine(picture.pixels, picture.file)
-    return Inspection(report, decide(report), picture.left_out, missing_part(picture, report))
+    return Inspection(report, decide(report, corruption), picture.left_out, missing_part(picture, report))
 
 
-def decide(report: Report) -> Decision:
-    """Returns the decision that follows from a report."""
+def decide(report: Report, corruption: Corruption = "jpeg") -> Decision:
+    """Returns the decision that follows from a report, for a model that undoes this corruption.
+
+    Only for models of JPEGs do traces, qualities and cells say what to do; other models restore every picture.
+    """
+    if corruption != "jpeg":
+        return Decision("restore", 1.0, False, "the model was trained for another corruption than JPEG")
     file, earlier, unread = report.file, report.earlier, report.unread
     if (enlarged := report.enlarged) is not None:
         return _by_quality(enlarged.trace.quality, str(enlarged), consistent=False)

@@ -8,7 +8,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from driftrec.diffusion.samplers import seeded_noise
+from driftrec.diffusion.posterior import PosteriorSampling, posterior_sampling
+from driftrec.diffusion.process import process_from_text
+from driftrec.diffusion.samplers import Counted, seeded_noise
 from driftrec.model.card import Card
 from driftrec.model.runner import Runner
 from driftrec.restoration.moments import Moments
@@ -53,7 +55,26 @@ def evaluations_for(options: Options, card: Card) -> int:
         return options.steps or 1
     if not card.natural:
         raise ValueError(f"the model {card.name} is a regression and cannot sample: ask for faithful")
+    if options.mode == "sample":
+        return sampling_for(options, card).evaluations + int(card.faithful)
     return options.steps or card.plan.evaluations
+
+
+def sampling_for(options: Options, card: Card) -> PosteriorSampling:
+    """Returns how samples are drawn with the options and the model.
+
+    Raises:
+        ValueError: start lies at the end of sampling.
+    """
+    process = None if options.process is None else process_from_text(options.process)
+    return posterior_sampling(
+        card.plan,
+        card.ratio_max,
+        process=process,
+        sampler=options.sampler,
+        evaluations=options.steps,
+        start=options.start,
+    )
 
 
 class Estimator:
@@ -76,6 +97,14 @@ class Estimator:
         # Models without a faithful estimate are sampled without one.
         self.views = self.evaluations if options.mode == "faithful" else int(runner.card.faithful)
         self.seeds = range(options.seed, options.seed + options.samples)
+        self.sampling = sampling_for(options, runner.card) if options.mode == "sample" else None
+        self.bound: Callable[[np.ndarray], np.ndarray] | None = None
+
+    def binding(self, bound: Callable[[np.ndarray], np.ndarray]) -> "Estimator":
+        """Returns the same estimator, which replaces each sample by what `bound` makes of it."""
+        other = copy(self)
+        other.bound = bound
+        return other
 
     def showing(self, change: Callable[[np.ndarray], np.ndarray]) -> "Estimator":
         """Returns the same estimator, whose previews show what `change` makes of the estimates."""
@@ -113,7 +142,8 @@ class Estimator:
             change = _rms_difference(faithful, y)
         samples, taken = Moments(), self.views
         for x0, evaluations in self._samples(y, faithful, change, on_tile, show):
-            samples.add(cut(x0))
+            sample = cut(x0)
+            samples.add(sample if self.bound is None else self.bound(sample))
             taken += evaluations
         return Estimate(samples.mean, taken, samples.deviation() if len(self.seeds) > 1 else None)
 
@@ -125,20 +155,25 @@ class Estimator:
         on_tile: Callable[[], None] | None,
         show: Callable[[np.ndarray], None] | None,
     ) -> Iterator[tuple[np.ndarray, int]]:
-        """Yields (natural restoration, evaluations in addition to the faithful one) for every seed."""
+        """Yields (natural restoration or sample, evaluations in addition to the faithful one) for every seed."""
         plan = self.runner.card.plan
-        denoise = tiled(self.runner.denoiser(plan.process), self.tiling, on_tile)
-        last = self.runner.finisher(plan.process)
-        finish = None if last is None else tiled(last, self.tiling, on_tile)
+        process = self.sampling.process if self.sampling else plan.process
+        last = None if self.sampling else self.runner.finisher(process)
         for seed in self.seeds:
-            estimates = plan.sample(
-                denoise, y, faithful, change, noise=seeded_noise([seed]), evaluations=self.evaluations, finish=finish
-            )
-            x0, evaluations = y, 0
-            for evaluations, x0 in enumerate(estimates, start=1 if faithful is None else 0):
-                if show and evaluations:
+            noise = seeded_noise([seed])
+            denoise = Counted(tiled(self.runner.denoiser(process), self.tiling, on_tile))
+            finish = None if last is None else Counted(tiled(last, self.tiling, on_tile))
+            if self.sampling:
+                estimates = self.sampling.sample(denoise, y, faithful, noise=noise)
+            else:
+                estimates = plan.sample(
+                    denoise, y, faithful, change, noise=noise, evaluations=self.evaluations, finish=finish
+                )
+            x0 = y
+            for x0 in estimates:
+                if show and x0 is not faithful:
                     show(x0)
-            yield x0, evaluations
+            yield x0, denoise.evaluations + (finish.evaluations if finish else 0)
 
 
 def _counter(progress: Progress, total: int) -> Callable[[], None]:
@@ -147,7 +182,7 @@ def _counter(progress: Progress, total: int) -> Callable[[], None]:
     def count() -> None:
         nonlocal done
         done += 1
-        progress(done, total)
+        progress(done, max(done, total))  # adaptive samplers take as many evaluations as they need
 
     return count
 

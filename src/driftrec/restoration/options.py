@@ -6,14 +6,20 @@ from dataclasses import dataclass, field, fields, replace
 from os import PathLike
 from typing import Any, Literal, Self, TypeAlias, get_args
 
+from driftrec.diffusion.posterior import SAMPLER
+from driftrec.diffusion.process import process_from_text
+from driftrec.diffusion.samplers import NAMES
 from driftrec.model.find import DEFAULT_MODEL
 from driftrec.model.runner import Runner
 from driftrec.picture import MAX_PIXELS
 from driftrec.restoration.symmetry import VIEWS
 from driftrec.restoration.tiling import Tiling
 
-Mode: TypeAlias = Literal["natural", "faithful", "decode"]
+Mode: TypeAlias = Literal["natural", "faithful", "sample", "decode"]
 Consistency: TypeAlias = Literal["auto", "on", "off"]
+
+RANDOM = ("natural", "sample")
+"""Modes whose results depend on the seed."""
 
 MOST = 1000
 """The maximum of network evaluations for one sample, and of samples."""
@@ -27,18 +33,25 @@ class Options:
     """The options of a restoration.
 
     Attributes:
-        mode: "natural" samples a picture that is as sharp as clean ones; "faithful" estimates the mean of all clean
-            pictures that fit, which is softer but closest to the truth in PSNR; "decode" only decodes a JPEG better
-            than usual, without the network.
+        mode: "natural" makes a picture that is as sharp as clean ones, one guess with a little noise; "faithful"
+            estimates the mean of all clean pictures that fit, which is softer but closest to the truth in PSNR;
+            "sample" draws one of all pictures that fit, as `driftrec.diffusion.posterior` describes; "decode" only
+            decodes a JPEG better than usual, without the network.
         steps: for natural, the maximum of network evaluations, 1 to 1000 (default: the model card's).  The first
             gives the faithful estimate, around which sampling starts; there are no others if the file has lost too
-            little to need sampling.  For faithful, the number of averaged views, 1 (default), 2, 4 or 8.
-        seed: the same seed gives the same picture; at least 0.
-        samples: number of natural restorations to average, 1 to 1000, with the seeds `seed`, `seed` + 1, …  One is as
-            sharp as clean pictures; with more, the mean approaches the faithful estimate, and their deviation shows
-            more precisely where the model is guessing.
+            little to need sampling.  For faithful, the number of averaged views, 1 (default), 2, 4 or 8.  For sample,
+            the network evaluations of the sampler, 1 to 1000 (default: 20).
+        seed: the same seed gives the same picture; at least 0.  Natural restorations of two seeds differ little,
+            samples of two seeds as much as the file leaves open.
+        samples: number of natural restorations or of samples to average, 1 to 1000, with the seeds `seed`, `seed` + 1,
+            …  The mean of many natural restorations is not much softer than one of them, and their deviation is
+            several times smaller than their error; the mean of many samples approaches the faithful estimate.
+        sampler, process, start: for sample, a name from `driftrec.diffusion.samplers.NAMES`; a process as text, such as
+            "CosVE:gamma=2" (default: the model card's); and the time in (0, 1] where sampling starts (default: early
+            enough to hide what the file lost).
         consistent: "on" keeps every coefficient within the file's quantisation cell; "auto" does so unless the file
-            is a recompressed JPEG; "off" does not constrain the estimate.
+            is a recompressed JPEG; "off" does not constrain the estimate.  With models that undo another corruption
+            than JPEG, "auto" is "off", and "on" is an error.
         strength: 0 gives the input, 1 the restoration; values in between blend them.
         force: also restores what looks clean or nearly lossless, and gives the network its full weight.
         bits: bits per sample of the result, 8 or 16 (default: the input's).
@@ -59,6 +72,9 @@ class Options:
     steps: int | None = None
     seed: int = 0
     samples: int = 1
+    sampler: str = SAMPLER
+    process: str | None = None
+    start: float | None = None
     consistent: Consistency = "auto"
     strength: float = 1.0
     force: bool = False
@@ -78,11 +94,14 @@ class Options:
             raise ValueError("decoding takes no steps: omit steps, or choose another mode")
         if self.mode == "faithful" and self.steps not in (None, *VIEWS):
             raise ValueError(f"a faithful restoration takes 1, 2, 4 or 8 steps, not {self.steps}")
-        if self.mode == "natural" and self.steps is not None:
+        if self.mode in RANDOM and self.steps is not None:
             _between("steps", self.steps, 1, MOST)
         _between("samples", self.samples, 1, MOST)
-        if self.samples > 1 and self.mode != "natural":
-            raise ValueError("only natural restorations are sampled: omit samples, or choose the mode natural")
+        if self.samples > 1 and self.mode not in RANDOM:
+            raise ValueError(
+                f"{self.mode} has no samples to average: omit samples, or choose the mode natural or sample"
+            )
+        self._check_sampling()
         _between("seed", self.seed, 0, 2**63 - 1)
         _between("strength", self.strength, 0, 1)
         if self.bits not in (None, 8, 16):
@@ -90,6 +109,17 @@ class Options:
         _between("max_pixels", self.max_pixels, 1, 2**63 - 1)
         if self.threads is not None:
             _between("threads", self.threads, 1, 1024)
+
+    def _check_sampling(self) -> None:
+        _one_of("sampler", self.sampler, NAMES)
+        if self.process is not None:
+            process_from_text(self.process)
+        if self.start is not None and not 0 < self.start <= 1:
+            raise ValueError(f"start must be above 0 and at most 1, not {self.start}")
+        if self.mode != "sample":
+            given = {"sampler": self.sampler != SAMPLER, "process": self.process, "start": self.start}
+            if named := [name for name, value in given.items() if value]:
+                raise ValueError(f"{named[0]} is for the mode sample: omit it, or choose that mode")
 
     def changed(self, **changes: Any) -> Self:  # noqa: ANN401 (of the attributes' types, which are checked)
         """Returns a copy with other values.
@@ -152,6 +182,6 @@ def _flag(name: str, text: str) -> bool:
 _FLAGS = {"1": True, "true": True, "": False, "0": False, "false": False}
 _READ = {
     **dict.fromkeys(("steps", "seed", "samples", "bits", "max_pixels", "threads"), _whole),
-    "strength": _number,
+    **dict.fromkeys(("strength", "start"), _number),
     **dict.fromkeys(("force", "strict", "strip"), _flag),
 }

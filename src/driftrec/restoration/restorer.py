@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ import numpy as np
 from PIL import Image
 
 from driftrec.jpeg import Cells, JpegError, Report, decode, examine, recovered
-from driftrec.model.card import ModelError
+from driftrec.model.card import Corruption, ModelError
 from driftrec.model.open import open_model
 from driftrec.model.runner import Runner
 from driftrec.picture import Picture, Source, open_picture, save_picture
-from driftrec.restoration.binding import held
+from driftrec.restoration.binding import held, within
 from driftrec.restoration.damage import keep_absent, missing_part, require_whole
 from driftrec.restoration.decision import Decision, Verdict, decide
 from driftrec.restoration.enlarged import estimate_before
@@ -178,18 +179,22 @@ class Restorer:
         if not isinstance(picture, Picture):
             picture = open_picture(picture, max_pixels=options.max_pixels, partial=not options.strict)
         start = time.perf_counter()
-        report = examine(picture.pixels, picture.file, history=options.mode != "decode")
+        corruption = self._undone(options)
+        history = corruption == "jpeg" and options.mode != "decode"
+        report = examine(picture.pixels, picture.file, history=history)
         missing = missing_part(picture, report)
         if options.strict:
             require_whole(picture, missing)
-        decision = decide(report)
+        decision = decide(report, corruption)
         _log.debug(
             "%s: %s, with trust %.2f in the network: %s", picture.name, decision.verdict, decision.trust, decision.why
         )
         cells = _cells(picture, report, decision, options.consistent)
+        if cells is not None and options.mode == "sample":
+            estimator = estimator.binding(partial(within, cells=cells))
         estimate, verdict = self._estimate(picture, report, 1.0 if options.force else decision.trust, estimator)
         x0, deviation = estimate.pixels, estimate.deviation
-        if cells is not None:
+        if cells is not None and not (estimator.bound and estimate.evaluations):
             x0 = held(x0, cells) if estimate.evaluations else cells.project(x0)
         if options.strength < 1:
             x0 = _blend(picture.as_float(), x0, options.strength)
@@ -234,7 +239,14 @@ class Restorer:
         for name in ENGINE:
             if (asked := getattr(options, name)) != (there := getattr(self.options, name)):
                 raise ValueError(f"this restorer has the {name} {there}, not {asked}: make another one")
+        if options.consistent == "on" and self._undone(options) != "jpeg":
+            name = self.runner.card.name
+            raise ValueError(f"the model {name} does not undo JPEG compression: set consistent to 'auto'")
         return options
+
+    def _undone(self, options: Options) -> Corruption:
+        """What the options undo: what the model was trained for, or JPEG where only a file is decoded."""
+        return "jpeg" if options.mode == "decode" else self.runner.card.corruption
 
     @staticmethod
     def _estimate(picture: Picture, report: Report, trust: float, estimator: Estimator) -> tuple[Estimate, Verdict]:

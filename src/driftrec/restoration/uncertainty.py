@@ -1,4 +1,7 @@
-"""Where the model is guessing: the deviation of several samples, as data and as a picture."""
+"""Where the model is guessing: the deviation of several samples, as data and as a picture.
+
+The deviation of natural restorations is not their error, which is several times as large (docs/science/theory.md).
+"""
 
 import numpy as np
 

@@ -99,6 +99,7 @@ def card(model: Model, name: str, licence: str) -> dict[str, Any]:
         "faithful": config.noise.regression > 0,
         "natural": config.noise.regression < 1,
         "blind": config.objective.blind,
+        "corruption": config.data.undone,
         "parameters": sum(size.parameters for size in sizes),
         "multiply_adds_per_pixel": round(each),
         "plan_multiply_adds_per_pixel": round((model.plan.evaluations - 1) * each + last),
@@ -117,6 +118,7 @@ _FOLDERS = (("data", "folders"), ("data", "corrupted"), ("data", "validation"), 
 def _training(trained: TrainedNetwork) -> dict[str, Any]:
     """The card's entry for a run: enough to train further, without the paths of folders on this machine."""
     facts, config = trained.facts, dump(trained.config)
+    config["data"]["undoes"] = trained.config.data.undone  # cannot be told any more without the folders
     for section, key in _FOLDERS:
         (config[section] or {}).pop(key, None)
     for section in (config, config["finish"] or {}):

@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from driftrec.diffusion.plan import Plan
 from driftrec.diffusion.process import Process, process_from_card
 from driftrec.diffusion.types import Anchor
+from driftrec.model.card import Corruption
 from driftrec.train.data.chains import RandomChains
-from driftrec.train.data.degrade import Chain, Degradation, RandomJpeg, Step, jpeg_mixture
+from driftrec.train.data.degrade import Chain, Degradation, RandomJpeg, Step, jpeg_mixture, only_compresses
 from driftrec.train.data.graphics.fonts import find_fonts
 from driftrec.train.data.graphics.mixture import WEIGHTS, Drawn, Mixture
 from driftrec.train.denoiser import Denoiser, Direct, Loss, Residual, Score, Weight, process_end
@@ -75,6 +76,9 @@ class DataSection(Section):
     corrupted: tuple[Path, ...] = ()  # one source for each of `folders`, its pictures with the same names and sizes
     corruption: tuple[Step, ...] = ()  # steps by `kind`, see driftrec.train.data.degrade
     chains: RandomChains | None = None  # see driftrec.train.data.chains
+    undoes: Corruption | None = (
+        None  # what the model's card says; None: "other" for pairs from disk and for other steps
+    )
     drawn: DrawnSection | None = None  # see driftrec.train.data.graphics
     held_out: float = Field(default=0.06, gt=0, lt=1)  # share of the originals that is used for validation only
     crop: int = Field(default=96, ge=16)  # pixels
@@ -117,6 +121,17 @@ class DataSection(Section):
     def is_jpeg(self) -> bool:
         """Whether validation uses JPEGs of several qualities rather than the training corruption."""
         return not self.corrupted and all(isinstance(step, RandomJpeg) for step in self.corruption)
+
+    @property
+    def undone(self) -> Corruption:
+        """What a model that is trained on these pictures undoes, as its card says.
+
+        Random chains are JPEGs that were edited, too.  Pairs from disk are taken for another corruption, even if the
+        pictures are JPEG files, unless `undoes` says that they show JPEG compression.
+        """
+        if self.undoes is not None:
+            return self.undoes
+        return "jpeg" if not self.corrupted and only_compresses(self.corruption) else "other"
 
     def require_side(self, multiple: int, least: int = 16) -> None:
         """Raises ValueError unless the crops that a network sees have sides of at least `least` pixels that are

@@ -53,7 +53,7 @@ class Handlers:
             discard=_discard,
             explain=lambda error, job: explain(error, job.name, job.folder),
         )
-        self.inspections = Inspections(limits)
+        self.inspections = Inspections(limits, self.pace.card.corruption)
         self.stopping = False
         self._converting = asyncio.Lock()
 

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from driftrec.model.card import Corruption
 from driftrec.web.limits import Limits
 from driftrec.web.opening import explain
 from driftrec.web.queue import QueueError
@@ -17,10 +18,14 @@ from driftrec.web.worker import inspect_upload
 
 
 class Inspections:
-    """Inspects uploads one after the other, so that memory and processors are used for one at a time."""
+    """Inspects uploads one after the other, so that memory and processors are used for one at a time.
 
-    def __init__(self, limits: Limits) -> None:
+    Arguments: `limits`; `corruption`, what the server's model undoes.
+    """
+
+    def __init__(self, limits: Limits, corruption: Corruption) -> None:
         self.limits = limits
+        self.corruption: Corruption = corruption
         self._open: Counter[str] = Counter()
         self._turn = asyncio.Lock()
 
@@ -40,6 +45,6 @@ class Inspections:
         """The facts about an upload.  Raises HTTPException 422 with a sentence if there are none."""
         async with self._turn:
             try:
-                return await run_in_threadpool(inspect_upload, path, self.limits, name)
+                return await run_in_threadpool(inspect_upload, path, self.limits, name, self.corruption)
             except Exception as error:  # libraries raise exceptions of every class
                 raise HTTPException(422, explain(error, name, path.parent)) from error

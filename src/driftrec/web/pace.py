@@ -33,6 +33,8 @@ def work_of(options: Options, card: Card) -> float:
     evaluations = evaluations_for(options, card)
     views = evaluations if options.mode == "faithful" else min(int(card.faithful), evaluations)
     sampled = evaluations - views
+    if options.mode == "sample":
+        last = one
     samples = options.samples * (one * max(sampled - 1, 0) + last * min(sampled, 1))
     return FIXED + (views * one + samples) / SMALL
 

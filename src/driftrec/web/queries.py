@@ -10,7 +10,10 @@ from driftrec.restoration.options import Options
 
 COOKIE = "driftrec"
 
-FOR_A_PICTURE = ("mode", "steps", "seed", "samples", "consistent", "strength", "force", "bits", "strict", "strip")
+FOR_A_PICTURE = (
+    *("mode", "steps", "seed", "samples", "sampler", "process", "start"),
+    *("consistent", "strength", "force", "bits", "strict", "strip"),
+)
 """Options that a request may set; the server sets the others."""
 
 NAME = 150

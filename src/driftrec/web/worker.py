@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from driftrec.model.card import Corruption
 from driftrec.picture import Picture, PictureError, atomic_write, fitted, open_picture, require_format, save_picture
 from driftrec.restoration.decision import inspect
 from driftrec.restoration.restorer import Restorer
@@ -92,9 +93,12 @@ def result_name(job: Job, kind: str) -> str:
     return f"{Path(job.name).stem}-restored.{kind}"
 
 
-def inspect_upload(path: Path, limits: Limits, name: str) -> dict[str, Any]:
-    """The facts that `driftrec inspect --json` prints, for an upload.  Raises PictureError if it is not a picture."""
-    return inspect(open_upload(path, limits, name)).facts()
+def inspect_upload(path: Path, limits: Limits, name: str, corruption: Corruption) -> dict[str, Any]:
+    """The facts that `driftrec inspect --json` prints, for an upload and a model that undoes `corruption`.
+
+    Raises PictureError if it is not a picture.
+    """
+    return inspect(open_upload(path, limits, name), corruption).facts()
 
 
 def _formats(picture: Picture, job: Job) -> tuple[dict[str, str], dict[str, list[str]]]:

@@ -1,7 +1,7 @@
 """Forward processes, which turn a clean image into noise around a corrupted one, and the clock that samplers use."""
 
 from driftrec.diffusion.process.base import Process, Time, Times
-from driftrec.diffusion.process.cards import process_from_card
+from driftrec.diffusion.process.cards import process_from_card, process_from_text
 from driftrec.diffusion.process.paper import OUVE, TSDVE, CosVE, Growth, PaperProcess
 from driftrec.diffusion.process.rivals import VP, Bridge
 
@@ -17,4 +17,5 @@ __all__ = [
     "Time",
     "Times",
     "process_from_card",
+    "process_from_text",
 ]

@@ -28,3 +28,25 @@ def process_from_card(card: Mapping[str, Any]) -> Process:
         if isinstance(known[key], float) and (isinstance(value, bool) or not isinstance(value, (int, float))):
             raise ValueError(f"{key} must be a number, got {value!r}")
     return cast(Any, _BY_NAME[name])(**values)
+
+
+def process_from_text(text: str) -> Process:
+    """Builds the process from text, NAME or NAME:PARAMETER=VALUE:…, such as "CosVE:gamma=2:sigma_max=0.5".
+
+    Raises ValueError as `process_from_card` does, and for text of another form.
+    """
+    name, *parameters = text.split(":")
+    card: dict[str, Any] = {"name": name}
+    for parameter in parameters:
+        key, equals, value = parameter.partition("=")
+        if not equals:
+            raise ValueError(f"'{parameter[:40]}' is no parameter of a process: write NAME:PARAMETER=VALUE")
+        card[key] = _number(value)
+    return process_from_card(card)
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text

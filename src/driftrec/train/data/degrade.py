@@ -160,6 +160,14 @@ Step: TypeAlias = Annotated[RandomJpeg | DownUp | GaussianNoise | Clean | OneOf,
 """The degradations that a recipe can contain."""
 
 
+def only_compresses(steps: tuple[Step, ...]) -> bool:
+    """Whether steps do nothing to a picture but compress it as JPEG, or leave it as it is."""
+    return all(
+        all(map(only_compresses, step.chains)) if isinstance(step, OneOf) else isinstance(step, RandomJpeg | Clean)
+        for step in steps
+    )
+
+
 def jpeg_mixture(shifted: float, double: float, clean: float, power: float = 2.0, double_first: float = 0.0) -> OneOf:
     """The corruptions that the shipped models train on: JPEGs of every quality, and shares of other common cases.
 
