@@ -98,6 +98,14 @@ def test_shares_of_one_select_one_kind(corpus: Corpus) -> None:
     assert all(isinstance(chain.steps[0], Patchwork) for chain in patched)
 
 
+def test_crops_have_one_size_after_every_chain() -> None:
+    """Chain 46473 of seed 0 crops, then rotates, which leaves a row too few."""
+    chains = RandomChains(clean=0.04, single=0.42, realigned=0.22, generations=4)
+    chain = chains.draw(128, np.random.default_rng((0, 46473)))
+    example = chain(np.zeros((chain.source, chain.source, 3), np.uint8))
+    assert example.clean.shape == example.corrupted.shape == (128, 128, 3)
+
+
 def test_realigned_crops_start_at_the_grid_of_the_first_compression() -> None:
     rng, step = np.random.default_rng(4), 0
     for _ in range(20):

@@ -42,12 +42,17 @@ class Example:
 
 @dataclass(frozen=True)
 class Window(Edit):
-    """A square of `side` pixels, at shares (from the top, from the left) of the way that it can move."""
+    """A square of `side` pixels, at shares (from the top, from the left) of the way that it can move.
+
+    Rotations of pictures that are no squares any more can leave them some pixels too small; these are mirrored.
+    """
 
     side: int
     place: tuple[float, float]
 
     def __call__(self, pixels: Pixels) -> Pixels:
+        missing = [(0, max(self.side - n, 0)) for n in pixels.shape[:2]]
+        pixels = np.pad(pixels, (*missing, (0, 0)), mode="symmetric")
         top, left = (int(share * (n - self.side + 1)) for share, n in zip(self.place, pixels.shape[:2], strict=True))
         return np.ascontiguousarray(pixels[top : top + self.side, left : left + self.side])
 
