@@ -4,24 +4,27 @@
     python research/evidence.py choose runs/evidence.jsonl
 
 Half of the held-out pictures (those of `benchmarks/chains.py` for choosing) go through random chains
-(`driftrec.train.data.chains`) or one compression, or stay clean.  For each, `collect` stores the report's facts, how much
-the free estimate changes, the share of its coefficients that lie in their cells, and the PSNR of the treatments: nothing,
-decoding, the free estimate, and the estimate in whole cells and in their likely parts.  `choose` prints the thresholds
-that lose least, and how often each treatment is then right.
+(`driftrec.train.data.chains`) or one compression, or stay clean.  For each, `collect` stores the report's facts, how
+much the free estimate changes, the share of its coefficients that lie in their cells, and the PSNR of the treatments:
+nothing, decoding, the free estimate, and the estimate in whole cells and in their likely parts.  `choose` prints the
+thresholds that lose least, and how often each treatment is then right.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
+from scipy.optimize import minimize
 
 import driftrec
 from driftrec.evaluate.chains.formats import AsJpeg
 from driftrec.evaluate.metrics.fidelity import psnr
 from driftrec.jpeg import Cells, decode, examine
 from driftrec.picture import Picture
+from driftrec.restoration.binding import COARSE, LEAST_NONZERO, LEAST_OUTSIDE
 from driftrec.restoration.estimator import Estimator
 from driftrec.restoration.restorer import Restorer
 from driftrec.train.data.chains import RandomChains
@@ -40,20 +43,77 @@ def collect(
     model: Annotated[str, typer.Option()] = "small",
     count: Annotated[int, typer.Option()] = 400,
     threads: Annotated[int, typer.Option()] = 1,
+    files: Annotated[bool, typer.Option(help="only chains that end in a JPEG")] = False,
 ) -> None:
     corpus = choosing(open_corpus(data))
     restorer = driftrec.Restorer(model, mode="faithful", steps=1, threads=threads)
-    crops = Crops(corpus, CHAINS, SIDE, seed=11)
+    chains = replace(CHAINS, clean=0, realigned=0, lossless=0) if files else CHAINS
+    crops = Crops(corpus, chains, SIDE, seed=11)
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("w") as lines:
         for index in range(count):
-            chain = CHAINS.draw(SIDE, np.random.default_rng((11, index)))
+            chain = chains.draw(SIDE, np.random.default_rng((11, index)))
             example = crops.example(index)
             row = evidence(example.clean, example.corrupted, example.file, restorer)
             kinds = [type(step).__name__ for step in chain.steps]
             jpegs = [step.quality for step in chain.steps if isinstance(step, AsJpeg)]
             lines.write(json.dumps({"index": index, "kinds": kinds, "jpegs": jpegs, **row}) + "\n")
             lines.flush()
+
+
+@app.command()
+def choose(rows: Annotated[list[Path], typer.Argument(help="what `collect` wrote")]) -> None:
+    found = [json.loads(line) for path in rows for line in path.read_text().splitlines()]
+    files = [row for row in found if "inside" in row and row["earlier"] is None and row["quality"] >= COARSE]
+    inputs = np.array([features(row) for row in files])
+    gain = np.array([row["likely"] - row["free"] for row in files])
+    once = np.array([compressions(row) == 1 for row in files])
+    weights = fitted(inputs, gain)
+    print(f"{len(files)} files; weights of outside, quality, nonzero, constant: {np.round(weights, 3)}")
+    odds = np.array([inputs[k] @ fitted(np.delete(inputs, k, 0), np.delete(gain, k)) for k in range(len(files))])
+    ranks = (odds[once][:, None] > odds[~once]).mean()
+    print(f"each by the others: once before edited in {ranks:.1%} of the pairs")
+    for name, those in (("once", once), ("edited", ~once)):
+        bound = gain[those] * (1 / (1 + np.exp(-odds[those])))
+        best = np.maximum(gain[those], 0)
+        means = f"likely parts {gain[those].mean():+.3f} dB, by certainty {bound.mean():+.3f}"
+        print(f"{name}: over free, {means}, best {best.mean():+.3f}")
+    untraced = [row for row in found if "inside" not in row and row["earlier"] is None and not row["enlarged"]]
+    for name, those in (
+        ("clean", [row for row in untraced if compressions(row) == 0]),
+        ("damaged", [row for row in untraced if compressions(row) > 0]),
+    ):
+        if not those:
+            continue
+        change = np.array([row["change"] for row in those])
+        shares = np.percentile(change, (0, 2, 5, 10, 25, 50, 75, 90, 95, 98, 100)).round(1)
+        print(f"no trace, {name}: {len(those)}, change in dB at 0, 2, 5, 10, 25, 50, 75, 90, 95, 98, 100 %: {shares}")
+
+
+LOSSY = ("AsJpeg", "AsWebp", "AsAvif", "AsPalette", "Patchwork")
+
+
+def compressions(row: dict[str, Any]) -> int:
+    """The number of lossy steps of a chain."""
+    return sum(kind in LOSSY for kind in row["kinds"])
+
+
+def features(row: dict[str, Any]) -> tuple[float, ...]:
+    """The inputs of `driftrec.restoration.binding.certainty`."""
+    outside, nonzero = 1 - row["inside"] + LEAST_OUTSIDE, row["nonzero"] + LEAST_NONZERO
+    return np.log(outside), row["quality"], np.log(nonzero), 1.0
+
+
+def fitted(inputs: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """Weights of the logistic regression of whether the likely parts gain, each file by the size of its gain."""
+    importance = np.minimum(np.abs(gain), 0.5)
+    scale = np.array([1, 0.02, 1, 1])
+
+    def loss(weights: np.ndarray) -> float:
+        odds = (inputs * scale) @ weights
+        return float(importance @ np.logaddexp(0, np.where(gain > 0, -odds, odds)) + 1e-3 * weights @ weights)
+
+    return scale * minimize(loss, np.zeros(4)).x
 
 
 def choosing(corpus: Corpus) -> Corpus:
@@ -77,7 +137,9 @@ def evidence(clean: np.ndarray, corrupted: np.ndarray, file: bytes | None, resto
     }
     if report.file is not None and report.unread is None:
         cells = Cells(report.file)
+        held = np.concatenate([part.coefficients.ravel() for part in report.file.components])
         facts |= {"inside": cells.contains(free, tolerance=0), "quality": report.file.quality[0]}
+        facts |= {"nonzero": float(np.count_nonzero(held)) / held.size, "sampling": report.file.subsampling}
         outcome |= {"decode": decode(report.file), "cells": cells.project(free), "likely": cells.improve(free)}
     earlier = report.earlier
     facts |= {"earlier": earlier and [earlier.quality, earlier.shift], "enlarged": report.enlarged is not None}

@@ -32,6 +32,16 @@ class ConsistencyOption(StrEnum):
     off = "off"
 
 
+class HistoryOption(StrEnum):
+    """What happened to a picture before."""
+
+    auto = "auto"
+    single = "single"
+    resaved = "resaved"
+    resized = "resized"
+    clean = "clean"
+
+
 class FormatOption(StrEnum):
     """File formats of results."""
 
@@ -169,7 +179,17 @@ PARAMETERS: dict[str, Any] = {
         typer.Option(
             metavar="|".join(ConsistencyOption),
             show_default="auto",
-            help="Allow only results that compress to this file.  auto: unless it was compressed twice.",
+            help="Allow only results that compress to this file.  auto: unless it was edited or compressed before.",
+        ),
+    ],
+    "history": Annotated[
+        HistoryOption | None,
+        typer.Option(
+            "--as",
+            metavar="|".join(HistoryOption),
+            show_default="auto",
+            help="What happened to the picture: one compression, one before the last, one before it was resized, or "
+            "none.  auto: found out.",
         ),
     ],
     "strength": Annotated[

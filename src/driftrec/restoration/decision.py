@@ -1,18 +1,23 @@
 """Decides what to do with a picture from what is known about it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from driftrec.jpeg import Report, examine
 from driftrec.model.card import Corruption
 from driftrec.picture import Picture, Source, open_picture
 from driftrec.restoration.damage import missing_part
+from driftrec.restoration.options import History
 
 Verdict: TypeAlias = Literal["restore", "decode", "leave"]
 
 FULL_TRUST, NO_TRUST = 92, 98
 """JPEG qualities.  Up to the first, the network's estimate is used in full; from the second, not at all.  In between it
 is blended with the decoded file: the less a file has lost, the less there is to gain and the more to spoil."""
+
+
+HISTORIES = {"single": "compressed once", "resaved": "compressed before", "resized": "resized after a compression"}
+"""What people read about a history that they gave."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,13 @@ class Inspection:
         return self.report.facts() | asdict(self.decision) | holds
 
 
-def inspect(source: Source | Picture, corruption: Corruption = "jpeg") -> Inspection:
+def inspect(source: Source | Picture, corruption: Corruption = "jpeg", history: History = "auto") -> Inspection:
     """Examines a picture and decides what `restore` would do with it.
 
     Arguments:
         source: a path, file, bytes, array, Pillow image, or an opened `Picture`.
         corruption: what the model undoes that `restore` would use: the `corruption` of its card.
+        history: the option `history` that `restore` would be given.
 
     Returns:
         What is known about the picture, and the decision that follows from it.
@@ -67,17 +73,34 @@ def inspect(source: Source | Picture, corruption: Corruption = "jpeg") -> Inspec
         TypeError: the source is none of the above.
     """
     picture = source if isinstance(source, Picture) else open_picture(source, partial=True)
-    report = examine(picture.pixels, picture.file)
-    return Inspection(report, decide(report, corruption), picture.left_out, missing_part(picture, report))
+    report = with_history(examine(picture.pixels, picture.file), history)
+    return Inspection(report, decide(report, corruption, history), picture.left_out, missing_part(picture, report))
 
 
-def decide(report: Report, corruption: Corruption = "jpeg") -> Decision:
+def with_history(report: Report, history: History) -> Report:
+    """Returns the report without the traces that contradict a given history."""
+    if history == "auto":
+        return report
+    return replace(
+        report,
+        earlier=report.earlier if history == "resaved" else None,
+        enlarged=report.enlarged if history == "resized" else None,
+    )
+
+
+def decide(report: Report, corruption: Corruption = "jpeg", history: History = "auto") -> Decision:
     """Returns the decision that follows from a report, for a model that undoes this corruption.
 
-    Only for models of JPEGs do traces, qualities and cells say what to do; other models restore every picture.
+    Only for models of JPEGs do traces, qualities and cells say what to do; other models restore every picture.  With a
+    given history, the report should be one `with_history`.
     """
     if corruption != "jpeg":
         return Decision("restore", 1.0, False, "the model was trained for another corruption than JPEG")
+    if history == "clean":
+        return Decision("leave", 0.0, False, "it is to be treated as clean")
+    if history != "auto":
+        whole = history == "single" and report.unread is None
+        return Decision("restore", 1.0, whole, f"it is to be treated as {HISTORIES[history]}")
     file, earlier, unread = report.file, report.earlier, report.unread
     if (enlarged := report.enlarged) is not None:
         return _by_quality(enlarged.trace.quality, str(enlarged), consistent=False)

@@ -13,6 +13,7 @@ from driftrec.diffusion.process import process_from_text
 from driftrec.diffusion.samplers import Counted, seeded_noise
 from driftrec.model.card import Card
 from driftrec.model.runner import Runner
+from driftrec.restoration.flat import remove_grain
 from driftrec.restoration.moments import Moments
 from driftrec.restoration.options import Options
 from driftrec.restoration.symmetry import averaged
@@ -173,6 +174,9 @@ class Estimator:
             for x0 in estimates:
                 if show and x0 is not faithful:
                     show(x0)
+            if not self.sampling and faithful is not None and x0 is not faithful:
+                x0 = np.array(x0)
+                remove_grain(x0, faithful)
             yield x0, denoise.evaluations + (finish.evaluations if finish else 0)
 
 

@@ -17,6 +17,7 @@ from driftrec.restoration.tiling import Tiling
 
 Mode: TypeAlias = Literal["natural", "faithful", "sample", "decode"]
 Consistency: TypeAlias = Literal["auto", "on", "off"]
+History: TypeAlias = Literal["auto", "single", "resaved", "resized", "clean"]
 
 RANDOM = ("natural", "sample")
 """Modes whose results depend on the seed."""
@@ -52,6 +53,8 @@ class Options:
         consistent: "on" keeps every coefficient within the file's quantisation cell; "auto" does so unless the file
             is a recompressed JPEG; "off" does not constrain the estimate.  With models that undo another corruption
             than JPEG, "auto" is "off", and "on" is an error.
+        history: what happened to the picture: "single", one compression and nothing after it; "resaved", an earlier
+            compression; "resized", an earlier compression, then a change of size; "clean", nothing.  "auto" finds out.
         strength: 0 gives the input, 1 the restoration; values in between blend them.
         force: also restores what looks clean or nearly lossless, and gives the network its full weight.
         bits: bits per sample of the result, 8 or 16 (default: the input's).
@@ -76,6 +79,7 @@ class Options:
     process: str | None = None
     start: float | None = None
     consistent: Consistency = "auto"
+    history: History = "auto"
     strength: float = 1.0
     force: bool = False
     bits: int | None = None
@@ -90,6 +94,7 @@ class Options:
     def __post_init__(self) -> None:
         _one_of("mode", self.mode, get_args(Mode))
         _one_of("consistent", self.consistent, get_args(Consistency))
+        _one_of("history", self.history, get_args(History))
         if self.mode == "decode" and self.steps is not None:
             raise ValueError("decoding takes no steps: omit steps, or choose another mode")
         if self.mode == "faithful" and self.steps not in (None, *VIEWS):

@@ -16,11 +16,12 @@ from driftrec.model.card import Corruption, ModelError
 from driftrec.model.open import open_model
 from driftrec.model.runner import Runner
 from driftrec.picture import Picture, Source, open_picture, save_picture
-from driftrec.restoration.binding import held, within
+from driftrec.restoration.binding import certainty, held, within
 from driftrec.restoration.damage import keep_absent, missing_part, require_whole
-from driftrec.restoration.decision import Decision, Verdict, decide
+from driftrec.restoration.decision import Decision, Verdict, decide, with_history
 from driftrec.restoration.enlarged import estimate_before
 from driftrec.restoration.estimator import Estimate, Estimator, Preview, Progress
+from driftrec.restoration.judgement import trust_by_change
 from driftrec.restoration.options import ENGINE, Consistency, Mode, Options
 
 _log = logging.getLogger(__name__)
@@ -181,21 +182,28 @@ class Restorer:
         start = time.perf_counter()
         corruption = self._undone(options)
         history = corruption == "jpeg" and options.mode != "decode"
-        report = examine(picture.pixels, picture.file, history=history)
+        report = with_history(examine(picture.pixels, picture.file, history=history), options.history)
         missing = missing_part(picture, report)
         if options.strict:
             require_whole(picture, missing)
-        decision = decide(report, corruption)
+        decision = decide(report, corruption, options.history)
         _log.debug(
             "%s: %s, with trust %.2f in the network: %s", picture.name, decision.verdict, decision.trust, decision.why
         )
         cells = _cells(picture, report, decision, options.consistent)
         if cells is not None and options.mode == "sample":
             estimator = estimator.binding(partial(within, cells=cells))
-        estimate, verdict = self._estimate(picture, report, 1.0 if options.force else decision.trust, estimator)
+        trust, why = self._trust(picture, decision, options)
+        estimate, verdict = self._estimate(picture, report, trust, estimator)
         x0, deviation = estimate.pixels, estimate.deviation
-        if cells is not None and not (estimator.bound and estimate.evaluations):
-            x0 = held(x0, cells) if estimate.evaluations else cells.project(x0)
+        if cells is not None and not estimate.evaluations:
+            x0 = cells.project(x0)
+        elif cells is not None and not estimator.bound:
+            known = options.consistent == "on" or options.history == "single"
+            certain = 1.0 if known else certainty(x0, cells)
+            x0 = held(x0, cells, certain)
+            if certain < 0.5:
+                why = f"{why}, and it was edited or compressed before it was saved"
         if options.strength < 1:
             x0 = _blend(picture.as_float(), x0, options.strength)
             deviation = None if deviation is None else deviation * np.float32(options.strength)
@@ -203,7 +211,7 @@ class Restorer:
         share = None if cells is None or cells.earlier is not None else cells.contains(_as_saved(x0))
         seconds = time.perf_counter() - start
         decoded = verdict == "decode" or estimator.evaluations
-        note = decision.why if decoded else f"it cannot be decoded better: {report.unread}"
+        note = why if decoded else f"it cannot be decoded better: {report.unread}"
         restored = Restored(
             _as_asked(picture.replace_pixels(x0), options),
             options.mode,
@@ -247,6 +255,18 @@ class Restorer:
     def _undone(self, options: Options) -> Corruption:
         """What the options undo: what the model was trained for, or JPEG where only a file is decoded."""
         return "jpeg" if options.mode == "decode" else self.runner.card.corruption
+
+    def _trust(self, picture: Picture, decision: Decision, options: Options) -> tuple[float, str]:
+        """The weight of the network's estimate, and why the picture is treated so."""
+        if options.force or decision.trust == 1:
+            return 1.0, decision.why
+        if options.history != "auto" or options.mode == "decode" or not self.runner.card.faithful:
+            return decision.trust, decision.why
+        judge = Estimator(self.runner, options.tiling, Options(mode="faithful"))
+        trust = trust_by_change(picture.as_float(), judge)
+        if trust <= decision.trust:
+            return decision.trust, decision.why
+        return trust, f"{decision.why}, but the network finds damage"
 
     @staticmethod
     def _estimate(picture: Picture, report: Report, trust: float, estimator: Estimator) -> tuple[Estimate, Verdict]:

@@ -14,6 +14,10 @@ export const sentence = (text, name) => name && text.startsWith(name) ? text : t
 
 const modes = { natural: "Natural", faithful: "Faithful", decode: "Decode" };
 
+const histories = {
+  single: "as compressed once", resaved: "as saved again", resized: "as resized", clean: "as clean",
+};
+
 // The name of a restoration with these options: the mode, and what differs from the defaults.
 export function label(query) {
   const parts = [modes[query.get("mode")]];
@@ -23,6 +27,7 @@ export function label(query) {
   if (Number(query.get("seed") ?? 0)) parts.push(`seed ${query.get("seed")}`);
   if (query.get("consistent") === "on") parts.push("always consistent");
   if (query.get("consistent") === "off") parts.push("not consistent");
+  if ((query.get("history") ?? "auto") !== "auto") parts.push(histories[query.get("history")]);
   if (query.get("force")) parts.push("forced");
   return parts.join(", ");
 }

@@ -1,0 +1,103 @@
+"""What happened to a picture before: as found out, as the network judges, and as people say."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from driftrec import Restorer
+from driftrec.evaluate.metrics.fidelity import psnr
+from driftrec.jpeg import Cells, examine, read_jpeg
+from driftrec.restoration.binding import certainty, held
+from driftrec.restoration.decision import decide, inspect, with_history
+from support import jpeg, jpeg_file, opened
+
+
+@pytest.fixture(scope="module")
+def restorer() -> Restorer:
+    return Restorer(mode="faithful", threads=1)
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    """A clean photograph."""
+    with Image.open(Path(__file__).parent / "data/otter.png") as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def edited(pixels: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(pixels).filter(ImageFilter.UnsharpMask(2, 120, 2)))
+
+
+def smaller(pixels: np.ndarray) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    return np.asarray(Image.fromarray(pixels).resize((width * 3 // 4, height * 3 // 4), Image.Resampling.BICUBIC))
+
+
+def test_cells_bind_pictures_that_were_compressed_once_only(restorer: Restorer, photo: np.ndarray) -> None:
+    once, again = jpeg_file(photo, quality=85), jpeg_file(edited(jpeg(photo, 10)), quality=85)
+    certain = [certainty(restorer.restore_pixels(opened(data)), Cells(read_jpeg(data))) for data in (once, again)]
+    assert certain[0] > 0.8
+    assert certain[1] < 0.2
+    kept, changed = restorer.restore(once), restorer.restore(again)
+    assert kept.consistent == 1.0
+    assert kept.note == "it is a JPEG of quality 85"
+    assert changed.note.endswith("and it was edited or compressed before it was saved")
+    bound = restorer.restore(again, history="single")
+    truth = edited(photo)
+    assert psnr(np.asarray(changed), truth) > psnr(np.asarray(bound), truth) + 0.3
+    assert psnr(np.asarray(changed), truth) > psnr(opened(again), truth) + 0.5
+
+
+def test_the_certainty_weighs_the_likely_parts(photo: np.ndarray, rng: np.random.Generator) -> None:
+    cells = Cells(read_jpeg(jpeg_file(photo, quality=50)))
+    estimate = (photo / 255 + rng.normal(0, 0.05, photo.shape)).clip(0, 1).astype(np.float32)
+    np.testing.assert_array_equal(held(estimate, cells, 0.0), estimate)
+    np.testing.assert_array_equal(held(estimate, cells, 1.0), cells.improve(estimate))
+    half = held(estimate, cells, 0.5)
+    np.testing.assert_allclose(half, (estimate + cells.improve(estimate)) / 2, atol=1e-6)
+
+
+def test_the_network_judges_pictures_without_a_trace(restorer: Restorer, photo: np.ndarray) -> None:
+    damaged, clean = smaller(jpeg(photo, 10)), smaller(photo)
+    assert examine(damaged).earlier is None
+    found = restorer.restore(damaged)
+    assert found.verdict == "restore"
+    assert found.note == "it shows no trace of JPEG compression, but the network finds damage"
+    assert psnr(np.asarray(found), clean) > psnr(damaged, clean) + 0.5
+    left = restorer.restore(clean)
+    assert (left.verdict, left.note) == ("leave", "it shows no trace of JPEG compression")
+    np.testing.assert_array_equal(np.asarray(left), clean)
+    # Natural restorations are judged in the same way.
+    assert restorer.restore(damaged, mode="natural").note == found.note
+
+
+@pytest.mark.parametrize("history", ["single", "resaved", "resized"])
+def test_a_given_history_overrules_what_is_found(restorer: Restorer, photo: np.ndarray, history: str) -> None:
+    restored = restorer.restore(smaller(photo), history=history)
+    assert restored.verdict == "restore"
+    assert restored.note.startswith("it is to be treated as")
+
+
+def test_clean_pictures_stay_as_they_are(restorer: Restorer, photo: np.ndarray) -> None:
+    data = jpeg_file(photo, quality=10)
+    restored = restorer.restore(data, history="clean")
+    assert (restored.verdict, restored.evaluations) == ("decode", 0)
+    pixels = jpeg(photo, 10)
+    left = restorer.restore(pixels, history="clean")
+    assert left.verdict == "leave"
+    np.testing.assert_array_equal(np.asarray(left), pixels)
+    assert inspect(data, history="clean").decision.why == "it is to be treated as clean"
+
+
+def test_traces_that_contradict_the_history_are_dropped(photo: np.ndarray) -> None:
+    data = jpeg_file(jpeg(photo, 10)[3:, 5:], quality=80)
+    report = examine(opened(data), data)
+    assert report.earlier is not None
+    assert with_history(report, "auto") is report
+    assert with_history(report, "resaved").earlier is report.earlier
+    assert with_history(report, "single").earlier is None
+    assert with_history(report, "resized").earlier is None
+    assert decide(with_history(report, "single"), history="single").consistent
+    assert not decide(report, history="resaved").consistent
