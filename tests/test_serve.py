@@ -75,6 +75,15 @@ def test_several_samples_give_a_map_of_their_deviation(client: TestClient) -> No
         assert image.size == (64, 48)
 
 
+def test_samples_of_all_that_fits_can_be_asked_for(client: TestClient) -> None:
+    query = "mode=sample&steps=2&sampler=ddim&process=CosVE:gamma=2&start=0.5"
+    state = finished(client, client.post(f"/api/jobs?{query}", content=photo()).json())
+    assert "sample, 3 evaluations" in state["summary"]
+    assert client.get(f"/api/estimate?pixels=9999&{query}").json()["seconds"] > 0
+    refused = client.post("/api/jobs?mode=sample&process=OU", content=photo())
+    assert (refused.status_code, refused.json()["error"][:28]) == (400, "there is no process 'OU'; kn")
+
+
 def test_metadata_and_orientation_survive(client: TestClient) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x8298] = 6, "Someone"
