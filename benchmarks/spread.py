@@ -2,7 +2,7 @@
 
     python benchmarks/spread.py --data ../shared/data/train --methods natural sample
     python benchmarks/spread.py --data ../shared/data/train --quality 10 --methods 'natural, 6 steps' \\
-        'sample, 40 steps' 'sample, Euler–Maruyama, 20 steps'          # all of docs/science/samples.md, half an hour
+        'sample, Euler–Maruyama, 20 steps'                              # all of docs/science/samples.md, half an hour
 
 Held-out pictures of the training corpus (`Corpus.split`) are compressed with Pillow and restored as `driftrec restore`
 does, with several seeds.  If restorations were samples of p(x0 | y), then their variance would equal the squared error
@@ -35,7 +35,6 @@ METHODS: dict[str, dict[str, Any]] = {
     "natural": {"mode": "natural"},
     "natural, 6 steps": {"mode": "natural", "steps": 6},
     "sample": {"mode": "sample"},
-    "sample, 40 steps": {"mode": "sample", "steps": 40},
     "sample, Euler–Maruyama, 20 steps": {"mode": "sample", "sampler": "euler-maruyama"},
 }
 LEVELS = (0.68, 0.95)
