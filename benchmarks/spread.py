@@ -1,6 +1,8 @@
 """Measures how far restorations of several seeds spread, and whether that tells how far they are off.
 
-    python benchmarks/spread.py --data ../shared/data/train           # all tables of docs/science/samples.md
+    python benchmarks/spread.py --data ../shared/data/train --methods natural sample
+    python benchmarks/spread.py --data ../shared/data/train --quality 10 --methods 'natural, 6 steps' \\
+        'sample, Euler–Maruyama, 20 steps'                              # all of docs/science/samples.md, half an hour
 
 Held-out pictures of the training corpus (`Corpus.split`) are compressed with Pillow and restored as `driftrec restore`
 does, with several seeds.  If restorations were samples of p(x0 | y), then their variance would equal the squared error
@@ -65,7 +67,7 @@ class Restorations:
         """The error of the mean relative to the deviation, for every value; infinite where nothing deviates."""
         with np.errstate(divide="ignore", invalid="ignore"):
             scores = np.abs(self.mean - self.clean) / self.deviation[..., None]
-        return np.nan_to_num(scores, nan=0.0, posinf=np.inf)
+        return np.nan_to_num(scores, nan=0.0, posinf=np.inf).astype(np.float32)
 
     def ranks(self, rng: np.random.Generator) -> NDArray[np.intp]:
         """The rank of every clean value among the draws, 0 to their number; equal values are ranked at random."""
@@ -104,7 +106,7 @@ def restorations(
             assert together.deviation is not None
             mean, deviation = together.pixels, together.deviation
         faithful = restorer.restore(file, mode="faithful").pixels
-        yield Restorations(pixels / np.float32(255), faithful, draws, mean, deviation)
+        yield Restorations(np.divide(pixels, 255, dtype=np.float32), faithful, draws, mean, deviation)
 
 
 def spread(what: dict[str, str | int], made: list[Restorations], conditions: Conditions) -> list[Measurement]:
@@ -172,7 +174,7 @@ def read_options() -> argparse.Namespace:
     add("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     add("--quality", type=int, nargs="+", default=[10, 20, 40])
     add("--crops", type=int, default=24)
-    add("--side", type=int, default=160, help="pixels")
+    add("--side", type=int, default=112, help="pixels")
     add("--seeds", type=int, default=8)
     add("--threads", type=int, default=1)
     return parser.parse_args()

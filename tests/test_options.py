@@ -18,15 +18,15 @@ from driftrec.cli.restore import restore
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"mode": "sharp"}, "mode must be one of natural, faithful, decode, not sharp"),
+        ({"mode": "sharp"}, "mode must be one of natural, faithful, sample, decode, not sharp"),
         ({"consistent": "maybe"}, "consistent must be one of auto, on, off, not maybe"),
         ({"steps": 0}, "steps must be between 1 and 1000, not 0"),
         ({"steps": 1001}, "steps must be between 1 and 1000, not 1001"),
         ({"mode": "faithful", "steps": 3}, "a faithful restoration takes 1, 2, 4 or 8 steps, not 3"),
         ({"mode": "decode", "steps": 1}, "decoding takes no steps: omit steps, or choose another mode"),
         ({"samples": 0}, "samples must be between 1 and 1000, not 0"),
-        ({"mode": "faithful", "samples": 2}, "only natural restorations are sampled"),
-        ({"mode": "decode", "samples": 2}, "only natural restorations are sampled"),
+        ({"mode": "faithful", "samples": 2}, "faithful has no samples to average: omit samples"),
+        ({"mode": "decode", "samples": 2}, "decode has no samples to average: omit samples"),
         ({"seed": -1}, "seed must be at least 0, not -1"),
         ({"strength": 1.1}, "strength must be between 0 and 1, not 1.1"),
         ({"strength": math.nan}, "strength must be between 0 and 1, not nan"),

@@ -75,6 +75,15 @@ def test_several_samples_give_a_map_of_their_deviation(client: TestClient) -> No
         assert image.size == (64, 48)
 
 
+def test_samples_of_all_that_fits_can_be_asked_for(client: TestClient) -> None:
+    query = "mode=sample&steps=2&sampler=ddim&process=CosVE:gamma=2&start=0.5"
+    state = finished(client, client.post(f"/api/jobs?{query}", content=photo()).json())
+    assert "sample, 3 evaluations" in state["summary"]
+    assert client.get(f"/api/estimate?pixels=9999&{query}").json()["seconds"] > 0
+    refused = client.post("/api/jobs?mode=sample&process=OU", content=photo())
+    assert (refused.status_code, refused.json()["error"][:28]) == (400, "there is no process 'OU'; kn")
+
+
 def test_metadata_and_orientation_survive(client: TestClient) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x8298] = 6, "Someone"
@@ -94,12 +103,12 @@ def test_inspect_says_what_the_file_says(client: TestClient) -> None:
     ("query", "content", "status", "sentence"),
     [
         ("", b"", 400, "send the bytes of a picture"),
-        ("?mode=sharp", b"x", 400, "mode must be one of natural, faithful, decode, not sharp"),
+        ("?mode=sharp", b"x", 400, "mode must be one of natural, faithful, sample, decode, not sharp"),
         ("?steps=0", b"x", 400, "steps must be between 1 and 1000, not 0"),
         ("?steps=many", b"x", 400, "steps must be a whole number, not many"),
         ("?strength=2", b"x", 400, "strength must be between 0 and 1, not 2"),
         ("?samples=1001", b"x", 400, "samples must be between 1 and 1000, not 1001"),
-        ("?mode=faithful&samples=2", b"x", 400, "only natural restorations are sampled"),
+        ("?mode=faithful&samples=2", b"x", 400, "faithful has no samples to average"),
         ("?mode=faithful&steps=3", b"x", 400, "1, 2, 4 or 8 steps, not 3"),
         ("?mode=decode&steps=3", b"x", 400, "decoding takes no steps"),
         ("?bits=12", b"x", 400, "bits must be 8 or 16, not 12"),

@@ -1,11 +1,19 @@
+from pathlib import Path
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from driftrec import Picture, Restorer
+from driftrec import Options, Picture, Restorer
+from driftrec.evaluate.measurement import Conditions, Measurements
 from driftrec.restoration.moments import Moments
-from driftrec.restoration.uncertainty import FULL_SCALE, deviation_data, deviation_map
+from driftrec.restoration.uncertainty import FACTORS, FULL_SCALE, QUALITIES, deviation_data, deviation_map, factor_for
+from spread import Restorations, ranks, spread
 from support import jpeg, jpeg_file, scene
+
+ROOT = Path(__file__).parents[1]
+CONDITIONS = Conditions("a test", "none")
 
 
 def test_moments_are_those_of_all_samples_together(rng: np.random.Generator) -> None:
@@ -60,8 +68,62 @@ def test_a_single_sample_states_no_deviation() -> None:
 
 @pytest.mark.parametrize(("mode", "samples"), [("faithful", 2), ("natural", 0), ("decode", 2)])
 def test_impossible_numbers_of_samples_are_refused(mode: str, samples: int) -> None:
-    with pytest.raises(ValueError, match=r"samples must be between 1 and 1000|only natural restorations are sampled"):
+    with pytest.raises(ValueError, match=r"samples must be between 1 and 1000|has no samples to average"):
         Restorer().restore(Picture(_compressed(24, 24)), mode=mode, samples=samples)  # pyright: ignore[reportArgumentType]
+
+
+def test_the_factors_are_those_that_were_measured() -> None:
+    measured = Measurements.read(ROOT / "docs/measured/spread.jsonl").entries
+    found = {(e.what["method"], e.what["quality"]): e.value for e in measured if e.measure == "factor"}
+    for mode, factors in FACTORS.items():
+        assert factors == tuple(round(float(found[mode, quality]), 2) for quality in QUALITIES)
+
+
+def test_factors_hold_where_they_were_measured_only() -> None:
+    usual = Options()
+    assert factor_for(usual, 10) == FACTORS["natural"][0]
+    assert factor_for(usual, 15) == pytest.approx(sum(FACTORS["natural"][:2]) / 2)
+    assert factor_for(usual, 90) == FACTORS["natural"][-1]
+    assert factor_for(usual.changed(seed=3, samples=5, strength=0.5), 5) == FACTORS["natural"][0]
+    assert factor_for(usual.changed(mode="sample"), 20) == FACTORS["sample"][1]
+    for changes in ({"steps": 6}, {"model": "base"}, {"mode": "faithful"}, {"mode": "sample", "sampler": "ddim"}):
+        assert factor_for(usual.changed(**changes), 10) == 1.0
+    assert factor_for(usual, None) == 1.0
+
+
+def test_the_uncertainty_is_the_deviation_times_the_factor_of_the_coarsest_compression() -> None:
+    restorer = Restorer(threads=1)
+    once = restorer.restore(jpeg_file(scene(40, 56), quality=15), samples=2)
+    assert once.deviation is not None
+    np.testing.assert_allclose(once.uncertainty, once.deviation * factor_for(Options(), 15), rtol=1e-6)  # pyright: ignore[reportArgumentType]
+    forced = restorer.restore(Picture(_compressed(40, 56)), samples=2, force=True)  # no file, too small for traces
+    assert forced.calibration == 1.0
+    assert restorer.restore(jpeg_file(scene(40, 56), quality=15)).uncertainty is None
+
+
+def test_spread_is_measured_as_exact_samples_have_it(rng: np.random.Generator) -> None:
+    shape, std = (64, 64, 3), rng.uniform(0.01, 0.1, (64, 64)).astype(np.float32)
+    centre = rng.random(shape, dtype=np.float32)
+
+    def drawn(count: int, scale: float = 1.0) -> np.ndarray:
+        return centre + scale * std[..., None] * rng.standard_normal((count, *shape), np.float32)
+
+    for scale in (1.0, 0.25):  # of the draws' deviation; then too small by a factor of four
+        made = []
+        for _ in range(4):
+            draws, (clean,) = drawn(200, scale), drawn(1)
+            deviation = np.sqrt(draws.var(axis=0, ddof=1).mean(axis=2))
+            made.append(Restorations(clean, centre, draws, draws.mean(axis=0), deviation))
+        row = {e.measure: e.value for e in spread({"method": "exact", "quality": 0}, made, CONDITIONS)}
+        assert row["variance / error of the mean"] == pytest.approx(100 * scale**2, rel=0.03)
+        assert row["factor"] == pytest.approx(1 / scale, rel=0.03)
+        assert row["68% interval holds, calibrated"] == pytest.approx(68, abs=1)
+        assert row["95% interval holds, calibrated"] == pytest.approx(95, abs=1)
+        assert row["95% interval holds"] == pytest.approx(100 * (2 * NormalDist().cdf(1.96 * scale) - 1), abs=1)
+    clean, faithful = drawn(2)
+    exact = [Restorations(clean, faithful, drawn(4), centre, std)]
+    shares = [float(e.value) for e in ranks({"method": "exact", "quality": 0}, exact, CONDITIONS)]
+    np.testing.assert_allclose(shares, 20, atol=1.5)
 
 
 def test_deviation_data_can_be_read_back(tmp_path) -> None:

@@ -57,8 +57,8 @@ def restore(
         bool,
         typer.Option(
             "--uncertainty",
-            help="Also write maps of how far 4 natural restorations (or --samples) differ: where the model guesses, "
-            "not how far it is off.",
+            help="Also write maps of how far the result may be off, estimated from how far 8 restorations (or "
+            "--samples) differ.",
         ),
     ] = False,
     compare: Annotated[
@@ -152,13 +152,13 @@ def _restore_all(
 
 
 def _with_samples(options: "Options", context: typer.Context) -> "Options":
-    """The options with samples=4 unless a number was given.  Raises ValueError if fewer than two would be drawn."""
+    """The options with samples=8 unless a number was given.  Raises ValueError if fewer than two would be drawn."""
     from driftrec.restoration.options import RANDOM
 
     if options.mode not in RANDOM:
         raise ValueError(f"{options.mode} has no samples: omit --uncertainty, or choose --mode natural or sample")
     if context.params["samples"] is None:
-        return options.changed(samples=4)
+        return options.changed(samples=8)
     if options.samples < 2:
         raise ValueError("--uncertainty compares samples: give --samples 2 or more")
     return options
@@ -199,13 +199,13 @@ def _check_formats(jobs: "Sequence[FileJob]", file_format: FormatOption | None, 
 
 
 def _save_deviation(job: "FileJob", restored: "Restored") -> None:
-    """Saves the deviation of the samples as data and as a map; it is zero if nothing was sampled."""
+    """Saves the uncertainty of the result as data and as a map; it is zero if nothing was sampled."""
     from numpy import float32, zeros
 
     from driftrec.picture import save_picture
     from driftrec.restoration.uncertainty import deviation_data, deviation_map
 
-    deviation = restored.deviation
+    deviation = restored.uncertainty
     if deviation is None:
         deviation = zeros(restored.picture.pixels.shape[:2], float32)
     for ending, show in zip(DEVIATIONS, (deviation_data, deviation_map), strict=True):

@@ -3,7 +3,7 @@
 Natural restorations (`driftrec.diffusion.plan`) start at little noise, keep the low band of the faithful estimate and
 end with a finisher, so they vary little.  A sample starts where the noise hides all that the file has lost, at ratio
 
-    s = min(RATIO, s_max, s(1)),                                                                   (E27)
+    s = min(RATIO, s_max, s(1))                                                                    (E27)
 
 where s_max is the highest ratio that the network was trained for, and nothing is taken from the faithful estimate
 afterwards.  Sampling starts around the faithful estimate if there is one, which matters little at this ratio, and

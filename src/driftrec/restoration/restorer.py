@@ -23,6 +23,7 @@ from driftrec.restoration.enlarged import estimate_before
 from driftrec.restoration.estimator import Estimate, Estimator, Preview, Progress
 from driftrec.restoration.judgement import trust_by_change
 from driftrec.restoration.options import ENGINE, Consistency, Mode, Options
+from driftrec.restoration.uncertainty import factor_for
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class Restored:
         deviation: if several samples were averaged, their standard deviation, root mean square over channels, float32
             (height, width) in image units and file order; otherwise None.
         samples: number of samples that were averaged.
+        calibration: factor from `deviation` to `uncertainty`; 1 where none was measured.
         missing: a clause that says what the file lacks, because it is cut short; empty if it is whole.
     """
 
@@ -59,6 +61,12 @@ class Restored:
     deviation: np.ndarray | None = None
     samples: int = 1
     missing: str = ""
+    calibration: float = 1.0
+
+    @property
+    def uncertainty(self) -> np.ndarray | None:
+        """An estimate of how far the picture is off, one standard deviation, shaped as `deviation`; None without it."""
+        return None if self.deviation is None else self.deviation * np.float32(self.calibration)
 
     @property
     def pixels(self) -> np.ndarray:
@@ -223,6 +231,7 @@ class Restorer:
             deviation,
             options.samples,
             missing,
+            factor_for(options, _quality(report)) if corruption == "jpeg" else 1.0,
         )
         _log.info("%s: %s", picture.name, restored.summary())
         return restored
@@ -312,6 +321,15 @@ def restore(
         ValueError, TypeError: as `Restorer` and `Restorer.restore` do.
     """
     return Restorer(**options).restore(source, progress=progress, preview=preview)
+
+
+def _quality(report: Report) -> int | None:
+    """The quality of the picture's coarsest compression; None if it is unknown."""
+    traces = [report.earlier, None if report.enlarged is None else report.enlarged.trace]
+    known = [trace.quality for trace in traces if trace is not None]
+    if report.file is not None:
+        known.append(report.file.quality[0])
+    return min(known, default=None)
 
 
 def _cells(picture: Picture, report: Report, decision: Decision, consistent: Consistency) -> Cells | None:

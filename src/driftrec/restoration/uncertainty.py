@@ -1,18 +1,44 @@
-"""Where the model is guessing: the deviation of several samples, as data and as a picture.
+"""How far a mean of several restorations may be off, estimated from their deviation, as data and as a picture.
 
-The deviation of natural restorations is not their error, which is several times as large (docs/science/theory.md).
+The deviation of natural restorations is several times smaller than their error, and that of samples is a little too
+small.  Factors that were measured on held-out pictures correct both (docs/science/samples.md).
 """
 
 import numpy as np
 
 from driftrec.picture import Picture
+from driftrec.restoration.options import Options
 
-FULL_SCALE = 0.06
-"""The deviation that the map shows brightest, in image units (15 of 255 levels).  It is the same for all pictures, so
+HOW = ("steps", "sampler", "process", "start")
+"""Options that change how far restorations spread."""
+
+QUALITIES = (10, 20, 40)
+"""The JPEG qualities of the factors."""
+
+FACTORS: dict[str, tuple[float, ...]] = {"natural": (5.27, 4.87, 6.48), "sample": (1.46, 1.37, 1.29)}
+"""By mode, what deviations are multiplied with so that intervals of 68 % hold the clean picture 68 % of the time; found
+by `benchmarks/spread.py` for the default model, with its own steps and sampler.  They are interpolated between the
+qualities, and those of the ends hold beyond."""
+
+FULL_SCALE = 0.12
+"""The uncertainty that the map shows brightest, in image units (31 of 255 levels).  It is the same for all pictures, so
 maps can be compared."""
 
 COLOURS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]]) / 255
 """Colours of the map from no deviation to FULL_SCALE, equally spaced; dark to bright, so readable without colour."""
+
+
+def factor_for(options: Options, quality: int | None) -> float:
+    """Returns what to multiply the deviation of several restorations with.
+
+    Arguments: `options` of the restoration; `quality` of the picture's coarsest JPEG compression, None if unknown.  It
+    is 1 where no factor was measured: for other models, steps, samplers, processes or starts, and unknown qualities.
+    """
+    usual = Options(mode=options.mode)
+    same = all(getattr(options, name) == getattr(usual, name) for name in ("model", *HOW))
+    if quality is None or not same or options.mode not in FACTORS:
+        return 1.0
+    return float(np.interp(quality, QUALITIES, FACTORS[options.mode]))
 
 
 def deviation_data(deviation: np.ndarray, like: Picture) -> Picture:

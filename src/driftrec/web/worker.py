@@ -62,9 +62,9 @@ class JobWorker:
         restored = restored.save(job.folder / AFTER)
         job.facts |= {"summary": restored.summary(), "deviation": restored.deviation is not None}
         job.facts["unavailable"], job.facts["left_out"] = _formats(restored.picture, job)
-        if restored.deviation is not None:
-            levels = _scale(restored.deviation)
-            save_picture(deviation_map(restored.deviation, restored.picture, levels / 255), job.folder / DEVIATION)
+        if restored.uncertainty is not None:
+            levels = _scale(restored.uncertainty)
+            save_picture(deviation_map(restored.uncertainty, restored.picture, levels / 255), job.folder / DEVIATION)
             job.facts["deviation_levels"] = levels
         seconds = time.monotonic() - (job.started or 0)
         job.facts["seconds"] = round(seconds, 2)

@@ -46,9 +46,11 @@ function add(files) {
 
 function chosen() {
   const form = new FormData(at("options")), query = new URLSearchParams();
-  const natural = form.get("mode") === "natural", decode = form.get("mode") === "decode";
+  const mode = form.get("mode"), random = mode === "natural" || mode === "sample";
+  const unused = new Set([...random ? [] : ["samples"], ...mode === "decode" ? ["steps"] : [],
+    ...mode === "sample" ? [] : ["sampler", "process", "start"]]);
   for (const [key, value] of form) {
-    if (value === "" || key === "force" || (!natural && key === "samples") || (decode && key === "steps")) continue;
+    if (value === "" || key === "force" || unused.has(key)) continue;
     query.set(key, value);
   }
   if (form.get("force")) query.set("force", "1");

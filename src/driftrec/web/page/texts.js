@@ -12,7 +12,7 @@ export function duration(seconds) {
 // A sentence of the server with a capital at its beginning, unless it begins with the name of a file.
 export const sentence = (text, name) => name && text.startsWith(name) ? text : text[0].toUpperCase() + text.slice(1);
 
-const modes = { natural: "Natural", faithful: "Faithful", decode: "Decode" };
+const modes = { natural: "Natural", faithful: "Faithful", sample: "Sample", decode: "Decode" };
 
 const histories = {
   single: "as compressed once", resaved: "as saved again", resized: "as resized", clean: "as clean",
@@ -24,6 +24,9 @@ export function label(query) {
   if (Number(query.get("strength") ?? 1) < 1) parts.push(`strength ${Math.round(100 * query.get("strength"))} %`);
   if (query.get("steps")) parts.push(`${query.get("steps")} steps`);
   if (Number(query.get("samples") ?? 1) > 1) parts.push(`${query.get("samples")} samples`);
+  if ((query.get("sampler") ?? "multistep") !== "multistep") parts.push(query.get("sampler"));
+  if (query.get("process")) parts.push(query.get("process"));
+  if (query.get("start")) parts.push(`start ${query.get("start")}`);
   if (Number(query.get("seed") ?? 0)) parts.push(`seed ${query.get("seed")}`);
   if (query.get("consistent") === "on") parts.push("always consistent");
   if (query.get("consistent") === "off") parts.push("not consistent");
