@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from driftrec.diffusion.samplers import seeded_noise
+from driftrec.diffusion.types import Noise
 from driftrec.model.card import Card
 from driftrec.model.runner import Runner
 from driftrec.restoration.moments import Moments
@@ -60,7 +61,7 @@ class Estimator:
     """Restores one picture with the network; `estimate` does the work.
 
     Arguments: `runner`, the network; `tiling`, how large pictures are cut; `options`, whose mode, steps, seed and
-    samples are used; `progress` and `preview`, called during the work.
+    samples are used; `progress` and `preview`, called during the work; `noise`, gives the noise of a seed.
     """
 
     def __init__(
@@ -70,8 +71,10 @@ class Estimator:
         options: Options,
         progress: Progress | None = None,
         preview: Preview | None = None,
+        noise: Callable[[int], Noise] | None = None,
     ) -> None:
         self.runner, self.tiling, self.progress, self.preview = runner, tiling, progress, preview
+        self.noise = noise or (lambda seed: seeded_noise([seed]))
         self.evaluations = evaluations_for(options, runner.card)
         # Models without a faithful estimate are sampled without one.
         self.views = self.evaluations if options.mode == "faithful" else int(runner.card.faithful)
@@ -132,7 +135,7 @@ class Estimator:
         finish = None if last is None else tiled(last, self.tiling, on_tile)
         for seed in self.seeds:
             estimates = plan.sample(
-                denoise, y, faithful, change, noise=seeded_noise([seed]), evaluations=self.evaluations, finish=finish
+                denoise, y, faithful, change, noise=self.noise(seed), evaluations=self.evaluations, finish=finish
             )
             x0, evaluations = y, 0
             for evaluations, x0 in enumerate(estimates, start=1 if faithful is None else 0):
