@@ -56,7 +56,9 @@ class Restoration(Graph):
         plan, process = self._plan, self._plan.process
         lowest, highest = (math.log(min(process.ratio(t), REGRESSION_RATIO)) for t in (plan.end, plan.start))
         if plan.around == "file":
-            log_start = self.constant(np.full((1, 1, 1, 1), highest, np.float32))
+            images = self("Shape", self._y, start=0, end=1)
+            shape = self("Concat", images, np.ones(3, np.int64), axis=0)
+            log_start = self("Expand", highest, shape)
             grid = self._grid(log_start, lowest, plan.evaluations) if plan.evaluations > 1 else [log_start]
             return self._sample(None, grid)
         faithful = self.faithful()
