@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
 import onnx
@@ -26,7 +27,6 @@ from driftrec.model.onnx import STANDALONE
 from driftrec.model.open import CHECKPOINT
 from driftrec.picture import atomic_write
 from driftrec.restoration.estimator import evaluations_for
-from driftrec.restoration.options import Mode
 from driftrec.restoration.restorer import Restorer
 from driftrec.restoration.tiling import Tiling
 from driftrec.train.export import export
@@ -34,8 +34,14 @@ from driftrec.train.standalone.networks import networks
 from driftrec.train.standalone.noise import hashed_noise
 from driftrec.train.standalone.restoration import Restoration
 
+Standalone: TypeAlias = Literal["faithful", "natural"]
+"""What a file computes."""
+
 LEAST_PSNR = 50.0
 """Least agreement with `Restorer`, in dB; the larger errors are those of half precision."""
+
+WHOLE = Tiling(tile=1 << 20)
+"""Leaves pictures of up to a million pixels a side whole."""
 
 SIZES = ((37, 53), (1, 1), (8, 200))
 """Height and width of the pictures that are compared."""
@@ -44,7 +50,7 @@ SIZES = ((37, 53), (1, 1), (8, 200))
 def export_standalone(
     model: str | os.PathLike[str],
     target: Path,
-    mode: Mode,
+    mode: Standalone,
     *,
     half: bool = False,
     seed: int = 0,
@@ -56,7 +62,7 @@ def export_standalone(
     Arguments:
         model: a bundled name, an .onnx file of `export`, or a checkpoint, which needs `name` and `licence`.
         target: the file to write.
-        mode: "faithful" or "natural".
+        mode: what the file computes.
         half: whether the network computes in half precision.
         seed: of the noise, at least 0.
         name, licence: for the card; default: those of the model's own card.
@@ -77,9 +83,16 @@ def export_standalone(
 
 
 def _export(
-    source: Path, label: str, target: Path, mode: Mode, half: bool, seed: int, name: str | None, licence: str | None
+    source: Path,
+    label: str,
+    target: Path,
+    mode: Standalone,
+    half: bool,
+    seed: int,
+    name: str | None,
+    licence: str | None,
 ) -> float:
-    restorer = Restorer(source, device="cpu", mode=mode, seed=seed, tiling=Tiling(tile=1 << 20))
+    restorer = Restorer(source, device="cpu", mode=mode, seed=seed, tiling=WHOLE)
     evaluations_for(restorer.options, restorer.runner.card)  # raises an error if the model does not have the mode
     proto = onnx.load(source)
     content = json.loads({p.key: p.value for p in proto.metadata_props}["driftrec"])
@@ -101,7 +114,7 @@ def _export(
 
 
 def _graph(
-    proto: onnx.ModelProto, card: Card, mode: Mode, half: bool, seed: int, content: dict[str, object]
+    proto: onnx.ModelProto, card: Card, mode: Standalone, half: bool, seed: int, content: dict[str, object]
 ) -> onnx.ModelProto:
     graph = Restoration(card, *networks(proto, half=half), seed)
     estimate = graph.faithful() if mode == "faithful" else graph.natural()
