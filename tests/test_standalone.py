@@ -11,11 +11,8 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from PIL import Image
-
-pytest.importorskip("torch", reason="the extra train is not installed")
-
 from onnx.reference import ReferenceEvaluator
+from PIL import Image
 from scipy import stats
 
 from driftrec.model.card import ModelError

@@ -1,0 +1,162 @@
+"""Files of a release, and the node and the architecture for other programs."""
+
+import hashlib
+import importlib.util
+import inspect
+import os
+import sys
+import zipfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+import release
+from driftrec.restoration.restorer import Restorer
+from driftrec.restoration.tiling import Tiling
+from support import CROPS, jpeg, opened, psnr, scene
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("release") / "files"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["release.py", str(folder)])
+        release.main()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def nodes(released: Path, tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """The folder of the release, loaded as ComfyUI loads what lies in custom_nodes."""
+    folder = tmp_path_factory.mktemp("custom_nodes")
+    with zipfile.ZipFile(released / "driftrec-comfyui.zip") as archive:
+        archive.extractall(folder)
+    path = str(folder / "comfyui_driftrec")
+    name = path.replace(".", "_x_")
+    spec = importlib.util.spec_from_file_location(name, os.path.join(path, "__init__.py"))  # noqa: PTH118 (as there)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_release_has_all_files_and_their_sums(released: Path) -> None:
+    lines = (released / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
+    models = {f"driftrec-{model}-{mode}.onnx" for model in ("small", "base") for mode in ("faithful", "natural")}
+    weights = {f"driftrec-{model}-faithful.safetensors" for model in ("small", "base")}
+    assert set(sums) == models | weights | {"driftrec-comfyui.zip"}
+    assert {path.name for path in released.iterdir()} == {*sums, "SHA256SUMS"}
+    for name, digest in sums.items():
+        assert hashlib.sha256((released / name).read_bytes()).hexdigest() == digest
+
+
+def run_node(nodes: ModuleType, **inputs: Any) -> Any:
+    """Runs the node as ComfyUI does: declared inputs only, each checked or filled by its declaration."""
+    kind = nodes.NODE_CLASS_MAPPINGS["DriftrecRestore"]
+    declared = kind.INPUT_TYPES()["required"]
+    values = {}
+    for name, (type_, *options) in declared.items():
+        limits = options[0] if options else {}
+        value = inputs.pop(name) if name in inputs else limits["default"]
+        if isinstance(type_, list):
+            assert value in type_
+        elif type_ in ("INT", "FLOAT"):
+            assert limits["min"] <= value <= limits["max"]
+        values[name] = value
+    assert not inputs
+    results = getattr(kind(), kind.FUNCTION)(**values)
+    assert isinstance(results, tuple)
+    assert len(results) == len(kind.RETURN_TYPES) == 1
+    assert kind.RETURN_TYPES == ("IMAGE",)
+    return results[0]
+
+
+def as_image(pixels: np.ndarray) -> Any:
+    """As ComfyUI's Load Image: float32 (1, height, width, 3) in [0, 1]."""
+    return torch.from_numpy(pixels.astype(np.float32) / 255.0)[None]
+
+
+def photo() -> np.ndarray:
+    return opened((CROPS / "otter-q10.jpg").read_bytes())
+
+
+def test_the_node_declares_what_comfyui_looks_for(nodes: ModuleType) -> None:
+    assert set(nodes.NODE_DISPLAY_NAME_MAPPINGS) == set(nodes.NODE_CLASS_MAPPINGS)
+    for kind in nodes.NODE_CLASS_MAPPINGS.values():
+        declared = kind.INPUT_TYPES()["required"]
+        assert {"image", "strength", "seed", "mode", "leave_clean"} <= set(declared)
+        assert list(inspect.signature(getattr(kind, kind.FUNCTION)).parameters) == ["self", *declared]
+        assert isinstance(kind.CATEGORY, str)
+
+
+@pytest.mark.parametrize("mode", ["faithful", "natural"])
+def test_the_node_restores_as_the_library_does(nodes: ModuleType, mode: str) -> None:
+    pixels = photo()
+    batch = torch.cat([as_image(pixels), as_image(pixels[:, ::-1].copy())])
+    before = batch.clone()
+    results = run_node(nodes, image=batch, mode=mode, seed=5)
+    assert torch.equal(batch, before)
+    assert (results.shape, results.dtype) == (batch.shape, torch.float32)
+    expected = Restorer(seed=5, mode=mode).restore(pixels).pixels
+    np.testing.assert_allclose(results[0].numpy(), expected, atol=1e-6)
+    assert 20 < psnr(results[0].numpy(), pixels / 255) < 40
+
+
+def test_strength_and_seed_are_used(nodes: ModuleType) -> None:
+    image = as_image(photo())
+    whole, half, nothing = (run_node(nodes, image=image, seed=1, strength=s) for s in (1.0, 0.5, 0.0))
+    np.testing.assert_allclose(half.numpy(), (image + whole).numpy() / 2, atol=1e-5)
+    np.testing.assert_allclose(nothing.numpy(), image.numpy(), atol=1e-6)
+    assert not torch.equal(run_node(nodes, image=image, seed=2), whole)
+
+
+def test_clean_pictures_are_left_alone_if_asked(nodes: ModuleType) -> None:
+    clean = np.asarray(Image.open(CROPS / "otter.png").convert("RGB"))
+    image = as_image(clean) * 0.999  # not on levels of 8 bits
+    assert torch.equal(run_node(nodes, image=image), image)
+    assert not torch.equal(run_node(nodes, image=image, leave_clean=False), image)
+
+
+def test_more_channels_are_kept(nodes: ModuleType) -> None:
+    image = torch.cat([as_image(jpeg(scene(96, 96), 10)), torch.rand(1, 96, 96, 1)], dim=3)
+    result = run_node(nodes, image=image)
+    assert torch.equal(result[..., 3], image[..., 3])
+    assert not torch.equal(result[..., :3], image[..., :3])
+
+
+@pytest.mark.parametrize("size", [(37, 53), (1, 1), (8, 200)])
+@pytest.mark.parametrize("model", ["small", "base"])
+def test_the_weights_restore_as_the_library_does(released: Path, model: str, size: tuple[int, int]) -> None:
+    from comfyui_driftrec.network import Faithful
+
+    weights = load_file(released / f"driftrec-{model}-faithful.safetensors")
+    module = Faithful.of(weights)
+    module.load_state_dict(weights)
+    pixels = np.tile(photo(), (1, 2, 1))[: size[0], : size[1]]
+    with torch.no_grad():
+        result = module(as_image(pixels).movedim(-1, 1))[0].movedim(0, -1).numpy()
+    expected = Restorer(model, mode="faithful", tiling=Tiling(tile=1024)).restore_pixels(pixels)
+    np.testing.assert_allclose(result, expected, atol=2e-4)
+
+
+@pytest.mark.usefixtures("nodes")  # they add the architecture
+def test_spandrel_reads_the_weights(released: Path) -> None:
+    spandrel = pytest.importorskip("spandrel", reason="spandrel is not installed")
+    descriptor = spandrel.ModelLoader().load_from_file(released / "driftrec-small-faithful.safetensors")
+    assert isinstance(descriptor, spandrel.ImageModelDescriptor)
+    assert (descriptor.architecture.id, descriptor.scale, descriptor.purpose) == ("driftrec", 1, "Restoration")
+    pixels = photo()[:61, :45]
+    result = descriptor(as_image(pixels).movedim(-1, 1))[0].movedim(0, -1).numpy()
+    expected = Restorer("small", mode="faithful").restore_pixels(pixels)
+    np.testing.assert_allclose(result, expected, atol=2e-4)
