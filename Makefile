@@ -7,7 +7,7 @@
 #   make check-lowest              test the tool with the oldest versions of its dependencies
 #   make coverage                  run the tests and list the lines not covered
 #   make benchmark                 measure quality and speed again
-#   make release                   write the files for other programs, with SHA-256 sums, to build/release
+#   make release                   write the files for other programs to build/release
 #   make lock                      write locked/ again, after a change of dependencies (UPGRADE=1: with the newest ones)
 
 PYTHON ?= python3

@@ -3,23 +3,26 @@
     python integrations/release.py build/release
 
 For each shipped model it writes driftrec-MODEL-faithful.onnx and driftrec-MODEL-natural.onnx (`driftrec export
---standalone`), and driftrec-MODEL-faithful.safetensors for spandrel; and once driftrec-comfyui.zip, the nodes for
-ComfyUI.  SHA256SUMS lists the sums as `sha256sum --check` reads them.
+--standalone`), driftrec-MODEL-faithful.safetensors for spandrel, and denoise-driftrec-MODEL.dtmodel for darktable; and
+once driftrec-comfyui.zip, the nodes for ComfyUI.  SHA256SUMS lists the sums as `sha256sum --check` reads them.
 """
 
 import argparse
 import hashlib
 import json
-import zipfile
+import tempfile
 from pathlib import Path
 from typing import get_args
 
 from safetensors.torch import save
 
 from comfyui_driftrec.network import Faithful
+from darktable import write_folder, write_zip
 from driftrec.model.find import bundled_models
 from driftrec.picture import atomic_write
+from driftrec.train.denoiser import Residual
 from driftrec.train.model import Model, card, load
+from driftrec.train.nn.unet import UNet
 from driftrec.train.standalone.export import Standalone, export_standalone
 
 ROOT = Path(__file__).parent
@@ -38,7 +41,12 @@ def main() -> None:
             print(f"{files[-1]}  {files[-1].stat().st_size / 1e6:.1f} MB  agrees with 'restore' to {psnr:.1f} dB")
         files.append(folder / f"driftrec-{model}-faithful.safetensors")
         write_weights(files[-1], load(model), model)
-        print(f"{files[-1]}  {files[-1].stat().st_size / 1e6:.1f} MB")
+        with tempfile.TemporaryDirectory() as temporary:
+            package = write_folder(Path(temporary), model)
+            files.append(folder / f"{package.name}.dtmodel")
+            write_zip(files[-1], package)
+        for file in files[-2:]:
+            print(f"{file}  {file.stat().st_size / 1e6:.1f} MB")
     with atomic_write(folder / "SHA256SUMS") as sums:
         sums.writelines(f"{_sum(file)}  {file.name}\n".encode() for file in files)
 
@@ -46,19 +54,12 @@ def main() -> None:
 def write_weights(file: Path, model: Model, name: str) -> None:
     """Writes the weights of the denoiser in single precision, as `Faithful.of` reads them, with the model's card."""
     denoiser = model.denoiser.network
+    if not (isinstance(denoiser, Residual) and isinstance(denoiser.network, UNet)):
+        raise ValueError(f"{name} is no UNet that predicts residuals: spandrel's architecture does not know it")
     module = Faithful(denoiser.network, denoiser.residual_std)
     weights = {key: value.contiguous() for key, value in module.state_dict().items()}
     with atomic_write(file) as stream:
         stream.write(save(weights, metadata={"format": "pt", "driftrec": json.dumps(card(model, name, LICENCE))}))
-
-
-def write_zip(file: Path, folder: Path) -> None:
-    """Writes the source files of a folder; the same files give the same bytes."""
-    with atomic_write(file) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted([*folder.glob("*.py"), *folder.glob("*.txt")]):
-            entry = zipfile.ZipInfo(f"{folder.name}/{path.name}")
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
 
 
 def _sum(file: Path) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import inspect
+import json
 import os
 import sys
 import zipfile
@@ -11,8 +12,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 import torch
+import yaml
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -55,7 +58,8 @@ def test_a_release_has_all_files_and_their_sums(released: Path) -> None:
     sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
     models = {f"driftrec-{model}-{mode}.onnx" for model in ("small", "base") for mode in ("faithful", "natural")}
     weights = {f"driftrec-{model}-faithful.safetensors" for model in ("small", "base")}
-    assert set(sums) == models | weights | {"driftrec-comfyui.zip"}
+    packages = {f"denoise-driftrec-{model}.dtmodel" for model in ("small", "base")}
+    assert set(sums) == models | weights | packages | {"driftrec-comfyui.zip"}
     assert {path.name for path in released.iterdir()} == {*sums, "SHA256SUMS"}
     for name, digest in sums.items():
         assert hashlib.sha256((released / name).read_bytes()).hexdigest() == digest
@@ -160,3 +164,61 @@ def test_spandrel_reads_the_weights(released: Path) -> None:
     result = descriptor(as_image(pixels).movedim(-1, 1))[0].movedim(0, -1).numpy()
     expected = Restorer("small", mode="faithful").restore_pixels(pixels)
     np.testing.assert_allclose(result, expected, atol=2e-4)
+
+
+def darktable_restores(folder: Path, pixels: np.ndarray, tile: int) -> np.ndarray:
+    """What darktable makes of linear pixels (height, width, 3): tiles of one size, mirrored at the borders, of which it
+    discards 64 pixels on all sides; see restore_rgb.c of darktable 5.6."""
+    options = ort.SessionOptions()
+    for axis, length in (("batch", 1), ("height", tile), ("width", tile)):
+        options.add_free_dimension_override_by_name(axis, length)
+    session = ort.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    height, width, _ = pixels.shape
+    overlap, step = 64, tile - 128
+    result = np.empty_like(pixels)
+
+    def mirrored(positions: np.ndarray, length: int) -> np.ndarray:
+        positions = np.abs(positions)
+        positions = np.where(positions >= length, 2 * length - 2 - positions, positions)
+        return positions.clip(0, length - 1)
+
+    for top in range(0, height, step):
+        for left in range(0, width, step):
+            rows = mirrored(np.arange(top - overlap, top - overlap + tile), height)
+            columns = mirrored(np.arange(left - overlap, left - overlap + tile), width)
+            linear = pixels[rows][:, columns].clip(0, 1)
+            srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+            (out,) = session.run(None, {"input": srgb.transpose(2, 0, 1)[None].astype(np.float32)})
+            out = out[0].transpose(1, 2, 0)[overlap:-overlap, overlap:-overlap]
+            out = np.where(out <= 0.04045, out / 12.92, ((out + 0.055) / 1.055) ** 2.4)
+            result[top : top + step, left : left + step] = out[: height - top, : width - left]
+    return result
+
+
+def test_darktable_finds_and_runs_the_package(released: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(released / "denoise-driftrec-small.dtmodel") as archive:
+        archive.extractall(tmp_path)
+    (folder,) = tmp_path.iterdir()
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert {key: config[key] for key in ("id", "task", "backend", "tiling")} == {
+        "id": folder.name,
+        "task": "denoise",
+        "backend": "onnx",
+        "tiling": True,
+    }
+    assert all(isinstance(config[key], str) for key in ("name", "description", "arch", "version"))
+    catalogue = yaml.safe_load((folder / "model.yaml").read_text(encoding="utf-8"))
+    assert catalogue.items() >= config.items()
+    assert catalogue["model_card"]["license"] == "Apache-2.0"
+    assert "CC BY-SA 4.0: 685" in (folder / "README.md").read_text(encoding="utf-8")
+
+    with Image.open(ROOT / "examples/casa-mila.jpg") as image:
+        pixels = np.asarray(image.convert("RGB"))[:300, :410]
+    srgb = pixels / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    result = darktable_restores(folder, linear, 384)
+    result = np.where(result <= 0.0031308, 12.92 * result, 1.055 * result ** (1 / 2.4) - 0.055)
+    expected = Restorer("small", mode="faithful").restore_pixels(pixels)
+    inner = (slice(0, 290), slice(0, 400))  # beyond the border darktable mirrors, and driftrec repeats, pixels
+    assert psnr(result[inner], expected[inner]) > 50
+    assert psnr(result, expected) > 45

@@ -2,8 +2,13 @@
 
 from typing import Any
 
-from spandrel import MAIN_REGISTRY, Architecture, ArchSupport, ImageModelDescriptor
-from spandrel.util import KeyCondition
+from spandrel import (  # pyright: ignore[reportMissingImports] (ComfyUI installs it)
+    MAIN_REGISTRY,
+    Architecture,
+    ArchSupport,
+    ImageModelDescriptor,
+)
+from spandrel.util import KeyCondition  # pyright: ignore[reportMissingImports]
 
 from .network import NETWORK, STD, Faithful
 

@@ -25,12 +25,12 @@ class Faithful(nn.Module):
     def __init__(self, network: UNet, residual_std: float) -> None:
         super().__init__()
         self.denoiser = Residual(network, residual_std)
+        self._step = math.lcm(MCU, network.config.multiple)
         self.register_buffer(STD, torch.tensor(residual_std))
 
     def forward(self, y: Tensor) -> Tensor:
         height, width = y.shape[-2:]
-        step = math.lcm(MCU, self.denoiser.network.config.multiple)
-        padded = F.pad(y, (0, -width % step, 0, -height % step), mode="replicate")
+        padded = F.pad(y, (0, -width % self._step, 0, -height % self._step), mode="replicate")
         return faithful_estimate(self.denoiser, padded)[..., :height, :width].clamp(0, 1)
 
     @staticmethod
