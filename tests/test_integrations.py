@@ -5,6 +5,7 @@ import importlib.util
 import inspect
 import json
 import os
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -19,6 +20,7 @@ import yaml
 from PIL import Image
 from safetensors.torch import load_file
 
+import catalogues
 import release
 from driftrec.restoration.restorer import Restorer
 from driftrec.restoration.tiling import Tiling
@@ -222,3 +224,82 @@ def test_darktable_finds_and_runs_the_package(released: Path, tmp_path: Path) ->
     inner = (slice(0, 290), slice(0, 400))  # beyond the border darktable mirrors, and driftrec repeats, pixels
     assert psnr(result[inner], expected[inner]) > 50
     assert psnr(result, expected) > 45
+
+
+@pytest.fixture(scope="module")
+def catalogued(released: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("catalogues")
+    wheel = folder / "driftrec-0.1.0-py3-none-any.whl"
+    wheel.write_bytes(b"a wheel")
+    call = ["catalogues.py", str(released), "--url", "https://example.org/v1/", "--wheel", str(wheel)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [*call, "--out", str(folder / "out"), "--date", "2026-12-01"])
+        catalogues.main()
+    return folder / "out"
+
+
+def front_matter(page: Path) -> tuple[dict[str, Any], str]:
+    _, head, body = page.read_text(encoding="utf-8").split("---\n", 2)
+    return yaml.safe_load(head), body
+
+
+def test_the_model_repository_has_a_card_that_stands_alone(released: Path, catalogued: Path) -> None:
+    head, body = front_matter(catalogued / "hugging-face/README.md")
+    assert (head["license"], head["pipeline_tag"]) == ("apache-2.0", "image-to-image")
+    for text in ("# Model card", "## Intended use", "## Where it fails", "## Bias", "CC BY-SA 4.0: 685", "LIVE1"):
+        assert text in body, text
+    assert "<!--" not in body
+    assert all(link.startswith("http") for link in re.findall(r"\]\(([^)]*)\)", body))
+    for name in re.findall(r"^\| `([^`]+\.\w+)` \| [\d.]+ MB", body, re.MULTILINE):
+        assert (catalogued / "hugging-face" / name).read_bytes() == (released / name).read_bytes()
+    assert body.count("driftrec-") >= 9
+
+
+def test_openmodeldb_entries_follow_its_schema(released: Path, catalogued: Path) -> None:
+    folder = catalogued / "openmodeldb"
+    architectures = json.loads((folder / "architectures.json").read_text(encoding="utf-8"))
+    entries = sorted(folder.glob("1x-*.json"))
+    assert len(entries) == 4
+    for path in entries:
+        assert re.fullmatch(r"\d+x-[a-zA-Z0-9]+(?:-[a-zA-Z0-9]+)*", path.stem)
+        entry = json.loads(path.read_text(encoding="utf-8"))
+        required = {"name", "author", "license", "tags", "description", "date", "architecture", "size", "scale"}
+        assert required | {"inputChannels", "outputChannels", "resources", "images"} <= set(entry)
+        assert entry["architecture"] in architectures
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", entry["date"])
+        assert len(entry["resources"]) == (2 if "faithful" in path.stem else 1)
+        for resource in entry["resources"]:
+            (url,) = resource["urls"]
+            file = released / url.removeprefix("https://example.org/v1/")
+            assert resource["platform"] in architectures["driftrec"]["compatiblePlatforms"]
+            assert (file.stat().st_size, hashlib.sha256(file.read_bytes()).hexdigest()) == (
+                resource["size"],
+                resource["sha256"],
+            )
+
+
+def test_the_space_installs_the_wheel_beside_it(catalogued: Path) -> None:
+    head, _ = front_matter(catalogued / "space/README.md")
+    assert (head["sdk"], (catalogued / "space" / head["app_file"]).is_file()) == ("gradio", True)
+    (line,) = (catalogued / "space/requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert line.startswith("./")
+    assert (catalogued / "space" / line).is_file()
+
+
+def test_the_space_restores_files(catalogued: Path) -> None:
+    gradio = pytest.importorskip("gradio", reason="gradio is not installed")
+    spec = importlib.util.spec_from_file_location("space", catalogued / "space/app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    app = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(app)
+    file = CROPS / "otter-q10.jpg"
+    (before, after), path, words = app.restore(str(file), "natural", "small", 1.0, 5.0, True)
+    np.testing.assert_array_equal(np.asarray(before), opened(file.read_bytes()))
+    np.testing.assert_array_equal(np.asarray(after), np.asarray(Restorer(seed=5).restore(file)))
+    np.testing.assert_array_equal(opened(Path(path).read_bytes()), np.asarray(after))
+    assert "natural" in words
+    with pytest.raises(gradio.Error, match="choose a picture"):
+        app.restore(None, "natural", "small", 1.0, 0.0, True)
+    with pytest.raises(gradio.Error, match="is not a"):
+        app.restore(str(CROPS / "README.md"), "natural", "small", 1.0, 0.0, True)
