@@ -1,4 +1,4 @@
-"""Nodes for ComfyUI: copy this folder into ComfyUI's `custom_nodes`, and install driftrec into its Python.
+"""Nodes for ComfyUI: copy this folder into `custom_nodes`; driftrec must be installed in ComfyUI's Python.
 
 *Restore JPEG (driftrec)* restores pictures with either model in either mode.  Where spandrel is installed, as in
 ComfyUI, *Load Upscale Model* also reads driftrec-MODEL-faithful.safetensors.
