@@ -127,15 +127,15 @@ def _agreements(data: bytes, label: str, restorer: Restorer) -> Iterator[float]:
     """PSNR in dB between the results of the file and of the restorer, with the same noise, for each test picture."""
     options = ort.SessionOptions()
     options.log_severity_level = 4  # errors become exceptions
+    batches = [np.stack([_picture(*size, quality) for quality in (10, 60)]) for size in SIZES]
+    feeds = [batch.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255) for batch in batches]
     try:
         session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        results = [np.asarray(session.run(["output"], {"input": feed})[0]) for feed in feeds]
     except Exception as error:  # ONNX Runtime's own exceptions have no public base class
         raise ValueError(f"the network of {label} does not run in opset 17 ({first_line(error)})") from error
-    for height, width in SIZES:
-        pictures = np.stack([_picture(height, width, quality) for quality in (10, 60)])
-        feed = pictures.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
-        (results,) = session.run(["output"], {"input": feed})
-        for pixels, result in zip(pictures, np.asarray(results), strict=True):
+    for batch, restored in zip(batches, results, strict=True):
+        for pixels, result in zip(batch, restored, strict=True):
             expected = restorer.restore_pixels(pixels, noise=hashed_noise)
             error = np.square(result.transpose(1, 2, 0).astype(np.float64) - expected).mean()
             yield -10 * math.log10(error) if error else math.inf

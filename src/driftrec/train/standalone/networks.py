@@ -62,7 +62,7 @@ def _downgrade(graph: onnx.GraphProto) -> None:
     for node in graph.node:
         if node.op_type == "Split":  # into equal parts, as many as there are outputs
             _drop(node, "num_outputs")
-        elif node.op_type.startswith("Reduce") and node.op_type != "ReduceSum" and len(node.input) > 1:
+        elif node.op_type.startswith("Reduce") and node.op_type != "ReduceSum" and set(node.input[1:]) & set(constants):
             axes = numpy_helper.to_array(constants[node.input.pop()]).tolist()
             node.attribute.append(helper.make_attribute("axes", axes))
             _drop(node, "noop_with_empty_axes")
