@@ -7,6 +7,7 @@
 #   make check-lowest              test the tool with the oldest versions of its dependencies
 #   make coverage                  run the tests and list the lines not covered
 #   make benchmark                 measure quality and speed again
+#   make release                   write the files for other programs to build/release
 #   make lock                      write locked/ again, after a change of dependencies (UPGRADE=1: with the newest ones)
 
 PYTHON ?= python3
@@ -23,7 +24,7 @@ TOOL     := $(VENV)/.tool
 DEVELOPMENT := $(VENV)/.development
 
 .DELETE_ON_ERROR:
-.PHONY: help restore test lint check check-lowest coverage benchmark lock clean
+.PHONY: help restore test lint check check-lowest coverage benchmark release lock clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -73,6 +74,7 @@ benchmark: $(DEVELOPMENT)
 	$(BIN)/python benchmarks/chains.py
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/speed.py --install
+	$(BIN)/python benchmarks/standalone.py
 	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma cells traces enlarged
 	$(BIN)/python benchmarks/files.py kinds metadata fuzz
 	$(BIN)/python benchmarks/serve.py load uploads
@@ -80,6 +82,9 @@ benchmark: $(DEVELOPMENT)
 	$(BIN)/python benchmarks/gpus.py memory training restoring
 	$(BIN)/python benchmarks/ncsnpp.py --keep docs/measured/paper_speed.jsonl
 	$(BIN)/python benchmarks/publish.py
+
+release: $(DEVELOPMENT)
+	$(BIN)/python integrations/release.py build/release
 
 # For all platforms and all Python versions that the project supports.
 COMPILE := build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes -c constraints.txt \

@@ -43,3 +43,18 @@ def jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     """PSNR in dB of arrays in [0, 1]; for arrays in [0, 255] it is 48.1 dB too low, which differences do not show."""
     return float(-10 * np.log10(np.mean((np.asarray(a, float) - np.asarray(b, float)) ** 2)))
+
+
+def random_checkpoint(path: Path, network: object, **config: object) -> Path:
+    """Writes a checkpoint with random weights, such as a run of `TrainConfig(network=network, …)` leaves behind."""
+    import torch
+
+    from driftrec.train import checkpoint
+    from driftrec.train.recipe import TrainConfig
+
+    torch.manual_seed(3)
+    settings = TrainConfig(network=network, **config)
+    weights = {name: p + 0.1 * torch.randn_like(p) for name, p in settings.denoiser().named_parameters()}
+    facts = {"config": settings.model_dump(mode="json"), "step": 7, "minutes": 1.5, "hardware": "a test"}
+    checkpoint.write(path, weights, facts | {"data": {"pictures": 3, "megapixels": 1, "licences": {"CC0": 3}}})
+    return path

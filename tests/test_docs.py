@@ -32,7 +32,7 @@ PAGES = [
     *sorted(page for page in ROOT.glob("docs/*/*.md") if page.parent not in MEASURED),
     *sorted(ROOT.glob("research/notes/*.md")),
 ]
-SCRIPTS = sorted([*ROOT.glob("benchmarks/*.py"), *ROOT.glob("research/*.py")])
+SCRIPTS = sorted(path for folder in ("benchmarks", "integrations", "research") for path in ROOT.glob(f"{folder}/*.py"))
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -46,7 +46,7 @@ def commands() -> Iterator[str]:
     texts += re.findall(r"`(python \w+/[^`…]*)`", "\n".join(page.read_text("utf-8") for page in PAGES))
     for line in "\n".join(texts).replace("\\\n", " ").splitlines():
         for part in line.split("&&"):
-            if re.match(r"driftrec [a-z-]+ |driftrec \w+$|python (benchmarks|research)/", part.strip()):
+            if re.match(r"driftrec [a-z-]+ |driftrec \w+$|python (benchmarks|integrations|research)/", part.strip()):
                 yield part.strip()
 
 
@@ -163,6 +163,10 @@ def test_the_first_command_of_the_readme_leaves_nothing_untracked() -> None:
 def test_python_in_the_documents_runs(page: Path, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Image.fromarray(scene(48, 64)).save("photo.jpg", quality=20)
+    if (file := "driftrec-small-natural.onnx") in block:
+        from driftrec.train.standalone.export import export_standalone
+
+        export_standalone("small", tmp_path / file, "natural")
     names: dict = {"__name__": "__main__"}
     if "http://127.0.0.1:8000" in block:
         from serve import server

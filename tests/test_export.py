@@ -16,28 +16,18 @@ from driftrec.diffusion.process import OUVE
 from driftrec.model.card import ModelError
 from driftrec.model.find import find_model
 from driftrec.model.onnx import Network
-from driftrec.train import checkpoint
 from driftrec.train.export import export
 from driftrec.train.model import load
 from driftrec.train.nn.unet import UNet, UNetConfig
-from driftrec.train.recipe import TrainConfig
+from support import random_checkpoint
 
 NETWORK = UNetConfig(2, (8, 12), (1, 1), (1,))
-CONFIG = TrainConfig(network=NETWORK)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with random weights, such as a run leaves behind."""
-    from driftrec.train.denoiser import Residual
-
-    path = tmp_path_factory.mktemp("run") / "best.safetensors"
-    torch.manual_seed(3)
-    model = Residual(UNet(NETWORK), CONFIG.noise.residual_std)
-    weights = {name: p + 0.1 * torch.randn_like(p) for name, p in model.named_parameters()}
-    facts = {"config": CONFIG.model_dump(mode="json"), "step": 7, "minutes": 1.5, "hardware": "a test"}
-    checkpoint.write(path, weights, facts | {"data": {"pictures": 3, "megapixels": 1, "licences": {"CC0": 3}}})
-    return path
+    return random_checkpoint(tmp_path_factory.mktemp("run") / "best.safetensors", NETWORK)
 
 
 @pytest.fixture(scope="module")

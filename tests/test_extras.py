@@ -116,7 +116,7 @@ def test_a_command_names_the_package_and_the_way_to_get_it(capsys: pytest.Captur
 
 
 def test_no_text_advises_to_install_the_name_from_an_index() -> None:
-    folders = ("src", "tests", "docs", "benchmarks", "research", "examples")
+    folders = ("src", "tests", "docs", "benchmarks", "integrations", "research", "examples")
     texts = [path for name in folders for path in (ROOT / name).rglob("*") if path.suffix in (".py", ".md", ".html")]
     assert len(texts) > 200
     for path in [*texts, *ROOT.glob("*.md"), ROOT / "Makefile", ROOT / "Containerfile"]:

@@ -1,6 +1,7 @@
 """The commands that train, export and import models and build data sets; they import PyTorch only when they run."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -60,22 +61,71 @@ def train(
             say("  ".join(f"{key} {value}" for key, value in record.items()))
 
 
+class Standalone(StrEnum):
+    """What a file for other programs computes."""
+
+    faithful = "faithful"
+    natural = "natural"
+
+
 def export(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The best.safetensors of a run.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="The best.safetensors of a run; with --standalone also the name of a model or an .onnx file.",
+        ),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The .onnx file to write.")],
-    name: Annotated[str, typer.Option(metavar="NAME", help="Name for the model card.")],
-    licence: Annotated[str, typer.Option(metavar="LICENCE", help="Licence of the weights, for the model card.")],
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name for the model card.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(metavar="LICENCE", help="Licence of the weights, for the model card.")
+    ] = None,
+    standalone: Annotated[
+        Standalone | None,
+        typer.Option(
+            metavar="MODE",
+            help="Write a file for other programs, from a picture to its restoration: faithful or natural.",
+        ),
+    ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="With --standalone: compute in half precision; the file is half as large.")
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="With --standalone natural: seed of the noise.  Default: 0.")
+    ] = None,
 ) -> None:
-    """Convert a checkpoint to an ONNX file.  'restore --model' takes it."""
+    """Convert a checkpoint to an ONNX file.  'restore --model' takes it.
+
+    With --standalone, convert any model to one ONNX file that restores pictures in other programs.
+    """
     with sentences("train"):
         from driftrec.cli.progress import busy
+
+        require_apart(output, [Path(model)])
+        if standalone is not None:
+            from driftrec.train.standalone.export import export_standalone
+
+            if seed is not None and standalone is not Standalone.natural:
+                raise ValueError("a faithful restoration has no noise: omit --seed")
+            with busy("exporting"):
+                psnr = export_standalone(
+                    model, output, standalone.value, half=half, seed=seed or 0, name=name, licence=licence
+                )
+            return say(f"{_written(output)}  agrees with 'restore' to {psnr:.1f} dB")
+        if half or seed is not None:
+            raise ValueError(f"{'--half' if half else '--seed'} is for files for other programs: add --standalone")
+        if name is None or licence is None:
+            raise ValueError("the model card needs a name and a licence: give --name and --licence")
         from driftrec.train.export import export as write
 
-        require_apart(output, [checkpoint])
         with busy("exporting"):
-            difference = write(checkpoint, output, name, licence)
-        size = f"{output.stat().st_size / 1e6:.1f} MB"
-        say(f"{printable(output)}  {size}  differs from PyTorch by at most {difference:.1e}")
+            difference = write(Path(model), output, name, licence)
+        return say(f"{_written(output)}  differs from PyTorch by at most {difference:.1e}")
+
+
+def _written(file: Path) -> str:
+    return f"{printable(file)}  {file.stat().st_size / 1e6:.1f} MB"
 
 
 @dataset.command()

@@ -18,6 +18,9 @@ from driftrec.model.runner import Runner
 from driftrec.model.structure import require_no_loops
 from driftrec.text import printable
 
+STANDALONE = "driftrec.standalone"
+"""Key of the metadata of files for other programs, which restore pictures by themselves."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -57,6 +60,8 @@ class Network(Runner):
             metadata = self._session.get_modelmeta().custom_metadata_map
         except Exception as error:  # ONNX Runtime's own exceptions have no public base class
             raise ModelError(f"{label} is not a model that driftrec can run: {first_line(error)}") from error
+        if STANDALONE in metadata:
+            raise ModelError(f"{label} is a file for other programs: give the model that it was made from")
         self.card = Card.parse(metadata.get("driftrec", "{}"), label)
         try:
             require_interface(self._session, self.card)

@@ -11,6 +11,7 @@ import numpy as np
 from driftrec.diffusion.posterior import PosteriorSampling, posterior_sampling
 from driftrec.diffusion.process import process_from_text
 from driftrec.diffusion.samplers import Counted, seeded_noise
+from driftrec.diffusion.types import Noise
 from driftrec.model.card import Card
 from driftrec.model.runner import Runner
 from driftrec.restoration.flat import remove_grain
@@ -82,7 +83,7 @@ class Estimator:
     """Restores one picture with the network; `estimate` does the work.
 
     Arguments: `runner`, the network; `tiling`, how large pictures are cut; `options`, whose mode, steps, seed and
-    samples are used; `progress` and `preview`, called during the work.
+    samples are used; `progress` and `preview`, called during the work; `noise`, gives the noise of a seed.
     """
 
     def __init__(
@@ -92,8 +93,10 @@ class Estimator:
         options: Options,
         progress: Progress | None = None,
         preview: Preview | None = None,
+        noise: Callable[[int], Noise] | None = None,
     ) -> None:
         self.runner, self.tiling, self.progress, self.preview = runner, tiling, progress, preview
+        self.noise = noise or (lambda seed: seeded_noise([seed]))
         self.evaluations = evaluations_for(options, runner.card)
         # Models without a faithful estimate are sampled without one.
         self.views = self.evaluations if options.mode == "faithful" else int(runner.card.faithful)
@@ -161,7 +164,7 @@ class Estimator:
         process = self.sampling.process if self.sampling else plan.process
         last = None if self.sampling else self.runner.finisher(process)
         for seed in self.seeds:
-            noise = seeded_noise([seed])
+            noise = self.noise(seed)
             denoise = Counted(tiled(self.runner.denoiser(process), self.tiling, on_tile))
             finish = None if last is None else Counted(tiled(last, self.tiling, on_tile))
             if self.sampling:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from driftrec.diffusion.types import Noise
 from driftrec.jpeg import Cells, JpegError, Report, decode, examine, recovered
 from driftrec.model.card import Corruption, ModelError
 from driftrec.model.open import open_model
@@ -236,11 +238,18 @@ class Restorer:
         _log.info("%s: %s", picture.name, restored.summary())
         return restored
 
-    def restore_pixels(self, pixels: np.ndarray, **changes: Any) -> np.ndarray:  # noqa: ANN401 (options by name)
+    def restore_pixels(
+        self,
+        pixels: np.ndarray,
+        *,
+        noise: Callable[[int], Noise] | None = None,
+        **changes: Any,  # noqa: ANN401 (options by name)
+    ) -> np.ndarray:
         """Estimates the clean picture with the network alone: no file guides it, and no pixels are left as they are.
 
         Arguments:
             pixels: RGB, uint8 (height, width, 3).
+            noise: gives the noise of a seed (default: `driftrec.diffusion.samplers.seeded_noise`).
             changes: single options by name.
 
         Returns:
@@ -250,7 +259,8 @@ class Restorer:
             ValueError: the array has another shape or type, or options are out of range or beyond the model.
         """
         options = self._checked(self.options.changed(**changes))
-        return Estimator(self.runner, options.tiling, options).estimate(Picture(pixels).as_float()).pixels
+        estimator = Estimator(self.runner, options.tiling, options, noise=noise)
+        return estimator.estimate(Picture(pixels).as_float()).pixels
 
     def _checked(self, options: Options) -> Options:
         for name in ENGINE:
