@@ -24,7 +24,7 @@ from driftrec.evaluate.chains.formats import AsJpeg
 from driftrec.evaluate.metrics.fidelity import psnr
 from driftrec.jpeg import Cells, decode, examine
 from driftrec.picture import Picture
-from driftrec.restoration.binding import COARSE, LEAST_NONZERO, LEAST_OUTSIDE
+from driftrec.restoration.binding import COARSE, LEAST_NONZERO, LEAST_OUTSIDE, LEAST_TEXTURE, SHARP, texture
 from driftrec.restoration.estimator import Estimator
 from driftrec.restoration.restorer import Restorer
 from driftrec.train.data.chains import RandomChains
@@ -69,12 +69,12 @@ def choose(rows: Annotated[list[Path], typer.Argument(help="what `collect` wrote
     gain = np.array([row["likely"] - row["free"] for row in files])
     once = np.array([compressions(row) == 1 for row in files])
     weights = fitted(inputs, gain)
-    print(f"{len(files)} files; weights of outside, quality, nonzero, constant: {np.round(weights, 3)}")
+    print(f"{len(files)} files; weights of outside, quality, nonzero, texture, constant: {np.round(weights, 3)}")
     odds = np.array([inputs[k] @ fitted(np.delete(inputs, k, 0), np.delete(gain, k)) for k in range(len(files))])
     ranks = (odds[once][:, None] > odds[~once]).mean()
     print(f"each by the others: once before edited in {ranks:.1%} of the pairs")
     for name, those in (("once", once), ("edited", ~once)):
-        bound = gain[those] * (1 / (1 + np.exp(-odds[those])))
+        bound = gain[those] * (1 / (1 + np.exp(-SHARP * odds[those])))
         best = np.maximum(gain[those], 0)
         means = f"likely parts {gain[those].mean():+.3f} dB, by certainty {bound.mean():+.3f}"
         print(f"{name}: over free, {means}, best {best.mean():+.3f}")
@@ -101,19 +101,19 @@ def compressions(row: dict[str, Any]) -> int:
 def features(row: dict[str, Any]) -> tuple[float, ...]:
     """The inputs of `driftrec.restoration.binding.certainty`."""
     outside, nonzero = 1 - row["inside"] + LEAST_OUTSIDE, row["nonzero"] + LEAST_NONZERO
-    return np.log(outside), row["quality"], np.log(nonzero), 1.0
+    return np.log(outside), row["quality"], np.log(nonzero), np.log(row["texture"] + LEAST_TEXTURE), 1.0
 
 
 def fitted(inputs: np.ndarray, gain: np.ndarray) -> np.ndarray:
     """Weights of the logistic regression of whether the likely parts gain, each file by the size of its gain."""
     importance = np.minimum(np.abs(gain), 0.5)
-    scale = np.array([1, 0.02, 1, 1])
+    scale = np.array([1, 0.02, 1, 1, 1])
 
     def loss(weights: np.ndarray) -> float:
         odds = (inputs * scale) @ weights
         return float(importance @ np.logaddexp(0, np.where(gain > 0, -odds, odds)) + 1e-3 * weights @ weights)
 
-    return scale * minimize(loss, np.zeros(4)).x
+    return scale * minimize(loss, np.zeros(5)).x
 
 
 def choosing(corpus: Corpus) -> Corpus:
@@ -149,12 +149,6 @@ def evidence(clean: np.ndarray, corrupted: np.ndarray, file: bytes | None, resto
 def eight_bits(pixels: np.ndarray) -> np.ndarray:
     """Pixels in [0, 1] as they are saved."""
     return np.rint(255 * pixels.clip(0, 1)).astype(np.uint8)
-
-
-def texture(pixels: np.ndarray) -> float:
-    """Standard deviation of the finest detail, in levels."""
-    luma = 255 * pixels @ np.array([0.299, 0.587, 0.114], np.float32)
-    return float(np.std(luma[:-1, :-1] - luma[1:, :-1] - luma[:-1, 1:] + luma[1:, 1:]) / 2)
 
 
 if __name__ == "__main__":

@@ -122,3 +122,16 @@ def test_sessions_fold_the_half_precision_away(exported: Path, tmp_path: Path) -
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     ort.InferenceSession(str(exported), options, providers=["CPUExecutionProvider"])
     assert "Cast" not in {node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node}
+
+
+def test_model_files_name_no_folder_and_can_be_trained_further(tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    folder = str(tmp_path / "secret")
+    data = {"folders": [folder, folder], "weights": [2, 1], "drawn": {"share": 0.5, "fonts": [folder]}}
+    network = UNetConfig(2, (8, 12), (1, 1), (1,))
+    export(random_checkpoint(tmp_path / "best.safetensors", network, data=data), tmp_path / "a.onnx", "a", "CC0-1.0")
+    proto = onnx.load(tmp_path / "a.onnx")
+    assert "secret" not in proto.metadata_props[0].value
+    config = load(tmp_path / "a.onnx").denoiser.config
+    assert config.data.drawn is not None
+    assert (config.data.folders, config.data.weights, config.data.drawn.share) == ((), (), 0.5)

@@ -120,7 +120,7 @@ def test_files_of_shipped_models_restore_real_pictures_as_restorer_does(
         assert results.shape == batch.shape
         assert (results.min() >= 0, results.max() <= 1) == (True, True)
         for result, other, pixels in zip(results, expected, batch, strict=True):
-            assert agreement(result, other) > (60 if half else 100)
+            assert agreement(result, other) > (60 if half else 80)
             assert size == (1, 1) or agreement(result, pixels / 255) < 40  # it is not the picture that went in
 
 
@@ -130,7 +130,7 @@ def test_natural_differs_from_faithful_and_seeds_differ(write: Write) -> None:
     natural, other = (restored(write("small", "natural", seed=seed), batch) for seed in (0, 7))
     assert agreement(natural, faithful) < 40
     assert 20 < agreement(natural, other) < 45
-    assert agreement(other, by_restorer("small", batch, "natural", seed=7)) > 100
+    assert agreement(other, by_restorer("small", batch, "natural", seed=7)) > 80
 
 
 def test_a_picture_does_not_depend_on_its_batch(write: Write) -> None:

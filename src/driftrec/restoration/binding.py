@@ -2,8 +2,8 @@
 
 The network's estimate of a picture that was compressed once leaves few of its cells.  If it leaves more, something
 happened before the last compression (an earlier JPEG, resizing, sharpening, blurring), and the clean picture need not
-lie in the cells.  How many are few depends on the quality and on the picture: where more coefficients are not zero, the
-estimate is less certain, too.
+lie in the cells.  How many are few depends on the quality and on the picture: where it has more texture and more
+coefficients that are not zero, the estimate is less certain, too.
 """
 
 import math
@@ -11,44 +11,68 @@ import math
 import numpy as np
 
 from driftrec.jpeg import Cells
+from driftrec.jpeg.blocks import luma
 
-OUTSIDE, QUALITY, NONZERO, CONSTANT = -1.78, 0.012, 2.47, -2.31
-"""Weights of a logistic regression on the logarithm of the share of the estimate's coefficients outside their cells,
-the file's quality, and the logarithm of the share of its coefficients that are not zero.  Fitted by
-research/evidence.py."""
+OUTSIDE, QUALITY, NONZERO, TEXTURE, CONSTANT = -2.94, 0.067, 2.16, 2.08, -13.47
+"""Weights of a logistic regression on the file's quality and on three logarithms: of the share of the estimate's
+coefficients outside their cells, of the share of the file's coefficients that are not zero, and of the texture in
+levels.  Fitted by research/evidence.py."""
+
+SHARP = 3.0
+"""Factor of the fitted odds: cells that are likelier to hold the clean picture than not should bind nearly fully."""
+
+LEAST_OUTSIDE, LEAST_NONZERO, LEAST_TEXTURE = 3e-4, 1e-3, 0.3
+"""Added before logarithms are taken, which would be infinite at 0."""
 
 COARSE = 20
-"""Below this quality, cells are so wide that they hold edited pictures, too.  So they do where an earlier compression
-on the same grid is known."""
+"""Below this quality, cells are so wide that they hold edited pictures, too."""
 
-LEAST_OUTSIDE, LEAST_NONZERO = 3e-4, 1e-3
-"""Added to the shares, whose logarithms would be infinite at 0."""
+SMALL = 128
+"""Pictures with fewer pixels along a side are too small to tell: their cells bind."""
+
+NONE, FULL = 0.1, 0.9
+"""Certainties up to which the cells do not bind at all, and from which they bind fully."""
+
+ROWS = 256
+"""Rows that are worked on at a time, so that memory does not grow with the picture."""
 
 
 def certainty(estimate: np.ndarray, cells: Cells) -> float:
     """Returns how certain it is that the clean picture lies in the cells, in [0, 1].
 
-    Arguments: `estimate` of the network alone, float32 (height, width, 3) in [0, 1]; `cells` of the file.
+    Where an earlier compression on the same grid is known, it is: the likely parts allow for both.
+
+    Arguments: `estimate`, faithful, of the network alone, float32 (height, width, 3) in [0, 1]; `cells` of the file.
     """
     quality, _ = cells.file.quality
-    if cells.earlier is not None or quality < COARSE:
+    if cells.earlier is not None or quality < COARSE or min(estimate.shape[:2]) < SMALL:
         return 1.0
-    outside = 1 - cells.contains(estimate, tolerance=0)
     parts = [part.coefficients for part in cells.file.components]
     nonzero = sum(np.count_nonzero(part) for part in parts) / sum(part.size for part in parts)
-    odds = (
-        CONSTANT
-        + OUTSIDE * math.log(outside + LEAST_OUTSIDE)
-        + QUALITY * quality
-        + NONZERO * math.log(nonzero + LEAST_NONZERO)
-    )
-    return 1 / (1 + math.exp(-odds))
+    odds = CONSTANT + QUALITY * quality
+    odds += OUTSIDE * math.log(1 - cells.contains(estimate, tolerance=0) + LEAST_OUTSIDE)
+    odds += NONZERO * math.log(nonzero + LEAST_NONZERO) + TEXTURE * math.log(texture(estimate) + LEAST_TEXTURE)
+    return 1 / (1 + math.exp(-min(max(SHARP * odds, -50.0), 50.0)))
 
 
-def held(estimate: np.ndarray, cells: Cells, certain: float = 1.0) -> np.ndarray:
+def texture(pixels: np.ndarray) -> float:
+    """Returns the root mean square of the finest diagonal detail of luma, in levels.
+
+    Arguments: `pixels`, float32 (height, width, 3) in [0, 1].
+    """
+    total, count = 0.0, 0
+    for top in range(0, len(pixels) - 1, ROWS):
+        band = luma(pixels[top : top + ROWS + 1])
+        detail = band[:-1, :-1] - band[1:, :-1] - band[:-1, 1:] + band[1:, 1:]
+        total += float(np.sum(np.square(detail)))
+        count += detail.size
+    return math.sqrt(total / count) / 2 if count else 0.0
+
+
+def held(estimate: np.ndarray, cells: Cells, certain: float) -> np.ndarray:
     """Returns an estimate drawn towards the likely parts of the cells, in proportion to the certainty of the cells.
 
-    Arguments: as for `certainty`, and its result.
+    Arguments: as for `certainty`, but any estimate; `certain`, its result.
     """
     if certain < NONE:
         return estimate
@@ -59,10 +83,6 @@ def held(estimate: np.ndarray, cells: Cells, certain: float = 1.0) -> np.ndarray
     bound *= np.float32(certain)
     bound += estimate
     return bound
-
-
-NONE, FULL = 0.1, 0.9
-"""Certainties up to which the cells do not bind at all, and from which they bind fully."""
 
 
 def within(sample: np.ndarray, cells: Cells) -> np.ndarray:

@@ -103,11 +103,18 @@ class Estimator:
         self.seeds = range(options.seed, options.seed + options.samples)
         self.sampling = sampling_for(options, runner.card) if options.mode == "sample" else None
         self.bound: Callable[[np.ndarray], np.ndarray] | None = None
+        self.notice: Callable[[np.ndarray], None] | None = None
 
     def binding(self, bound: Callable[[np.ndarray], np.ndarray]) -> "Estimator":
         """Returns the same estimator, which replaces each sample by what `bound` makes of it."""
         other = copy(self)
         other.bound = bound
+        return other
+
+    def noticing(self, notice: Callable[[np.ndarray], None]) -> "Estimator":
+        """Returns the same estimator, which calls `notice` with the faithful estimate, as soon as it is there."""
+        other = copy(self)
+        other.notice = notice
         return other
 
     def showing(self, change: Callable[[np.ndarray], np.ndarray]) -> "Estimator":
@@ -141,6 +148,8 @@ class Estimator:
             faithful = averaged(lambda view: regression(view, view, 1.0), y, self.views)
             if show:
                 show(faithful)
+            if self.notice:
+                self.notice(cut(faithful))
             if self.evaluations == self.views:
                 return Estimate(cut(faithful), self.views)
             change = _rms_difference(faithful, y)

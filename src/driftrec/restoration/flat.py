@@ -43,7 +43,7 @@ def _textured(faithful: np.ndarray) -> np.ndarray:
 def _means(values: np.ndarray) -> np.ndarray:
     """Means over the windows around each pixel, (3, height, width); the picture is mirrored at its edges."""
     reach = SIDE // 2
-    values = np.pad(values, ((0, 0), (reach, reach), (reach, reach)), mode="symmetric")
+    values = np.pad(values, ((0, 0), (reach, reach), (reach, reach)), mode="reflect")
     for _ in range(2):
         values = _sums(values).swapaxes(1, 2)
     return values / np.float32(SIDE**2)

@@ -112,15 +112,23 @@ def card(model: Model, name: str, licence: str) -> dict[str, Any]:
     return content | {"finisher": True, "finishing": _training(model.finisher)}
 
 
-_FOLDERS = (("data", "folders"), ("data", "corrupted"), ("data", "validation"), ("finish", "weights_folder"))
+_FOLDERS = (
+    *(("data", key) for key in ("folders", "weights", "corrupted", "validation")),
+    ("data", "drawn", "fonts"),
+    ("finish", "weights_folder"),
+)
+"""Where recipes name folders, or say something of each of them."""
 
 
 def _training(trained: TrainedNetwork) -> dict[str, Any]:
     """The card's entry for a run: enough to train further, without the paths of folders on this machine."""
     facts, config = trained.facts, dump(trained.config)
     config["data"]["undoes"] = trained.config.data.undone  # cannot be told any more without the folders
-    for section, key in _FOLDERS:
-        (config[section] or {}).pop(key, None)
+    for *sections, key in _FOLDERS:
+        section: Any = config
+        for name in sections:
+            section = section.get(name) or {}
+        section.pop(key, None)
     for section in (config, config["finish"] or {}):
         for key in ("start", "model"):
             if section.get(key):

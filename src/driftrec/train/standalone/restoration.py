@@ -19,6 +19,7 @@ from driftrec.diffusion.colour import DISTANCES
 from driftrec.diffusion.types import GRAY, REGRESSION_RATIO
 from driftrec.jpeg.tables import MCU
 from driftrec.model.card import Card
+from driftrec.restoration.flat import FLAT, SIDE, TEXTURED
 from driftrec.train.standalone.graph import Graph
 from driftrec.train.standalone.noise import Keys, noise_in
 
@@ -69,6 +70,7 @@ class Restoration(Graph):
         ratio = self("Div", loss, plan.level)  # (E20)
         log_start = self("Min", self("Log", self("Max", ratio, math.exp(lowest))), highest)
         sample = self._sample(faithful, self._grid(log_start, lowest, plan.evaluations - 1))
+        sample = self._without_grain(sample, faithful)
         return self("Where", self("Greater", log_start, lowest), sample, faithful)
 
     def _grid(self, log_start: str, log_end: float, count: int) -> list[str]:
@@ -122,6 +124,22 @@ class Restoration(Graph):
             for axis in (_ROWS, _COLUMNS):
                 change = self._smoothed(change, distance, axis)
         return self("Add", x0, change)
+
+    def _without_grain(self, sample: str, faithful: str) -> str:
+        """The faithful estimate in flat areas, as in `driftrec.restoration.flat`."""
+        level = self("ReduceMean", faithful, axes=[_ROWS, _COLUMNS])
+        levels = self("Mul", self("Sub", faithful, level), 255.0)
+        mean = self._means(levels)
+        variance = self("Sub", self._means(self("Mul", levels, levels)), self("Mul", mean, mean))
+        deviation = self("Sqrt", self("Max", self("ReduceMax", variance, axes=[1]), 0.0))
+        weight = self("Clip", self("Div", self("Sub", deviation, FLAT), TEXTURED - FLAT), 0.0, 1.0)
+        return self("Add", faithful, self("Mul", weight, self("Sub", sample, faithful)))
+
+    def _means(self, image: str) -> str:
+        """Means over the windows around each pixel."""
+        reach = SIDE // 2
+        around = self("Pad", image, np.array([0, 0, reach, reach] * 2), mode="reflect")
+        return self("AveragePool", around, kernel_shape=[SIDE, SIDE])
 
     def _smoothed(self, image: str, distance: int, axis: int) -> str:
         """[1 2 1]/4 at a distance along an axis: a quarter of each difference flows from one pixel to the other."""
