@@ -22,6 +22,7 @@ TABLES = {
     "run_more": ("runs/small-more.jsonl", False),
     "run_again": ("runs/small-again.jsonl", False),
     "run_base": ("runs/base.jsonl", False),
+    "run_mixture": ("runs/small-mixture.jsonl", False),
     "finisher_trials": ("trials/finish-*.jsonl", True),
     "finisher_run": ("runs/small-finish.jsonl", True),
     "finisher_more": ("runs/small-finish-more.jsonl", True),

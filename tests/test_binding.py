@@ -1,28 +1,59 @@
-"""How closely cells bind: by the share of an estimate that lies in them."""
+"""How firmly cells bind: by the share of an estimate that lies outside them, the quality, and the texture."""
+
+import math
 
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
 from driftrec.jpeg import Cells, read_jpeg
-from driftrec.restoration.binding import held
+from driftrec.restoration import binding
+from driftrec.restoration.binding import certainty, held, texture, within
 from support import jpeg_file, opened, scene
 
 
-@pytest.mark.parametrize("quality", [40, 85])
-def test_estimates_that_leave_many_cells_are_held_by_whole_cells_only(quality: int) -> None:
-    clean = scene(96, 128)
-    data = jpeg_file(clean, quality=quality)
-    cells = Cells(read_jpeg(data))
+def estimates(quality: int, earlier: int | None = None, side: int = 144) -> tuple[np.ndarray, np.ndarray, Cells]:
+    """An estimate near the file's pixels, one far from them, and the file's cells."""
+    data = jpeg_file(scene(side, side + 16), quality=quality)
     near = (opened(data) / 255).astype(np.float32)
-    far = gaussian_filter(near, (2, 2, 0))
-    np.testing.assert_array_equal(held(near, cells), cells.improve(near))
-    np.testing.assert_array_equal(held(far, cells), cells.project(far))
-    assert np.abs(cells.improve(far) - cells.project(far)).max() > 1 / 255
+    return near, gaussian_filter(near, (2, 2, 0)), Cells(read_jpeg(data), earlier)
 
 
-def test_what_both_compressions_allow_always_binds() -> None:
-    data = jpeg_file(opened(jpeg_file(scene(96, 128), quality=20)), quality=85)
-    cells = Cells(read_jpeg(data), 20)
-    far = gaussian_filter((opened(data) / 255).astype(np.float32), (2, 2, 0))
-    np.testing.assert_array_equal(held(far, cells), cells.improve(far))
+@pytest.mark.parametrize("quality", [40, 85])
+def test_estimates_that_leave_many_cells_are_not_bound(quality: int) -> None:
+    near, far, cells = estimates(quality)
+    assert certainty(near, cells) > 0.9
+    assert certainty(far, cells) < 0.1
+
+
+def test_the_certainty_is_that_of_a_hand_calculation() -> None:
+    near, _, cells = estimates(50)
+    counts = [(np.count_nonzero(c.coefficients), c.coefficients.size) for c in cells.file.components]
+    nonzero = sum(n for n, _ in counts) / sum(size for _, size in counts)
+    outside = 1 - cells.contains(near, tolerance=0)
+    odds = -13.47 - 2.94 * math.log(outside + 3e-4) + 0.067 * 50
+    odds += 2.16 * math.log(nonzero + 1e-3) + 2.08 * math.log(texture(near) + 0.3)
+    assert certainty(near, cells) == pytest.approx(1 / (1 + math.exp(-3 * odds)), rel=1e-6)
+
+
+@pytest.mark.parametrize("case", [{"quality": 15}, {"quality": 85, "side": 96}, {"quality": 85, "earlier": 20}])
+def test_wide_cells_small_pictures_and_known_histories_always_bind(case: dict) -> None:
+    _, far, cells = estimates(**case)
+    assert certainty(far, cells) == 1.0
+
+
+def test_texture_is_the_finest_diagonal_detail(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = rng.normal(0, 5 / 255, (300, 200, 1)).repeat(3, axis=2).astype(np.float32) + np.float32(0.5)
+    assert texture(noise) == pytest.approx(5, rel=0.02)  # four independent values, halved
+    assert texture(np.full((40, 40, 3), 0.3, np.float32)) == pytest.approx(0, abs=1e-3)
+    whole = texture(noise)
+    monkeypatch.setattr(binding, "ROWS", 64)
+    assert texture(noise) == pytest.approx(whole, rel=1e-5)
+
+
+def test_samples_are_held_by_whole_cells_unless_both_compressions_are_known() -> None:
+    _, far, cells = estimates(60)
+    np.testing.assert_array_equal(within(far, cells), cells.project(far))
+    _, far, cells = estimates(85, 20)
+    np.testing.assert_array_equal(within(far, cells), cells.improve(far))
+    np.testing.assert_array_equal(held(far, cells, 1.0), cells.improve(far))

@@ -193,8 +193,8 @@ def test_the_summary_says_whether_the_file_could_have_come_from_the_result() -> 
     assert "consistent" not in output("0.jpg")
     assert "56×40  decoded, " in output("0.jpg", "-v", "--mode", "decode")
     assert "\n  decoded, " in output("0.jpg", "--mode", "decode")
-    Image.fromarray(scene(96, 96)).save("clean.png")
-    assert "96×96  left as it is, " in output("clean.png", "--verbose")
+    Image.fromarray(scene(160, 160)).save("clean.png")
+    assert "160×160  left as it is, " in output("clean.png", "--verbose")
     assert "\n  left as it is, " in output("clean.png")
 
 

@@ -92,8 +92,8 @@ def test_other_corruptions_are_restored_in_full_and_bound_to_no_file() -> None:
         restored = driftrec.Restorer(Brighter("other"), mode="faithful").restore(source)
         assert (restored.verdict, restored.consistent) == ("restore", None)
         np.testing.assert_allclose(restored.picture.pixels, (before + 0.1).clip(0, 1), atol=1e-6)
-    for source, verdict in ((sources["file"], "decode"), (sources["array"], "leave")):
-        assert driftrec.Restorer(Brighter("jpeg"), mode="faithful").restore(source).verdict == verdict
+    for source, why in ((sources["file"], "which is nearly lossless"), (sources["array"], "no trace of JPEG")):
+        assert why in driftrec.Restorer(Brighter("jpeg"), mode="faithful").restore(source).note
 
 
 def test_decoding_is_the_same_whatever_the_model() -> None:

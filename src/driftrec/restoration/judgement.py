@@ -15,6 +15,9 @@ from driftrec.restoration.estimator import Estimator
 SIDE, ALONG = 192, 3
 """Side of the windows in pixels, and their maximum number along a side of the picture."""
 
+SMALLEST = 64
+"""Pictures with fewer pixels along a side are too small to judge."""
+
 DAMAGED, CLEAN = 43.0, 47.0
 """PSNR between a picture and its faithful estimate, in dB: up to the first, the estimate is used in full; from the
 second, not at all.  Clean pictures that are judged wrongly then stay about 45 dB from their inputs or closer.
@@ -26,6 +29,8 @@ def trust_by_change(pixels: np.ndarray, estimator: Estimator) -> float:
 
     Arguments: `pixels`, float32 (height, width, 3) in [0, 1]; `estimator` of one faithful view.
     """
+    if min(pixels.shape[:2]) < SMALLEST:
+        return 0.0
     errors = [
         float(np.mean(np.square(estimator.estimate(window.copy()).pixels - window))) for window in _windows(pixels)
     ]

@@ -1,0 +1,85 @@
+"""Compares models on held-out pictures of three kinds: photographs, the corpus' graphics, and rendered pictures.
+
+    python research/mixture.py before=small-before.onnx after=small.onnx averaged=small --rendered runs/rendered
+
+Prints and stores the PSNR of faithful restorations and the LPIPS of natural ones, as `driftrec restore --as single`
+makes them.  The table is shown in research/notes/model-notes.md.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+import driftrec
+from driftrec.evaluate.corruptions import Pixels
+from driftrec.evaluate.measurement import Conditions, Measurement
+from driftrec.evaluate.metrics.fidelity import psnr
+from driftrec.evaluate.metrics.lpips import Lpips
+from driftrec.evaluate.tables import keep
+from driftrec.train.data.crops import open_corpus
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+import jpeg
+
+QUALITIES = (10, 20, 40, 75)
+MEASURED = Path(__file__).parent / "measured/mixture.jsonl"
+
+
+def main() -> None:
+    options = read_options()
+    metric = Lpips("alex", options.data.parent / "weights/lpips_alex_v0.1.safetensors").eval()
+    sets = {kind: [jpeg.middle(p, options.side) for p in found] for kind, found in pictures(options).items()}
+    size = f"{options.side}×{options.side}"
+    data = f"{options.pictures} held-out pictures of each kind, the middle {size} pixels; Pillow, 4:2:0"
+    entries = []
+    for label, model in (text.split("=", 1) for text in options.models):
+        conditions = Conditions.now(models=[model], data=data)
+        restorers = {mode: driftrec.Restorer(model, mode=mode, threads=1) for mode in ("faithful", "natural")}
+        for kind, crops in sets.items():
+            for quality in QUALITIES:
+                files = [jpeg.compress(crop, quality) for crop in crops]
+                faithful, natural = (
+                    [restorer.restore(file, history="single").pixels for file in files]
+                    for restorer in restorers.values()
+                )
+                gain = np.mean([psnr(jpeg.eight_bits(x), c) for x, c in zip(faithful, crops, strict=True)])
+                seen = np.mean([jpeg.distance(metric, x, c) for x, c in zip(natural, crops, strict=True)])
+                what = {"pictures": kind, "model": label}
+                entries.append(Measurement(what, f"{quality}, dB", float(gain), "dB", "{:.2f}", conditions))
+                entries.append(Measurement(what, f"{quality}, LPIPS", float(seen), "", "{:.4f}", conditions))
+            print(label, kind, flush=True)
+    note = "Faithful: PSNR in dB.  Natural: LPIPS (AlexNet; lower is better; natural was trained for it)."
+    print(keep(MEASURED, entries, note))
+
+
+def pictures(options: argparse.Namespace) -> dict[str, list[Pixels]]:
+    """Clean pictures by kind."""
+
+    def some(found: Iterator[Pixels]) -> list[Pixels]:
+        return [picture for _, picture in zip(range(options.pictures), found, strict=False)]
+
+    rendered = open_corpus(options.rendered).split(jpeg.HELD_OUT)[1]
+    spread = np.linspace(0, len(rendered) - 1, options.pictures).astype(int)
+    return {
+        "photographs": some(jpeg.held_out(options, "photo")),
+        "graphics of the corpus": some(jpeg.held_out(options, "graphic")),
+        "rendered": [rendered[int(number)] for number in spread],
+    }
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+", metavar="LABEL=MODEL")
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("DRIFTREC_DATA", jpeg.SHARED / "data")))
+    parser.add_argument("--rendered", type=Path, nargs="+", required=True, help="folders that rendered.py has filled")
+    parser.add_argument("--pictures", type=int, default=10)
+    parser.add_argument("--side", type=int, default=224, help="pixels")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
