@@ -10,13 +10,16 @@ nothing, decoding, the free estimate, and the estimate in whole cells and in the
 thresholds that lose least, and how often each treatment is then right.
 """
 
+import io
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
+from PIL import Image
 from scipy.optimize import minimize
 
 import driftrec
@@ -29,6 +32,9 @@ from driftrec.restoration.estimator import Estimator
 from driftrec.restoration.restorer import Restorer
 from driftrec.train.data.chains import RandomChains
 from driftrec.train.data.crops import Corpus, Crops, open_corpus
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+from hard_pictures import MAKERS, hard_picture
 
 SIDE = 192
 CHAINS = RandomChains(clean=0.15, single=0.4, realigned=0.05)
@@ -59,6 +65,26 @@ def collect(
             jpegs = [step.quality for step in chain.steps if isinstance(step, AsJpeg)]
             lines.write(json.dumps({"index": index, "kinds": kinds, "jpegs": jpegs, **row}) + "\n")
             lines.flush()
+
+
+@app.command()
+def collect_drawn(
+    out: Annotated[Path, typer.Option()],
+    model: Annotated[str, typer.Option()] = "small",
+    count: Annotated[int, typer.Option(help="of each kind of benchmarks/hard_pictures.py")] = 12,
+    threads: Annotated[int, typer.Option()] = 1,
+) -> None:
+    restorer = driftrec.Restorer(model, mode="faithful", steps=1, threads=threads)
+    with out.open("w") as lines:
+        for kind in MAKERS:
+            for seed in range(1000, 1000 + count):  # benchmarks/jpeg.py reports on those from 0
+                picture, rng = hard_picture(kind, seed), np.random.default_rng(seed)
+                jpeg = AsJpeg(int(rng.integers(COARSE, 97)), "4:2:0" if rng.random() < 0.7 else "4:4:4")
+                file = jpeg.encode(picture)
+                with Image.open(io.BytesIO(file)) as image:
+                    shown = np.asarray(image.convert("RGB"))
+                row = evidence(picture, shown, file, restorer)
+                lines.write(json.dumps({"index": seed, "kinds": ["AsJpeg"], "jpegs": [jpeg.quality], **row}) + "\n")
 
 
 @app.command()

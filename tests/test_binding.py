@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from driftrec import Restorer
 from driftrec.jpeg import Cells, read_jpeg
 from driftrec.restoration import binding
 from driftrec.restoration.binding import certainty, held, texture, within
+from hard_pictures import MAKERS, hard_picture
 from support import jpeg_file, opened, scene
 
 
 def estimates(quality: int, earlier: int | None = None, side: int = 144) -> tuple[np.ndarray, np.ndarray, Cells]:
     """An estimate near the file's pixels, one far from them, and the file's cells."""
-    data = jpeg_file(scene(side, side + 16), quality=quality)
+    noise = np.random.default_rng(0).normal(0, 6, (side, side + 16, 1))
+    data = jpeg_file((scene(side, side + 16) + noise).clip(0, 255).astype(np.uint8), quality=quality)
     near = (opened(data) / 255).astype(np.float32)
     return near, gaussian_filter(near, (2, 2, 0)), Cells(read_jpeg(data), earlier)
 
@@ -57,3 +60,11 @@ def test_samples_are_held_by_whole_cells_unless_both_compressions_are_known() ->
     _, far, cells = estimates(85, 20)
     np.testing.assert_array_equal(within(far, cells), cells.improve(far))
     np.testing.assert_array_equal(held(far, cells, 1.0), cells.improve(far))
+
+
+@pytest.mark.parametrize("kind", list(MAKERS))
+@pytest.mark.parametrize("quality", [40, 75])
+def test_drawn_pictures_that_were_saved_once_are_bound(kind: str, quality: int) -> None:
+    data = jpeg_file(hard_picture(kind, quality), quality=quality)
+    estimate = Restorer(mode="faithful", threads=1).restore_pixels(opened(data))
+    assert certainty(estimate, Cells(read_jpeg(data))) > 0.9

@@ -5,7 +5,7 @@ import pytest
 from numpy.random import Generator
 
 from driftrec.jpeg import examine, read_jpeg
-from driftrec.jpeg.requantised import EVIDENCE, _log_ratio, _monotone, requantised
+from driftrec.jpeg.requantised import EVIDENCE, _log_ratio, _monotone, requantised, variety
 from hard_pictures import MAKERS, drawing, hard_picture
 from support import jpeg, jpeg_file, opened, scene
 
@@ -73,3 +73,11 @@ def test_interpolation_between_falling_values_falls(rng: Generator) -> None:
     x = np.linspace(0, 19, 500)
     assert np.all(np.diff(_monotone(x, values)) <= 1e-9)
     np.testing.assert_allclose(_monotone(np.arange(20.0), values), values)
+
+
+def test_variety_counts_different_blocks_with_texture(rng: np.random.Generator) -> None:
+    block = rng.integers(0, 256, (8, 8, 1), np.uint8)
+    pattern = np.tile(block, (10, 10, 3))
+    assert variety(read_jpeg(jpeg_file(pattern, quality=80, subsampling="4:4:4"))) == 1 / 100
+    assert variety(read_jpeg(jpeg_file(np.full((80, 80, 3), 90, np.uint8), quality=80))) == 0
+    assert variety(read_jpeg(jpeg_file(rng.integers(0, 256, (80, 80, 3), np.uint8), quality=80))) == 1

@@ -91,15 +91,29 @@ def requantised(file: JpegFile) -> tuple[float, int]:
     return _by_repetition(blocks[clipped], steps)
 
 
+def variety(file: JpegFile) -> float:
+    """The number of different blocks of luma over the number of blocks, without those that have no AC coefficients.
+
+    Near 1 for photographs; small for patterns that repeat themselves; 0 if there are no such blocks.
+    """
+    blocks = _blocks(file.components[0].coefficients)
+    return len(np.unique(blocks[:, 1:], axis=0)) / len(blocks) if len(blocks) else 0.0
+
+
 def _distinct(coefficients: NDArray[np.integer]) -> NDArray[np.integer]:
     """The different blocks with AC coefficients, (count, 64)."""
+    blocks = _blocks(coefficients)
+    _, first = np.unique(blocks[:, 1:], axis=0, return_index=True)
+    return blocks[first]
+
+
+def _blocks(coefficients: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Blocks with AC coefficients, (count, 64); of large pictures, only some, spread evenly."""
     height, width = coefficients.shape
     blocks = coefficients.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK).transpose(0, 2, 1, 3)
     blocks = blocks.reshape(-1, BLOCK * BLOCK)
     blocks = blocks[blocks[:, _ORDER].any(axis=1)]
-    blocks = blocks[:: max(1, -(-len(blocks) // MAX_BLOCKS))]
-    _, first = np.unique(blocks[:, 1:], axis=0, return_index=True)
-    return blocks[first]
+    return blocks[:: max(1, -(-len(blocks) // MAX_BLOCKS))]
 
 
 def _clipped(blocks: NDArray[np.integer], steps: NDArray[np.integer]) -> NDArray[np.bool_]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from driftrec.jpeg import Cells
 from driftrec.jpeg.blocks import luma
+from driftrec.jpeg.requantised import variety
 
 OUTSIDE, QUALITY, NONZERO, TEXTURE, CONSTANT = -2.94, 0.067, 2.16, 2.08, -13.47
 """Weights of a logistic regression on the file's quality and on three logarithms: of the share of the estimate's
@@ -30,6 +31,10 @@ COARSE = 20
 SMALL = 128
 """Pictures with fewer pixels along a side are too small to tell: their cells bind."""
 
+VARIED = 0.7
+"""Least variety of a file's blocks: a pattern that repeats itself, which the network may well get wrong everywhere,
+proves no more than one of its blocks, and a picture without texture proves nothing."""
+
 NONE, FULL = 0.1, 0.9
 """Certainties up to which the cells do not bind at all, and from which they bind fully."""
 
@@ -46,6 +51,8 @@ def certainty(estimate: np.ndarray, cells: Cells) -> float:
     """
     quality, _ = cells.file.quality
     if cells.earlier is not None or quality < COARSE or min(estimate.shape[:2]) < SMALL:
+        return 1.0
+    if variety(cells.file) < VARIED:
         return 1.0
     parts = [part.coefficients for part in cells.file.components]
     nonzero = sum(np.count_nonzero(part) for part in parts) / sum(part.size for part in parts)
