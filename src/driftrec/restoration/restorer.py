@@ -203,17 +203,18 @@ class Restorer:
         cells = _cells(picture, report, decision, options.consistent)
         if cells is not None and options.mode == "sample":
             estimator = estimator.binding(partial(within, cells=cells))
-        certain = [1.0]
+        seen: list[float] = []  # how certain the cells are
         if cells is not None and options.consistent == options.history == "auto" and options.mode != "sample":
-            estimator = estimator.noticing(lambda faithful: certain.append(certainty(faithful, cells)))
+            estimator = estimator.noticing(lambda faithful: seen.append(certainty(faithful, cells)))
         trust, why = self._trust(picture, decision, options)
         estimate, verdict = self._estimate(picture, report, trust, estimator)
         x0, deviation = estimate.pixels, estimate.deviation
         if cells is not None and not estimate.evaluations:
             x0 = cells.project(x0)
         elif cells is not None and not estimator.bound:
-            x0 = held(x0, cells, certain[-1])
-            if certain[-1] < 0.5:
+            certain = seen[0] if seen else 1.0
+            x0 = held(x0, cells, certain)
+            if certain < 0.5:
                 why = f"{why}, and it was edited or compressed before it was saved"
         if options.strength < 1:
             x0 = _blend(picture.as_float(), x0, options.strength)
