@@ -2,6 +2,7 @@
 
     python benchmarks/results.py                        # an hour on two cores; resumes after an interruption
     python benchmarks/results.py live1-color wild       # these protocols only; keeps the other results
+    python benchmarks/results.py live1-color --only faithful natural      # these methods only; keeps the other rows
     python benchmarks/publish.py                        # the tables, and the pages that show them
 
 Each protocol is one call of `driftrec benchmark`, printed above its tables.  Means, differences and costs are stored in
@@ -51,7 +52,12 @@ def measure(name: str, options: argparse.Namespace) -> None:
     """Runs a protocol and stores its results."""
     folder = options.graphics if name in MADE else options.shared / "data/test"
     records, measured = run(name, folder / DATA[name], DATA[name], options)
-    Measurements([row.measurement(measured) for row in rows_of(records)]).write(MEASURED / f"results_{name}.jsonl")
+    target = MEASURED / f"results_{name}.jsonl"
+    fresh = Measurements([row.measurement(measured) for row in rows_of(records)])
+    if options.only:
+        Measurements.read(target).updated(fresh).write(target)
+        return
+    fresh.write(target)
     if (plot := options.out / name / "plots/perception-distortion.png").is_file():
         shutil.copyfile(plot, MEASURED / f"results_{name}.png")
 
@@ -64,13 +70,20 @@ def run(name: str, data: Path, title: str, options: argparse.Namespace) -> tuple
     arguments += ["--workers", options.workers, "--threads", options.threads]
     images = vars(options).get("images")
     arguments += ["--images", images] if images else []
+    only = vars(options).get("only") or []
+    arguments += [part for method in only for part in ("--method", method)]
     result = CliRunner().invoke(app, ["benchmark", *map(str, arguments)])
     if result.exit_code:
         raise SystemExit(result.output)
     measured = {path.stem for path in pictures_in(data, images)}
-    records = [r for r in read_records(out / "records.jsonl") if r.picture in measured]  # not those of earlier data
+    methods = [parse_method(method) for method in only or PROTOCOLS[name].methods]
+    labels = {method.label for method in methods}
+    records = [
+        record
+        for record in read_records(out / "records.jsonl")
+        if record.picture in measured and (not only or record.method in labels)  # none of earlier data
+    ]
     settings = Settings((), out, threads=options.threads, workers=options.workers)
-    methods = map(parse_method, PROTOCOLS[name].methods)
     models = dict.fromkeys(
         str(m.options.model) for m in methods if isinstance(m, Driftrec) and m.options.mode != "decode"
     )
@@ -86,13 +99,22 @@ def render(name: str) -> None:
     """Writes the section and the CSV file of a protocol from the stored results."""
     protocol, stored = PROTOCOLS[name], Measurements.read(MEASURED / f"results_{name}.jsonl")
     rows, others = [Row.of(entry) for entry in stored.entries], published(protocol.published)
-    note = caption(stored.entries[0].conditions)
-    text = section(rows, protocol, note)
+    text = section(rows, protocol, captions(stored))
     if (MEASURED / f"results_{name}.png").is_file():
         text = f"![LPIPS over PSNR](../measured/results_{name}.png)\n\n{text}"
     page = f"## {protocol.title}\n\n```sh\n{call(name, DATA[name])}\n```\n\n{text}\n"
     (MEASURED / f"results_{name}.md").write_text(page, encoding="utf-8")
     (MEASURED / f"results_{name}.csv").write_text(as_csv(rows, others), encoding="utf-8")
+
+
+def captions(stored: Measurements) -> str:
+    """The conditions of all values; where they differ, with the methods that they hold for."""
+    groups: dict[str, list[str]] = {}
+    for entry in stored.entries:
+        groups.setdefault(caption(entry.conditions), []).append(str(entry.what["method"]))
+    if len(groups) == 1:
+        return next(iter(groups))
+    return "\n\n".join(f"{', '.join(dict.fromkeys(methods))}: {note}" for note, methods in groups.items())
 
 
 def read_options() -> argparse.Namespace:
@@ -103,6 +125,9 @@ def read_options() -> argparse.Namespace:
     add("--graphics", type=Path, default=ROOT / "runs/graphics", help="folder that graphics_pictures.py has filled")
     add("--out", type=Path, default=ROOT / "runs/benchmark", help="records, plots, sheets")
     add("--images", type=int, help="only this many pictures of each set, evenly spaced")
+    add(
+        "--only", nargs="+", metavar="METHOD", help="only these methods, as `driftrec benchmark` takes them"
+    )
     add("--workers", type=int, default=1, help="pictures at a time; more make seconds meaningless")
     add("--threads", type=int, default=2)
     options = parser.parse_args()

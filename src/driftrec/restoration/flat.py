@@ -8,7 +8,7 @@ import numpy as np
 SIDE = 9
 """Side of the windows in which texture is measured, in pixels."""
 
-FLAT, TEXTURED = 0.5, 1.7
+FLAT, TEXTURED = 0.3, 1.0
 """Standard deviations of the faithful estimate in a window, in levels: up to the first, the restoration is the faithful
 estimate; from the second, it stays as it is.  On held-out photographs these leave LPIPS as it is."""
 
