@@ -125,9 +125,7 @@ def read_options() -> argparse.Namespace:
     add("--graphics", type=Path, default=ROOT / "runs/graphics", help="folder that graphics_pictures.py has filled")
     add("--out", type=Path, default=ROOT / "runs/benchmark", help="records, plots, sheets")
     add("--images", type=int, help="only this many pictures of each set, evenly spaced")
-    add(
-        "--only", nargs="+", metavar="METHOD", help="only these methods, as `driftrec benchmark` takes them"
-    )
+    add("--only", nargs="+", metavar="METHOD", help="only these methods, as `driftrec benchmark` takes them")
     add("--workers", type=int, default=1, help="pictures at a time; more make seconds meaningless")
     add("--threads", type=int, default=2)
     options = parser.parse_args()
