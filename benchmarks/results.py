@@ -108,13 +108,19 @@ def render(name: str) -> None:
 
 
 def captions(stored: Measurements) -> str:
-    """The conditions of all values; where they differ, with the methods that they hold for."""
-    groups: dict[str, list[str]] = {}
+    """The conditions of all values; where they differ, with the rows that they hold for."""
+    groups: dict[str, dict[str, dict[str, None]]] = {}
     for entry in stored.entries:
-        groups.setdefault(caption(entry.conditions), []).append(str(entry.what["method"]))
+        methods = groups.setdefault(caption(entry.conditions), {})
+        methods.setdefault(str(entry.what["method"]), {})[str(entry.what["corruption"])] = None
     if len(groups) == 1:
         return next(iter(groups))
-    return "\n\n".join(f"{', '.join(dict.fromkeys(methods))}: {note}" for note, methods in groups.items())
+    everywhere = [method for methods in groups.values() for method in methods]
+    lines = []
+    for note, methods in groups.items():
+        rows = [m if everywhere.count(m) == 1 else f"{m} ({', '.join(filter(None, q))})" for m, q in methods.items()]
+        lines.append(f"{', '.join(rows)}: {note}")
+    return "\n\n".join(lines)
 
 
 def read_options() -> argparse.Namespace:
