@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from driftrec import Restorer
 from driftrec.jpeg import Cells, read_jpeg
 from driftrec.restoration import binding
-from driftrec.restoration.binding import certainty, held, texture, within
+from driftrec.restoration.binding import Binding, certainty, texture
 from hard_pictures import MAKERS, hard_picture
 from support import jpeg_file, opened, scene
 
@@ -56,10 +56,21 @@ def test_texture_is_the_finest_diagonal_detail(rng: np.random.Generator, monkeyp
 
 def test_samples_are_held_by_whole_cells_unless_both_compressions_are_known() -> None:
     _, far, cells = estimates(60)
-    np.testing.assert_array_equal(within(far, cells), cells.project(far))
+    np.testing.assert_array_equal(Binding(cells, noticing=False).sample(far), cells.project(far))
     _, far, cells = estimates(85, 20)
-    np.testing.assert_array_equal(within(far, cells), cells.improve(far))
-    np.testing.assert_array_equal(held(far, cells, 1.0), cells.improve(far))
+    binding = Binding(cells, noticing=False)
+    np.testing.assert_array_equal(binding.sample(far), cells.improve(far))
+    np.testing.assert_array_equal(binding.estimate(far), cells.improve(far))
+
+
+def test_what_is_noticed_sets_the_estimates_free() -> None:
+    near, far, cells = estimates(85)
+    binding = Binding(cells, noticing=True)
+    for noticed, estimate, sample in ((far, far, far), (near, cells.improve(far), cells.project(far))):
+        binding.notice(noticed)
+        assert binding.doubtful == (noticed is far)
+        np.testing.assert_array_equal(binding.estimate(far), estimate)
+        np.testing.assert_array_equal(binding.sample(far), sample)
 
 
 @pytest.mark.parametrize("kind", list(MAKERS))

@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter
 from driftrec import Restorer
 from driftrec.evaluate.metrics.fidelity import psnr
 from driftrec.jpeg import Cells, examine, read_jpeg
-from driftrec.restoration.binding import certainty, held
+from driftrec.restoration.binding import Binding, certainty
 from driftrec.restoration.decision import decide, inspect, with_history
 from support import jpeg, jpeg_file, opened
 
@@ -44,6 +44,10 @@ def test_cells_bind_pictures_that_were_compressed_once_only(restorer: Restorer, 
     assert kept.consistent == 1.0
     assert kept.note == "it is a JPEG of quality 85"
     assert changed.note.endswith("and it was edited or compressed before it was saved")
+    sampled = restorer.restore(again, mode="sample", steps=2)
+    assert sampled.note == changed.note
+    assert sampled.consistent is not None
+    assert sampled.consistent < 1 == restorer.restore(once, mode="sample", steps=2).consistent
     bound = restorer.restore(again, history="single")
     truth = edited(photo)
     assert psnr(np.asarray(changed), truth) > psnr(np.asarray(bound), truth) + 0.3
@@ -51,12 +55,12 @@ def test_cells_bind_pictures_that_were_compressed_once_only(restorer: Restorer, 
 
 
 def test_the_certainty_weighs_the_likely_parts(photo: np.ndarray, rng: np.random.Generator) -> None:
-    cells = Cells(read_jpeg(jpeg_file(photo, quality=50)))
+    binding = Binding(Cells(read_jpeg(jpeg_file(photo, quality=50))), noticing=True)
     estimate = (photo / 255 + rng.normal(0, 0.05, photo.shape)).clip(0, 1).astype(np.float32)
-    np.testing.assert_array_equal(held(estimate, cells, 0.0), estimate)
-    np.testing.assert_array_equal(held(estimate, cells, 1.0), cells.improve(estimate))
-    half = held(estimate, cells, 0.5)
-    np.testing.assert_allclose(half, (estimate + cells.improve(estimate)) / 2, atol=1e-6)
+    improved = binding.cells.improve(estimate)
+    for certain, expected in ((0.0, estimate), (0.5, (estimate + improved) / 2), (1.0, improved)):
+        binding.certain = certain
+        np.testing.assert_allclose(binding.estimate(estimate), expected, atol=1e-6)
 
 
 def test_the_network_judges_pictures_without_a_trace(restorer: Restorer, photo: np.ndarray) -> None:

@@ -76,25 +76,45 @@ def texture(pixels: np.ndarray) -> float:
     return math.sqrt(total / count) / 2 if count else 0.0
 
 
-def held(estimate: np.ndarray, cells: Cells, certain: float) -> np.ndarray:
-    """Returns an estimate drawn towards the likely parts of the cells, in proportion to the certainty of the cells.
+class Binding:
+    """Binds the estimates of one picture to its file's cells, as firmly as the cells are certain.
 
-    Arguments: as for `certainty`, but any estimate; `certain`, its result.
+    Arguments: `cells` of the file; `noticing`, whether the certainty is to be found out; otherwise it is 1.
     """
-    if certain < NONE:
-        return estimate
-    bound = cells.improve(estimate)
-    if certain > FULL:
+
+    def __init__(self, cells: Cells, *, noticing: bool) -> None:
+        self.cells, self.noticing, self.certain = cells, noticing, 1.0
+
+    def notice(self, faithful: np.ndarray) -> None:
+        """Learns from the faithful estimate how certain the cells are; arguments as for `certainty`."""
+        self.certain = certainty(faithful, self.cells)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the clean picture is likelier to lie outside the cells."""
+        return self.certain < 0.5
+
+    def estimate(self, x0: np.ndarray) -> np.ndarray:
+        """Returns an estimate drawn towards the likely parts of the cells, in proportion to the certainty.
+
+        Arguments: `x0`, float32 (height, width, 3) in [0, 1].
+        """
+        if self.certain < NONE:
+            return x0
+        bound = self.cells.improve(x0)
+        if self.certain > FULL:
+            return bound
+        bound -= x0
+        bound *= np.float32(self.certain)
+        bound += x0
         return bound
-    bound -= estimate
-    bound *= np.float32(certain)
-    bound += estimate
-    return bound
 
+    def sample(self, x0: np.ndarray) -> np.ndarray:
+        """Returns the picture in the cells that is nearest to a sample, unless they are doubtful.
 
-def within(sample: np.ndarray, cells: Cells) -> np.ndarray:
-    """Returns the picture in the cells that is nearest to a sample; after two compressions, in their likely parts.
-
-    The likely parts of other cells are those of means, and would make samples alike.  Arguments: as for `held`.
-    """
-    return cells.project(sample) if cells.earlier is None else cells.improve(sample)
+        After two compressions it is the nearest one in their likely parts.  Those of other cells are for means, and
+        would make samples alike.  Arguments: as for `estimate`.
+        """
+        if self.doubtful:
+            return x0
+        return self.cells.project(x0) if self.cells.earlier is None else self.cells.improve(x0)

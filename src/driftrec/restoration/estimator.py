@@ -14,6 +14,7 @@ from driftrec.diffusion.samplers import Counted, seeded_noise
 from driftrec.diffusion.types import Noise
 from driftrec.model.card import Card
 from driftrec.model.runner import Runner
+from driftrec.restoration.binding import Binding
 from driftrec.restoration.flat import remove_grain
 from driftrec.restoration.moments import Moments
 from driftrec.restoration.options import Options
@@ -102,19 +103,13 @@ class Estimator:
         self.views = self.evaluations if options.mode == "faithful" else int(runner.card.faithful)
         self.seeds = range(options.seed, options.seed + options.samples)
         self.sampling = sampling_for(options, runner.card) if options.mode == "sample" else None
-        self.bound: Callable[[np.ndarray], np.ndarray] | None = None
-        self.notice: Callable[[np.ndarray], None] | None = None
+        self.bound: Binding | None = None
 
-    def binding(self, bound: Callable[[np.ndarray], np.ndarray]) -> "Estimator":
-        """Returns the same estimator, which replaces each sample by what `bound` makes of it."""
+    def bound_by(self, binding: Binding) -> "Estimator":
+        """Returns the same estimator, which shows `binding` the faithful estimate, and binds each sample of mode
+        "sample" by it."""
         other = copy(self)
-        other.bound = bound
-        return other
-
-    def noticing(self, notice: Callable[[np.ndarray], None]) -> "Estimator":
-        """Returns the same estimator, which calls `notice` with the faithful estimate, as soon as it is there."""
-        other = copy(self)
-        other.notice = notice
+        other.bound = binding
         return other
 
     def showing(self, change: Callable[[np.ndarray], np.ndarray]) -> "Estimator":
@@ -148,15 +143,15 @@ class Estimator:
             faithful = averaged(lambda view: regression(view, view, 1.0), y, self.views)
             if show:
                 show(faithful)
-            if self.notice:
-                self.notice(cut(faithful))
+            if self.bound and self.bound.noticing:
+                self.bound.notice(cut(faithful))
             if self.evaluations == self.views:
                 return Estimate(cut(faithful), self.views)
             change = _rms_difference(faithful, y)
         samples, taken = Moments(), self.views
         for x0, evaluations in self._samples(y, faithful, change, on_tile, show):
             sample = cut(x0)
-            samples.add(sample if self.bound is None else self.bound(sample))
+            samples.add(self.bound.sample(sample) if self.bound and self.sampling else sample)
             taken += evaluations
         return Estimate(samples.mean, taken, samples.deviation() if len(self.seeds) > 1 else None)
 

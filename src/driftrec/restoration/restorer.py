@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from driftrec.model.card import Corruption, ModelError
 from driftrec.model.open import open_model
 from driftrec.model.runner import Runner
 from driftrec.picture import Picture, Source, open_picture, save_picture
-from driftrec.restoration.binding import certainty, held, within
+from driftrec.restoration.binding import Binding
 from driftrec.restoration.damage import keep_absent, missing_part, require_whole
 from driftrec.restoration.decision import Decision, Verdict, decide, with_history
 from driftrec.restoration.enlarged import estimate_before
@@ -201,20 +200,18 @@ class Restorer:
             "%s: %s, with trust %.2f in the network: %s", picture.name, decision.verdict, decision.trust, decision.why
         )
         cells = _cells(picture, report, decision, options.consistent)
-        if cells is not None and options.mode == "sample":
-            estimator = estimator.binding(partial(within, cells=cells))
-        seen: list[float] = []  # how certain the cells are
-        if cells is not None and options.consistent == options.history == "auto" and options.mode != "sample":
-            estimator = estimator.noticing(lambda faithful: seen.append(certainty(faithful, cells)))
+        binding = None
+        if cells is not None:
+            binding = Binding(cells, noticing=options.consistent == options.history == "auto")
+            estimator = estimator.bound_by(binding)
         trust, why = self._trust(picture, decision, options)
         estimate, verdict = self._estimate(picture, report, trust, estimator)
         x0, deviation = estimate.pixels, estimate.deviation
-        if cells is not None and not estimate.evaluations:
-            x0 = cells.project(x0)
-        elif cells is not None and not estimator.bound:
-            certain = seen[0] if seen else 1.0
-            x0 = held(x0, cells, certain)
-            if certain < 0.5:
+        if binding is not None and not estimate.evaluations:
+            x0 = binding.cells.project(x0)
+        elif binding is not None:
+            x0 = x0 if options.mode == "sample" else binding.estimate(x0)  # each sample is bound by itself
+            if binding.doubtful:
                 why = f"{why}, and it was edited or compressed before it was saved"
         if options.strength < 1:
             x0 = _blend(picture.as_float(), x0, options.strength)
