@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from driftrec.jpeg.tables import MCU
+from driftrec.picture import Picture
 from driftrec.restoration.estimator import Estimator
 
 SIDE, ALONG = 192, 3
@@ -27,15 +28,18 @@ Chosen by research/evidence.py."""
 def trust_by_change(pixels: np.ndarray, estimator: Estimator) -> float:
     """Returns the trust that the network's estimate deserves because of what it would change, in [0, 1].
 
-    Arguments: `pixels`, float32 (height, width, 3) in [0, 1]; `estimator` of one faithful view.
+    Arguments: `pixels` of a picture (height, width, 3), uint8, uint16 or float32; `estimator` of one faithful view.
     """
     if min(pixels.shape[:2]) < SMALLEST:
         return 0.0
-    errors = [
-        float(np.mean(np.square(estimator.estimate(window.copy()).pixels - window))) for window in _windows(pixels)
-    ]
+    errors = [_error(Picture(window), estimator) for window in _windows(pixels)]
     change = -10 * math.log10(max(float(np.mean(errors)), 1e-10))
     return min(max((CLEAN - change) / (CLEAN - DAMAGED), 0.0), 1.0)
+
+
+def _error(window: Picture, estimator: Estimator) -> float:
+    """The mean squared difference between a window and its estimate."""
+    return float(np.mean(np.square(estimator.estimate(window.as_float()).pixels - window.as_float())))
 
 
 def _windows(pixels: np.ndarray) -> list[np.ndarray]:

@@ -281,7 +281,7 @@ class Restorer:
         if options.history != "auto" or options.mode == "decode" or not self.runner.card.faithful:
             return decision.trust, decision.why
         judge = Estimator(self.runner, options.tiling, Options(mode="faithful"))
-        trust = trust_by_change(picture.as_float(), judge)
+        trust = trust_by_change(picture.pixels, judge)
         if trust <= decision.trust:
             return decision.trust, decision.why
         return trust, f"{decision.why}, but the network finds damage"
