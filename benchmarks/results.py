@@ -2,7 +2,7 @@
 
     python benchmarks/results.py                        # an hour on two cores; resumes after an interruption
     python benchmarks/results.py live1-color wild       # these protocols only; keeps the other results
-    python benchmarks/results.py live1-color --only faithful natural      # these methods only; keeps the other rows
+    python benchmarks/results.py live1-color --only plain faithful natural --quality 10   # keeps all other values
     python benchmarks/publish.py                        # the tables, and the pages that show them
 
 Each protocol is one call of `driftrec benchmark`, printed above its tables.  Means, differences and costs are stored in
@@ -19,7 +19,7 @@ from driftrec.cli.app import app
 from driftrec.evaluate.benchmark import Record, Settings, pictures_in, read_records
 from driftrec.evaluate.measurement import Conditions, Measurements
 from driftrec.evaluate.methods import Driftrec, parse_method
-from driftrec.evaluate.protocols import PROTOCOLS
+from driftrec.evaluate.protocols import PROTOCOLS, find_protocol
 from driftrec.evaluate.published import published
 from driftrec.evaluate.report import caption, conditions, section
 from driftrec.evaluate.tables import Row, as_csv, rows_of
@@ -41,6 +41,9 @@ MADE = ("screens", "pages", "drawings")
 """Protocols whose pictures benchmarks/graphics_pictures.py makes."""
 
 
+COSTS = ("seconds_per_megapixel", "megabytes", "evaluations")
+
+
 def main() -> None:
     options = read_options()
     for name in options.protocols:
@@ -54,8 +57,10 @@ def measure(name: str, options: argparse.Namespace) -> None:
     records, measured = run(name, folder / DATA[name], DATA[name], options)
     target = MEASURED / f"results_{name}.jsonl"
     fresh = Measurements([row.measurement(measured) for row in rows_of(records)])
-    if options.only:
-        Measurements.read(target).updated(fresh).write(target)
+    if options.only or options.quality:
+        stored = Measurements.read(target)
+        quality = [entry for entry in fresh.entries if entry.measure not in COSTS]  # costs compare methods of one run
+        stored.updated(Measurements(quality, stored.note)).write(target)
         return
     fresh.write(target)
     if (plot := options.out / name / "plots/perception-distortion.png").is_file():
@@ -68,20 +73,24 @@ def run(name: str, data: Path, title: str, options: argparse.Namespace) -> tuple
     print(call(name, data.name), flush=True)
     arguments = ["--protocol", name, "--data", data, "--out", out, "--weights", options.shared / "weights"]
     arguments += ["--workers", options.workers, "--threads", options.threads]
-    images = vars(options).get("images")
+    images, only, qualities = (vars(options).get(name) for name in ("images", "only", "quality"))
     arguments += ["--images", images] if images else []
-    only = vars(options).get("only") or []
-    arguments += [part for method in only for part in ("--method", method)]
+    arguments += [part for method in only or () for part in ("--method", method)]
+    arguments += ["--quality", ",".join(map(str, qualities))] if qualities else []
     result = CliRunner().invoke(app, ["benchmark", *map(str, arguments)])
     if result.exit_code:
         raise SystemExit(result.output)
     measured = {path.stem for path in pictures_in(data, images)}
-    methods = [parse_method(method) for method in only or PROTOCOLS[name].methods]
-    labels = {method.label for method in methods}
+    protocol = find_protocol(name, tuple(qualities or ()))
+    methods = [parse_method(method) for method in only or protocol.methods]
+    asked = {method.label for method in methods}, {corruption.name for corruption in protocol.corruptions}
+    latest = {(r.picture, r.corruption, r.method): r for r in read_records(out / "records.jsonl")}  # by today's code
     records = [
         record
-        for record in read_records(out / "records.jsonl")
-        if record.picture in measured and (not only or record.method in labels)  # none of earlier data
+        for record in latest.values()
+        if record.picture in measured
+        and (not only or record.method in asked[0])
+        and (not qualities or record.corruption in asked[1])
     ]
     settings = Settings((), out, threads=options.threads, workers=options.workers)
     models = dict.fromkeys(
@@ -132,6 +141,7 @@ def read_options() -> argparse.Namespace:
     add("--out", type=Path, default=ROOT / "runs/benchmark", help="records, plots, sheets")
     add("--images", type=int, help="only this many pictures of each set, evenly spaced")
     add("--only", nargs="+", metavar="METHOD", help="only these methods, as `driftrec benchmark` takes them")
+    add("--quality", nargs="+", type=int, metavar="Q", help="only these qualities")
     add("--workers", type=int, default=1, help="pictures at a time; more make seconds meaningless")
     add("--threads", type=int, default=2)
     options = parser.parse_args()
