@@ -32,9 +32,13 @@ def trust_by_change(pixels: np.ndarray, estimator: Estimator) -> float:
     """
     if min(pixels.shape[:2]) < SMALLEST:
         return 0.0
+    return min(max((CLEAN - change(pixels, estimator)) / (CLEAN - DAMAGED), 0.0), 1.0)
+
+
+def change(pixels: np.ndarray, estimator: Estimator) -> float:
+    """Returns the PSNR between windows of a picture and their estimates, in dB; arguments as for `trust_by_change`."""
     errors = [_error(Picture(window), estimator) for window in _windows(pixels)]
-    change = -10 * math.log10(max(float(np.mean(errors)), 1e-10))
-    return min(max((CLEAN - change) / (CLEAN - DAMAGED), 0.0), 1.0)
+    return -10 * math.log10(max(float(np.mean(errors)), 1e-10))
 
 
 def _error(window: Picture, estimator: Estimator) -> float:
