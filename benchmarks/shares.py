@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,7 @@ class Input:
     height: int
     width: int
     count: int = 1
-    rounds: int = 3
+    rounds: int = 2
 
     def write(self, folder: Path) -> Path:
         """Writes the pictures; returns the file of a single one, or the folder."""
@@ -55,10 +55,10 @@ class Input:
 
 
 INPUTS = (
-    Input("0.4 megapixels", 512, 832, rounds=7),
+    Input("0.4 megapixels", 512, 832, rounds=3),
     Input("3 megapixels", 1440, 2080),
-    Input("24 megapixels", 4000, 6000, rounds=2),
-    Input("100 pictures of 0.05 megapixels", 192, 256, count=100, rounds=2),
+    Input("24 megapixels", 4000, 6000, rounds=1),
+    Input("100 pictures of 0.05 megapixels", 192, 256, count=100),
 )
 
 
@@ -74,6 +74,7 @@ class Finished:
 def main() -> None:
     options = read_options()
     chosen = [one for one in INPUTS if options.only is None or options.only in one.name]
+    chosen = [replace(one, rounds=options.rounds or one.rounds) for one in chosen]
     libraries = [f"ONNX Runtime {onnxruntime.__version__}"]
     conditions = Conditions.now(f"1 core of {processor()}", [DEFAULT_MODEL], "synthetic photographs", libraries)
     partial = options.only is not None or options.modes != MODES
@@ -198,6 +199,7 @@ def photograph(height: int, width: int, seed: int = 0) -> np.ndarray:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", type=Path, metavar="FOLDER", help="a checkout of the project to compare with")
+    parser.add_argument("--rounds", type=int, help="runs of each checkout (default: 1 to 3, by size)")
     parser.add_argument("--only", metavar="TEXT", help="inputs whose name holds this text")
     parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
     return parser.parse_args()

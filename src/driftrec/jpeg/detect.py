@@ -122,7 +122,7 @@ def shifted_trace(luma: Plane, *, own_grid: bool) -> Trace:
     return Trace(shifts[best], quality, float(min(table[:, best].max() - chance, scores.max() - noise)))
 
 
-def _histograms(grids: Sequence[Plane]) -> NDArray[np.float32]:
+def _histograms(grids: NDArray[np.float32] | Sequence[Plane]) -> NDArray[np.float32]:
     """Relative frequencies of the absolute values of coefficients (frequency, block) of several grids, in bins of
     1 / BINS levels: (grid, frequency, bin); bins above the largest value are left out."""
     size = min(round(max(max(float(grid.max()), -float(grid.min())) for grid in grids) * BINS), SIZE - 1) + 1
