@@ -49,6 +49,9 @@ NOISE = 3
 MIN_HEADROOM = 0.1
 """Minimum total gap between the reference and 1 for a score: flat pictures have none, and so no trace."""
 
+OTHERS = ((4, 4), (2, 6), (6, 2), (3, 3))
+"""Shifts of the other grids that an `aligned_score` is compared with."""
+
 NEARLY_BEST = 0.85
 """Qualities with at least this fraction of the best score may be the true one.  Half or a third of the true steps
 score equally well, so the coarsest is taken."""
@@ -120,6 +123,14 @@ def shifted_trace(luma: Plane, *, own_grid: bool) -> Trace:
     quality = _refined(_coarsest(table[:, best]), lambda qualities: _scores(different, qualities)[:, 0])
     noise = NOISE / np.sqrt(2 * len(FREQUENCIES) * count)
     return Trace(shifts[best], quality, float(min(table[:, best].max() - chance, scores.max() - noise)))
+
+
+def aligned_score(luma: Plane) -> float:
+    """The best score of any quality on the grid that starts at the first pixel of windows of luma (count, side, side).
+
+    It is compared with few other grids, so it is quick, and tells which of several versions of a picture fits best.
+    """
+    return float(_scores(_histograms(_coefficients(luma, ((0, 0), *OTHERS))), QUALITIES)[:, 0].max())
 
 
 def _histograms(grids: NDArray[np.float32] | Sequence[Plane]) -> NDArray[np.float32]:
