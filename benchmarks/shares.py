@@ -4,8 +4,8 @@
     python benchmarks/shares.py --against FOLDER     # times as ratios to those of the checkout in FOLDER
 
 Both run the whole program with one thread on synthetic photographs: one of 0.4, 3 and 24 megapixels each, and a folder
-of small ones.  Shares are of the processor's time, so that other programs on the machine do not change them.  Ratios
-come from runs in turns; the least time of each checkout counts.  Their record is docs/measured/speed_ratios.jsonl.
+of small ones.  Times are the processor's, which other programs on the machine change little.  Ratios come from runs in
+turns; the least time of each checkout counts.  Their record is docs/measured/speed_ratios.jsonl.
 """
 
 import argparse
@@ -64,10 +64,9 @@ INPUTS = (
 
 @dataclass(frozen=True)
 class Finished:
-    """What one run took: seconds by the clock, seconds of the processor, and peak memory in 10^9 bytes."""
+    """What one run took: seconds of the processor, and peak memory in 10^9 bytes."""
 
-    wall: float
-    processor: float
+    seconds: float
     memory: float
 
 
@@ -85,7 +84,7 @@ def main() -> None:
     entries = [
         entry for one in chosen for mode in options.modes for entry in ratios(one, mode, options.against, conditions)
     ]
-    note = f"Relative to the commit {commit(options.against)}, in turns; the least of several rounds."
+    note = f"Before: the commit {commit(options.against)}.  One thread, runs in turns; the least of each counts."
     print(keep(MEASURED / "speed_ratios.jsonl", entries, note, partial=partial))
 
 
@@ -115,21 +114,16 @@ def ratios(one: Input, mode: str, against: Path, conditions: Conditions) -> list
         for _ in range(one.rounds):
             for checkout, finished in runs.items():
                 finished.append(run(words, checkout))
-    least = {
-        name: [min(getattr(finished, name) for finished in runs[checkout]) for checkout in (against, ROOT)]
-        for name in ("wall", "processor", "memory")
-    }
     what = {"input": one.name, "mode": mode}
-    formats = {"wall": ("seconds", "s"), "processor": ("processor seconds", "s"), "memory": ("peak memory", "GB")}
     entries = []
-    for name, (heading, unit) in formats.items():
-        before, after = least[name]
+    for name, heading, unit in (("seconds", "processor's time", "s"), ("memory", "peak memory", "GB")):
+        before, after = (min(getattr(finished, name) for finished in runs[checkout]) for checkout in (against, ROOT))
         entries += [
             Measurement(what, f"{heading} before", before, unit, "{:.2f} {unit}", conditions),
             Measurement(what, f"{heading} after", after, unit, "{:.2f} {unit}", conditions),
         ]
-        if name != "memory":
-            entries.append(Measurement(what, f"{heading}: faster by", before / after, "", "× {:.2f}", conditions))
+        if name == "seconds":
+            entries.append(Measurement(what, "faster by", before / after, "", "× {:.2f}", conditions))
     return entries
 
 
@@ -150,19 +144,17 @@ def run(words: list[str], checkout: Path) -> Finished:
         stdout=subprocess.PIPE,
         text=True,
     )
-    status, wall, seconds, size = done.stdout.split()
+    status, seconds, size = done.stdout.split()
     if int(status):
         raise SystemExit(f"{' '.join(words)} failed with the package of {checkout}")
-    return Finished(float(wall), float(seconds), int(size) * (1e-9 if sys.platform == "darwin" else 1.024e-6))
+    return Finished(float(seconds), int(size) * (1e-9 if sys.platform == "darwin" else 1.024e-6))
 
 
 _RUN = """
-import os, sys, time
-began = time.perf_counter()
+import os, sys
 nowhere = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
 _, status, usage = os.wait4(os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=nowhere), 0)
-wall = time.perf_counter() - began
-print(os.waitstatus_to_exitcode(status), wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+print(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
 """
 
 
@@ -199,7 +191,7 @@ def photograph(height: int, width: int, seed: int = 0) -> np.ndarray:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", type=Path, metavar="FOLDER", help="a checkout of the project to compare with")
-    parser.add_argument("--rounds", type=int, help="runs of each checkout (default: 1 to 3, by size)")
+    parser.add_argument("--rounds", type=int, help="runs of each checkout (default: by size)")
     parser.add_argument("--only", metavar="TEXT", help="inputs whose name holds this text")
     parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
     return parser.parse_args()

@@ -1,8 +1,7 @@
 """Runs the program `driftrec` and writes how many seconds of the processor each of its stages took.
 
-    python benchmarks/stages.py REPORT.json restore photo.jpg --threads 1
-
-A stage counts without the stages that it calls, and every thread counts.  `benchmarks/shares.py` runs this.
+`benchmarks/shares.py` runs this with the file of the report and the program's words as arguments.  A stage counts
+without the stages that it calls, and every thread counts.
 """
 
 import json
