@@ -74,6 +74,7 @@ benchmark: $(DEVELOPMENT)
 	$(BIN)/python benchmarks/chains.py
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/speed.py --install
+	$(BIN)/python benchmarks/shares.py
 	$(BIN)/python benchmarks/standalone.py
 	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma cells traces histories resized
 	$(BIN)/python benchmarks/files.py kinds metadata fuzz

@@ -20,6 +20,7 @@ from driftrec.picture import (
     open_picture,
     save_picture,
 )
+from driftrec.picture.png import QUICK, png_compression
 
 LOSSLESS = [extension for extension in SAVE_EXTENSIONS if not extension.startswith((".jp", ".avif"))]
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
@@ -609,3 +610,14 @@ def test_whatever_can_be_saved_counts_as_a_picture_and_so_do_the_other_names_of_
     assert {".jpe", ".jfif", ".bmp", ".ppm"} < PICTURE_SUFFIXES
     known = Image.registered_extensions()
     assert all(suffix in known for suffix in PICTURE_SUFFIXES)
+
+
+def test_photographs_are_compressed_quickly_and_drawings_thoroughly(tmp_path):
+    photograph = noise(64, 96, 3)
+    drawing = np.full((64, 96, 3), 255, np.uint8)
+    drawing[::9, 7:] = 0
+    for pixels, quick in ((photograph, True), (drawing, False)):
+        image = Image.fromarray(pixels)
+        assert png_compression(image) == (QUICK if quick else {})
+        save_picture(Picture(pixels), tmp_path / "picture.png")
+        np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "picture.png")), pixels)

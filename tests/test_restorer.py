@@ -297,3 +297,10 @@ def test_devices_are_no_pictures(restorer: driftrec.Restorer) -> None:
         driftrec.PictureError, match="/dev/zero is a pipe, a socket or a device: give the file of a picture"
     ):
         restorer.restore("/dev/zero")
+
+
+def test_decoding_opens_no_model() -> None:
+    restorer, data = driftrec.Restorer("there is no such model", mode="decode"), jpeg_file(scene(64, 96), quality=30)
+    assert restorer.restore(data).verdict == "decode"
+    with pytest.raises(driftrec.ModelError, match="there is no such model"):
+        restorer.restore(data, mode="faithful")

@@ -221,8 +221,9 @@ PARAMETERS: dict[str, Any] = {
         int | None,
         typer.Option(
             metavar="PIXELS",
-            show_default="640",
-            help="Side of the tiles of a large picture, a multiple of 16.  Smaller tiles need less memory.",
+            show_default="1024",
+            help="Tiles of a large picture cover at most PIXELS × PIXELS, a multiple of 16.  Smaller tiles need less "
+            "memory.",
         ),
     ],
     "bits": Annotated[int | None, typer.Option(metavar="N", help="Bits per sample, 8 or 16.  Default: the input's.")],

@@ -32,6 +32,9 @@ RGB = np.linalg.inv(YCBCR)
 
 OFFSET = np.float32(128)
 
+HASH_BASE = np.uint64(0x9E3779B97F4A7C15)
+"""An odd number without regularity: 2^64 divided by the golden ratio."""
+
 
 def white(pixels: NDArray[Any]) -> int:
     """Returns the value of white in an array of pixels: 255 or 65535, and 1 for floats."""
@@ -48,13 +51,13 @@ def to_components(image: NDArray[np.float32], colour: str) -> list[Plane]:
 
     `colour` is "gray" (the mean of the channels, which are three estimates of the same value), "YCbCr" or "RGB".
     """
-    levels = image * np.float32(255)
     if colour == "gray":
-        return [levels.mean(axis=2) - OFFSET]
+        return [(image * np.float32(255)).mean(axis=2) - OFFSET]
     if colour == "RGB":
-        return [levels[..., i] - OFFSET for i in range(3)]
-    luma, *chroma = np.moveaxis(levels @ YCBCR.T.astype(np.float32), 2, 0)
-    return [luma - OFFSET, *chroma]
+        return [image[..., i] * np.float32(255) - OFFSET for i in range(3)]
+    planes = ((255 * YCBCR).astype(np.float32) @ image.reshape(-1, 3).T).reshape(3, *image.shape[:2])
+    planes[0] -= OFFSET
+    return list(planes)
 
 
 def to_image(planes: Sequence[Plane], colour: str, clip: bool = True) -> NDArray[np.float32]:
@@ -64,7 +67,9 @@ def to_image(planes: Sequence[Plane], colour: str, clip: bool = True) -> NDArray
     elif colour == "RGB":
         image = np.stack(planes, axis=2) + OFFSET
     else:
-        image = np.stack([planes[0] + OFFSET, *planes[1:]], axis=2) @ RGB.T.astype(np.float32)
+        stacked = np.stack(planes)
+        stacked[0] += OFFSET
+        image = (stacked.reshape(3, -1).T @ RGB.T.astype(np.float32)).reshape(*planes[0].shape, 3)
     image /= np.float32(255)
     return np.clip(image, 0, 1, out=image) if clip else image
 
@@ -84,6 +89,16 @@ def _both_sides(matrix: Plane, plane: Plane) -> Plane:
     height, width = plane.shape
     columns_done = np.matmul(matrix, plane.reshape(height // BLOCK, BLOCK, width))
     return np.matmul(columns_done.reshape(-1, BLOCK), matrix.T).reshape(height, width)
+
+
+def distinct(rows: NDArray[np.integer[Any]]) -> NDArray[np.intp]:
+    """The index of the first of all equal rows, integers (count, length), in no particular order.
+
+    Rows are compared by a hash of 64 bits, a polynomial of their values: different rows of one picture have equal
+    hashes with a probability below 10⁻⁹.
+    """
+    weights = np.multiply.accumulate(np.full(rows.shape[1], HASH_BASE))
+    return np.unique((rows.astype(np.uint64) * weights).sum(axis=1), return_index=True)[1]
 
 
 def box_mean(samples: Plane, vertical: int, horizontal: int) -> Plane:

@@ -31,15 +31,16 @@ If the file was compressed before on the same grid, with a coarser step A, only 
 that can have become I Q is known to hold the clean picture; its likely part is that around the multiples.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftrec.jpeg.blocks import Plane, dct, idct, replicate, to_components, to_image
+from driftrec.jpeg.blocks import Plane, box_mean, dct, idct, replicate, to_components, to_image
 from driftrec.jpeg.file import JpegFile
 from driftrec.jpeg.layout import Band, Strip, edges, inner, require_known
 from driftrec.jpeg.padding import Free, Padding, Repeated
@@ -64,6 +65,9 @@ MISFITS = 0.01
 
 ROUNDING = 1.0
 """By how many levels the rounding of encoders may move a coefficient out of its cell."""
+
+
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +113,7 @@ class Cells:
         self._check(pixels)
         out = np.empty(pixels.shape, np.float32)
         for band in inner(self.file):
-            out[band.part] = self._alternate(pixels[band.part], band, passes, moved, bounds)
+            out[band.part] = self._alternate_inside(pixels[band.part], band, passes, moved, bounds)
         for band in edges(self.file):
             out[band.part] = self._alternate(pixels[band.part], band, passes + EDGE_PASSES, moved, bounds)
         return out
@@ -153,6 +157,50 @@ class Cells:
 
     def _paddings(self, band: Band) -> list[Padding]:
         return [self._padding(strip, band.bottom - band.top, band.right - band.left) for strip in band.strips]
+
+    def _alternate_inside(
+        self,
+        image: NDArray[np.float32],
+        band: Band,
+        passes: int,
+        enough: float,
+        bounds: Callable[[Strip], tuple[Plane, Plane]],
+    ) -> NDArray[np.float32]:
+        """`_alternate` for a band of MCUs that lie inside the picture.  Those whose colours need no clipping after the
+        first pass are done: they lie in both sets."""
+        factors, limits = [strip.factors for strip in band.strips], [bounds(strip) for strip in band.strips]
+        image, moved = self._pass(image, factors, limits)
+        rows, columns = self.file.mcu
+        left = np.asarray(_split((image < 0) | (image > 1), rows, columns).any(axis=(2, 3, 4)))
+        np.clip(image, 0, 1, out=image)
+        if moved <= enough or not left.any():
+            return image
+        part = _gathered(image, left, rows, columns)
+        limits = [
+            tuple(_gathered(bound, left, rows // vertical, columns // horizontal) for bound in limit)
+            for limit, (vertical, horizontal) in zip(limits, factors, strict=True)
+        ]
+        for _ in range(passes - 1):
+            part, moved = self._pass(part, factors, limits)
+            np.clip(part, 0, 1, out=part)
+            if moved <= enough:
+                break
+        _split(image, rows, columns)[left] = part.reshape(rows, -1, columns, 3).swapaxes(0, 1)
+        return image
+
+    def _pass(
+        self, image: NDArray[np.float32], factors: Sequence[tuple[int, int]], limits: Sequence[tuple[Plane, ...]]
+    ) -> tuple[NDArray[np.float32], float]:
+        """An image of whole MCUs after one projection onto its cells, not clipped, and the largest move in levels."""
+        projected, moved = [], 0.0
+        for plane, own, (low, high) in zip(to_components(image, self.file.colour), factors, limits, strict=True):
+            found = dct(box_mean(plane, *own))
+            change = np.maximum(found, low)
+            np.minimum(change, high, out=change)  # in two steps, which is faster than np.clip
+            change -= found
+            moved = max(moved, float(change.max()), -float(change.min()))
+            projected.append(plane + replicate(idct(change), *own))
+        return to_image(projected, self.file.colour, clip=False), moved
 
     def _alternate(
         self,
@@ -206,6 +254,18 @@ class Cells:
         expected = (self.file.height, self.file.width, 3)
         if pixels.shape != expected:
             raise ValueError(f"the pixels are {pixels.shape}, the file's {expected}: give them as the file has them")
+
+
+def _split(image: NDArray[T], height: int, width: int) -> NDArray[T]:
+    """An image or plane as parts of height × width pixels: (row, column, height, width, channel), a view."""
+    rows, columns = image.shape[0] // height, image.shape[1] // width
+    return image.reshape(rows, height, columns, width, -1).swapaxes(1, 2)
+
+
+def _gathered(image: NDArray[T], chosen: NDArray[np.bool_], height: int, width: int) -> NDArray[T]:
+    """The chosen parts of an image or plane, of height × width pixels each, side by side."""
+    parts = _split(image, height, width)[chosen].swapaxes(0, 1)
+    return parts.reshape(height, -1, *image.shape[2:])
 
 
 def _fitted(padding: Padding, plane: Plane, strip: Strip) -> Plane:

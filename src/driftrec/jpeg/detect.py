@@ -9,14 +9,14 @@ Characteristic functions of all steps come from one histogram per grid and frequ
 computed once more from blocks that are different: a pattern that repeats itself proves no more than one of its blocks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftrec.jpeg.blocks import Plane, dct
+from driftrec.jpeg.blocks import DCT, Plane, distinct
 from driftrec.jpeg.tables import BLOCK, NATURAL, ijg_table
 
 WINDOW = 64
@@ -87,12 +87,19 @@ def windows(height: int, width: int) -> list[tuple[slice, slice]]:
     return [(slice(top, top + side), slice(left, left + side)) for top in rows for left in columns]
 
 
-def _coefficients(luma: Plane, shift: tuple[int, int]) -> Plane:
-    """The coefficients of windows (count, side, side) on a shifted grid: (frequency, block)."""
-    top, left = shift
-    plane = np.ascontiguousarray(luma[:, top : top + WINDOW, left : left + WINDOW]).reshape(-1, WINDOW)
-    coefficients = dct(plane)
-    return np.stack([coefficients[u::BLOCK, v::BLOCK].ravel() for u, v in FREQUENCIES])
+def _coefficients(luma: Plane, shifts: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+    """The coefficients of windows (count, side, side) on shifted grids: (shift, frequency, block)."""
+    most = 1 + max(max(place) for place in FREQUENCIES)
+    out = np.empty((len(shifts), len(FREQUENCIES), len(luma) * (WINDOW // BLOCK) ** 2), np.float32)
+    for top in {top for top, _ in shifts}:
+        rows = luma[:, top : top + WINDOW].reshape(len(luma), WINDOW // BLOCK, BLOCK, -1)
+        columns = np.matmul(DCT[:most], rows)  # (window, row of blocks, vertical frequency, column)
+        for place, left in ((place, left) for place, (start, left) in enumerate(shifts) if start == top):
+            parts = columns[..., left : left + WINDOW].reshape(-1, BLOCK) @ DCT[:most].T
+            parts = parts.reshape(len(luma) * WINDOW // BLOCK, most, WINDOW // BLOCK, most)
+            for number, (u, v) in enumerate(FREQUENCIES):
+                out[place, number] = parts[:, u, :, v].ravel()
+    return out
 
 
 def shifted_trace(luma: Plane, *, own_grid: bool) -> Trace:
@@ -101,8 +108,8 @@ def shifted_trace(luma: Plane, *, own_grid: bool) -> Trace:
     `own_grid`: the picture is a JPEG, so its own grid and those that share lines with it are left out.
     """
     shifts = [(i, j) for i in range(BLOCK) for j in range(BLOCK) if not own_grid or (i > 0 and j > 0)]
-    coefficients = np.stack([_coefficients(luma, shift) for shift in shifts])
-    histograms = np.stack([_histograms(grid) for grid in coefficients])
+    coefficients = _coefficients(luma, shifts)
+    histograms = _histograms(coefficients)
     table = _scores(histograms, QUALITIES)  # (quality, shift)
     best = int(table.max(axis=0).argmax())
     chance = np.delete(table, best, axis=1).max()  # the best of the other grids
@@ -111,9 +118,9 @@ def shifted_trace(luma: Plane, *, own_grid: bool) -> Trace:
     count = min(grid.shape[1] for grid in few)
     if count < MIN_BLOCKS:
         return Trace(shifts[best], 0, 0.0)
-    different = np.stack([_histograms(grid) for grid in few])
+    different = _histograms(few)
     scores = _scores(different, QUALITIES)[:, 0]
-    quality = _refined(_coarsest(table[:, best]), lambda quality: float(_scores(different, (quality,))[0, 0]))
+    quality = _refined(_coarsest(table[:, best]), lambda qualities: _scores(different, qualities)[:, 0])
     noise = NOISE / np.sqrt(2 * len(FREQUENCIES) * count)
     return Trace(shifts[best], quality, float(min(table[:, best].max() - chance, scores.max() - noise)))
 
@@ -123,45 +130,52 @@ def aligned_score(luma: Plane) -> float:
 
     It is compared with few other grids, so it is quick, and tells which of several versions of a picture fits best.
     """
-    histograms = np.stack([_histograms(_coefficients(luma, shift)) for shift in ((0, 0), *OTHERS)])
-    return float(_scores(histograms, QUALITIES)[:, 0].max())
+    return float(_scores(_histograms(_coefficients(luma, ((0, 0), *OTHERS))), QUALITIES)[:, 0].max())
 
 
-def _histograms(coefficients: Plane) -> NDArray[np.float32]:
-    """Relative frequencies of the absolute values of coefficients (frequency, block), in bins of 1 / BINS levels."""
-    count, blocks = coefficients.shape
-    bins = np.minimum(np.rint(np.abs(coefficients) * BINS).astype(np.int64), SIZE - 1)
-    bins += SIZE * np.arange(count)[:, None]
-    return (np.bincount(bins.ravel(), minlength=count * SIZE).reshape(count, SIZE) / np.float32(blocks)).astype(
-        np.float32
-    )
+def _histograms(grids: NDArray[np.float32] | Sequence[Plane]) -> NDArray[np.float32]:
+    """Relative frequencies of the absolute values of coefficients (frequency, block) of several grids, in bins of
+    1 / BINS levels: (grid, frequency, bin); bins above the largest value are left out."""
+    size = min(round(max(max(float(grid.max()), -float(grid.min())) for grid in grids) * BINS), SIZE - 1) + 1
+    frequencies = len(FREQUENCIES)
+    histograms = np.empty((len(grids), frequencies, size), np.float32)
+    first = size * np.arange(frequencies)[:, None]
+    for grid, out in zip(grids, histograms, strict=True):
+        bins = np.abs(grid)
+        bins *= BINS
+        np.rint(bins, out=bins)
+        if size == SIZE:
+            np.minimum(bins, SIZE - 1, out=bins)
+        counts = np.bincount((bins.astype(np.intp) + first).ravel(), minlength=frequencies * size)
+        np.divide(counts.reshape(out.shape), grid.shape[1], out=out, casting="same_kind")
+    return histograms
 
 
 def _distinct(coefficients: Plane) -> Plane:
     """The blocks of coefficients (frequency, block) that differ by more than compression changes, without flat ones."""
     rounded = np.rint(coefficients.T / ALIKE).astype(np.int16)
-    rounded, first = np.unique(rounded, axis=0, return_index=True)
-    return coefficients[:, first[rounded.any(axis=1)]]
+    first = distinct(rounded)
+    return coefficients[:, first[rounded[first].any(axis=1)]]
 
 
 def _scores(histograms: NDArray[np.float32], qualities: tuple[int, ...]) -> NDArray[np.float64]:
     """The scores (quality, grid) of grids whose histograms are (grid, frequency, bin)."""
-    function = np.matmul(histograms.swapaxes(0, 1), _cosines(qualities)).astype(
-        np.float64
-    )  # (frequency, grid, quality)
-    reference = np.median(function, axis=1, keepdims=True)
+    tables = [ijg_table(quality) for quality in qualities]
+    size = histograms.shape[-1]
+    cosines = np.stack([np.stack([_cosines(int(table[place]))[:size] for table in tables]) for place in FREQUENCIES])
+    function = np.matmul(histograms.swapaxes(0, 1), cosines.swapaxes(1, 2)).astype(np.float64)
+    reference = np.median(function, axis=1, keepdims=True)  # of (frequency, grid, quality)
     headroom = (1 - reference).sum(axis=0)
     gain = (function - reference).sum(axis=0)
     # A flat picture looks the same on every grid.
     return np.where(headroom > MIN_HEADROOM, gain / np.maximum(headroom, MIN_HEADROOM), 0).T
 
 
-@lru_cache(maxsize=32)
-def _cosines(qualities: tuple[int, ...]) -> NDArray[np.float32]:
-    """cos(2π c / step) at the centres of the bins, (frequency, bin, quality)."""
-    steps = np.array([[ijg_table(quality)[place] for quality in qualities] for place in FREQUENCIES], np.float32)
-    centres = np.arange(SIZE, dtype=np.float32)[:, None] / BINS
-    return np.cos(np.float32(2 * np.pi) * centres / steps[:, None, :])
+@cache
+def _cosines(step: int) -> NDArray[np.float32]:
+    """cos(2π c / step) at the centres of the bins."""
+    period = np.cos(np.arange(BINS * step) * (2 * np.pi / (BINS * step))).astype(np.float32)
+    return np.resize(period, SIZE)
 
 
 def _coarsest(scores: NDArray[np.float64]) -> int:
@@ -169,7 +183,8 @@ def _coarsest(scores: NDArray[np.float64]) -> int:
     return QUALITIES[int((scores >= NEARLY_BEST * scores.max()).argmax())]
 
 
-def _refined(quality: int, score: Callable[[int], float]) -> int:
+def _refined(quality: int, scores: Callable[[tuple[int, ...]], NDArray[np.float64]]) -> int:
     """The quality with the best score among those with similar steps."""
-    ratios = {q: ijg_table(q).sum() / ijg_table(quality).sum() for q in range(1, 100)}
-    return max((q for q, ratio in ratios.items() if 1 / SIMILAR <= ratio <= SIMILAR), key=score)
+    sums = {q: ijg_table(q).sum() for q in range(1, 100)}
+    similar = tuple(q for q, steps in sums.items() if 1 / SIMILAR <= steps / sums[quality] <= SIMILAR)
+    return similar[int(scores(similar).argmax())]

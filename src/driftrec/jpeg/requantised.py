@@ -19,7 +19,7 @@ periodic pictures prove nothing.
 import numpy as np
 from numpy.typing import NDArray
 
-from driftrec.jpeg.blocks import DCT, OFFSET
+from driftrec.jpeg.blocks import DCT, OFFSET, distinct
 from driftrec.jpeg.file import JpegFile
 from driftrec.jpeg.tables import BLOCK, NATURAL, ijg_table
 
@@ -97,14 +97,13 @@ def variety(file: JpegFile) -> float:
     Near 1 for photographs; small for patterns that repeat themselves; 0 if there are no such blocks.
     """
     blocks = _blocks(file.components[0].coefficients)
-    return len(np.unique(blocks[:, 1:], axis=0)) / len(blocks) if len(blocks) else 0.0
+    return len(distinct(blocks[:, 1:])) / len(blocks) if len(blocks) else 0.0
 
 
 def _distinct(coefficients: NDArray[np.integer]) -> NDArray[np.integer]:
     """The different blocks with AC coefficients, (count, 64)."""
     blocks = _blocks(coefficients)
-    _, first = np.unique(blocks[:, 1:], axis=0, return_index=True)
-    return blocks[first]
+    return blocks[distinct(blocks[:, 1:])]
 
 
 def _blocks(coefficients: NDArray[np.integer]) -> NDArray[np.integer]:
@@ -143,24 +142,24 @@ def _by_gaps(values: NDArray[np.integer], steps: NDArray[np.integer]) -> tuple[f
 def _log_ratio(counts: NDArray[np.float64], a: float, b: float) -> float:
     """Log-likelihood ratio of an earlier step a to none, for counts of |n| = 1, 2, … with step b."""
     edges, above = _intervals(counts, a, b)
-    multiples = a * np.arange(1, len(above))
-    reached = _normal(edges[1:, None] - multiples) - _normal(edges[:-1, None] - multiples)
-    ratio = (1 - OUTLIERS) * (reached @ -np.diff(above)) / _spread(counts, a, b) + OUTLIERS
-    return float((counts * _weights(counts, a / b) * (np.log(ratio) - DOUBT)).sum())
+    reached = _normal(edges[:, None] - a * np.arange(1, len(above)))
+    ratio = (1 - OUTLIERS) * ((reached[1:] - reached[:-1]) @ (above[:-1] - above[1:])) / _spread(edges, above, a, b)
+    return float((counts * _weights(counts, a / b) * (np.log(ratio + OUTLIERS) - DOUBT)).sum())
 
 
 def _intervals(counts: NDArray[np.float64], a: float, b: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(edges of the cells of |n| = 1, 2, …; numbers of coefficients above b / 2, b / 2 + a, b / 2 + 2a, …)."""
     edges = (np.arange(len(counts) + 1, dtype=np.float64) + 0.5) * b
     knots = b / 2 + a * np.arange(int(edges[-1] / a) + 2)
-    above = float(counts.sum()) + 0.5 - np.interp(knots, edges, np.concatenate([[0], counts.cumsum()]))
-    return edges, np.asarray(above, np.float64)
+    below = np.concatenate([[0], counts.cumsum()])
+    return edges, np.asarray(below[-1] + 0.5 - np.interp(knots, edges, below), np.float64)
 
 
-def _spread(counts: NDArray[np.float64], a: float, b: float) -> NDArray[np.float64]:
-    """Expected counts if the coefficients in every interval are spread as over a smooth density."""
-    edges, above = _intervals(counts, a, b)
-    return -np.diff(np.exp(_monotone((edges - b / 2) / a, np.log(above)))).clip(max=-1e-9)
+def _spread(edges: NDArray[np.float64], above: NDArray[np.float64], a: float, b: float) -> NDArray[np.float64]:
+    """Expected counts if the coefficients in every interval are spread as over a smooth density; arguments as from
+    `_intervals`."""
+    higher = np.exp(_monotone((edges - b / 2) / a, np.log(above)))
+    return np.maximum(higher[:-1] - higher[1:], 1e-9)
 
 
 def _weights(counts: NDArray[np.float64], ratio: float) -> NDArray[np.float64]:
@@ -176,9 +175,9 @@ def _weights(counts: NDArray[np.float64], ratio: float) -> NDArray[np.float64]:
 
 def _monotone(x: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Cubic interpolation between falling values at 0, 1, 2, … that falls everywhere (Fritsch and Butland, 1984)."""
-    rises = np.diff(values)
+    rises = values[1:] - values[:-1]
     slopes = np.concatenate([rises[:1], 2 * rises[1:] * rises[:-1] / (rises[1:] + rises[:-1] - 1e-12), rises[-1:]])
-    i = x.astype(int).clip(0, len(rises) - 1)
+    i = np.minimum(x.astype(int), len(rises) - 1)
     t, rise, left, right = x - i, rises[i], slopes[i], slopes[i + 1]
     return values[i] + t * (left + t * (3 * rise - 2 * left - right + t * (left + right - 2 * rise)))
 
@@ -223,4 +222,4 @@ def _chance(counts: NDArray[np.float64], a: float, b: float) -> float:
         return 0.0
     values = np.arange(1, len(counts) + 1) * b
     errors = values - a * np.maximum(np.rint(values / a), 1)
-    return float((_spread(counts, a, b) * (_normal(errors + b / 2) - _normal(errors - b / 2))).sum())
+    return float((_spread(*_intervals(counts, a, b), a, b) * (_normal(errors + b / 2) - _normal(errors - b / 2))).sum())

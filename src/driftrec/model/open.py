@@ -7,7 +7,6 @@ from driftrec.errors import first_line
 from driftrec.extras import how_to_add
 from driftrec.model.card import ModelError, ModelNotFoundError
 from driftrec.model.find import DEFAULT_MODEL
-from driftrec.model.onnx import Network
 from driftrec.model.runner import Runner
 from driftrec.text import printable
 
@@ -28,6 +27,8 @@ def open_model(
     if isinstance(model, Runner):
         return model
     if Path(model).suffix != CHECKPOINT:
+        from driftrec.model.onnx import Network  # here, as decoding alone needs no ONNX Runtime
+
         return Network(model, threads=threads, device=device)
     if not Path(model).is_file():
         raise ModelNotFoundError(

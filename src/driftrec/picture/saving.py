@@ -14,6 +14,7 @@ from driftrec.picture.atomic import atomic_write
 from driftrec.picture.deep import write_png, write_tiff
 from driftrec.picture.exif import sound_tags
 from driftrec.picture.metadata import metadata_options
+from driftrec.picture.png import png_compression
 from driftrec.picture.quiet import quiet
 from driftrec.picture.value import Picture, PictureError, PictureIsFolderError, PictureNotFoundError
 from driftrec.text import printable
@@ -161,7 +162,8 @@ def _write(picture: Picture, encoder: _Encoder, stream: IO[bytes]) -> None:
             write = write_tiff if encoder is _TIFF else write_png
             write(picture.samples(), stream, options)
         else:
-            picture.to_pil(metadata=False).save(stream, encoder.file_format, **options)
+            image = picture.to_pil(metadata=False)
+            image.save(stream, encoder.file_format, **(png_compression(image) if encoder is _PNG else {}), **options)
 
 
 def _encoder(picture: Picture, target: Path) -> _Encoder:

@@ -142,7 +142,8 @@ class Estimator:
         del pixels  # the caller holds no reference either, so this frees the memory of a large picture
 
         def cut(x0: np.ndarray) -> np.ndarray:
-            return np.ascontiguousarray(around.removed(x0)[0].clip(0, 1).transpose(1, 2, 0))
+            pixels = np.array(around.removed(x0)[0].transpose(1, 2, 0), order="C")
+            return np.clip(pixels, 0, 1, out=pixels)
 
         most = self.views + len(self.seeds) * (self.evaluations - self.views)
         on_tile = _counter(self.progress, most * self.tiling.count(*y.shape[-2:])) if self.progress else None

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,7 @@ class Restored:
 
 
 class Restorer:
-    """A loaded model that restores any number of pictures.
+    """A loaded model that restores any number of pictures.  For mode "decode", it is loaded only if it is needed.
 
     It can be pickled, for `multiprocessing` and the like; where it is unpickled, the model is opened again.
 
@@ -148,10 +149,21 @@ class Restorer:
         if model is not None:
             changes["model"] = model
         self.options = (options or Options()).changed(**changes)
-        self.runner = open_model(self.options.model, threads=self.options.threads, device=self.options.device)
-        if self.runner.card.blind:
-            name = self.runner.card.name
+        if self.options.mode != "decode":
+            _ = self.runner
+
+    @cached_property
+    def runner(self) -> Runner:
+        """Returns the model, which is opened when it is first needed.
+
+        Raises:
+            ModelError, ValueError: as when the restorer is made.
+        """
+        runner = open_model(self.options.model, threads=self.options.threads, device=self.options.device)
+        if runner.card.blind:
+            name = runner.card.name
             raise ModelError(f"{name} is a prior that does not look at the picture: it cannot restore by itself")
+        return runner
 
     def restore(
         self,
@@ -184,7 +196,9 @@ class Restorer:
             TypeError: the source is none of the above, or there is no option of that name.
         """
         options = self._checked((options or self.options).changed(**changes))
-        estimator = Estimator(self.runner, options.tiling, options, progress, preview)
+        estimator = None
+        if options.mode != "decode":
+            estimator = Estimator(self.runner, options.tiling, options, progress, preview)
         picture = source
         if not isinstance(picture, Picture):
             picture = open_picture(picture, max_pixels=options.max_pixels, partial=not options.strict)
@@ -203,7 +217,7 @@ class Restorer:
         binding = None
         if cells is not None:
             binding = Binding(cells, noticing=options.consistent == options.history == "auto")
-            estimator = estimator.bound_by(binding)
+            estimator = estimator and estimator.bound_by(binding)
         trust, why = self._trust(picture, decision, options)
         estimate, verdict = self._estimate(picture, report, trust, estimator)
         x0, deviation = estimate.pixels, estimate.deviation
@@ -219,7 +233,7 @@ class Restorer:
         x0 = keep_absent(x0, picture, report.file)
         share = None if cells is None or cells.earlier is not None else cells.contains(_as_saved(x0))
         seconds = time.perf_counter() - start
-        decoded = verdict == "decode" or estimator.evaluations
+        decoded = verdict == "decode" or estimator is not None
         note = why if decoded else f"it cannot be decoded better: {report.unread}"
         restored = Restored(
             _as_asked(picture.replace_pixels(x0), options),
@@ -287,16 +301,17 @@ class Restorer:
         return trust, f"{decision.why}, but the network finds damage"
 
     @staticmethod
-    def _estimate(picture: Picture, report: Report, trust: float, estimator: Estimator) -> tuple[Estimate, Verdict]:
+    def _estimate(
+        picture: Picture, report: Report, trust: float, estimator: Estimator | None
+    ) -> tuple[Estimate, Verdict]:
         """The network's estimate, blended by trust with the picture as it is without it; and the resulting verdict."""
-        trust = trust if estimator.evaluations else 0.0
         base, verdict = None, "restore"
-        if trust < 1:
+        if trust < 1 or estimator is None:
             if report.file is not None and report.unread is None and not report.reworked:
                 base, verdict = decode(report.file), "decode"
             else:
                 base, verdict = picture.as_float(), "leave"
-            if trust == 0:
+            if trust == 0 or estimator is None:
                 return Estimate(base, 0), verdict
         if report.resized is not None:
             estimate = estimate_before(picture.as_float(), report.resized, estimator, picture.source_format)

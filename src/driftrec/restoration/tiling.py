@@ -6,7 +6,7 @@ sees the grid in the phase it was trained with.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,14 +17,16 @@ from driftrec.jpeg.tables import BLOCK, MCU
 
 @dataclass(frozen=True)
 class Tiling:
-    """How a picture is cut: into square tiles of side `tile` pixels.  Their outer `blind` pixels lack context and are
-    discarded; the next `feather` pixels fade into the neighbour.
+    """How a picture is cut: into as few pixels as possible, in equal tiles of at most `tile` × `tile` pixels.
+
+    The outer `blind` pixels of a tile lack context and are discarded; the next `feather` pixels fade into the
+    neighbour.
 
     Raises:
         ValueError: `tile` or `blind` is not a multiple of `MCU`, or the tile is too small for its overlaps.
     """
 
-    tile: int = 640
+    tile: int = 1024
     blind: int = 48
     feather: int = 16
 
@@ -36,36 +38,74 @@ class Tiling:
 
     @property
     def overlap(self) -> int:
-        """Returns the number of pixels that neighbouring tiles share."""
+        """Returns the number of pixels that neighbouring tiles share at least."""
         return 2 * self.blind + self.feather
 
-    def starts(self, length: int) -> tuple[int, ...]:
-        """Returns the first pixels of the tiles along a side of `length` pixels, a multiple of `MCU`.
+    def cut(self, height: int, width: int) -> tuple["Side", "Side"]:
+        """Returns how both sides of a picture are cut; they must be multiples of `MCU`.
 
-        The last tile ends at the end of the side.
+        Of all cuts into tiles that are small enough, it is the one with the fewest pixels, counting overlaps.
         """
-        if length <= self.tile:
-            return (0,)
-        stride = self.tile - self.overlap
-        return (*range(0, length - self.tile, stride - stride % MCU), length - self.tile)
+        best, least = None, math.inf
+        for rows in self._sides(height):
+            if rows.total * width >= least:
+                break  # more rows only add overlaps
+            for columns in self._sides(width):
+                pixels = rows.total * columns.total
+                if rows.size * columns.size <= self.tile**2:
+                    if pixels < least:
+                        best, least = (rows, columns), pixels
+                    break
+        assert best is not None  # tiles of the least side are small enough
+        return best
 
     def count(self, height: int, width: int) -> int:
         """Returns the number of tiles in a picture of height × width pixels."""
-        return len(self.starts(height)) * len(self.starts(width))
+        rows, columns = self.cut(height, width)
+        return len(rows.starts) * len(columns.starts)
 
-    def windows(self, length: int) -> list[np.ndarray]:
+    def windows(self, side: "Side") -> list[np.ndarray]:
         """Returns the weights of the tiles along one side, float32; at every pixel they add up to 1."""
-        starts, size = self.starts(length), min(self.tile, length)
-        position = np.arange(size) + 0.5
-        raw, total = [], np.zeros(length)
-        for start in starts:
+        position = np.arange(side.size) + 0.5
+        raw, total = [], np.zeros(side.length)
+        for start in side.starts:
             left = (position - self.blind) / self.feather if start > 0 else np.inf
-            right = (size - self.blind - position) / self.feather if start + size < length else np.inf
-            raw.append(np.clip(np.minimum(left, right), 0, 1) * np.ones(size))
-            total[start : start + size] += raw[-1]
+            right = (side.size - self.blind - position) / self.feather if start + side.size < side.length else np.inf
+            raw.append(np.clip(np.minimum(left, right), 0, 1) * np.ones(side.size))
+            total[start : start + side.size] += raw[-1]
         return [
-            (window / total[start : start + size]).astype(np.float32) for start, window in zip(starts, raw, strict=True)
+            (window / total[start : start + side.size]).astype(np.float32)
+            for start, window in zip(side.starts, raw, strict=True)
         ]
+
+    def _sides(self, length: int) -> Iterator["Side"]:
+        """Yields the ways to cut a side, from one piece to pieces of the least size, twice the overlap."""
+        shared = -(-self.overlap // MCU) * MCU
+        for count in range(1, length // shared + 2):
+            size = -(-(length + (count - 1) * shared) // (count * MCU)) * MCU
+            size = size if count == 1 else max(size, 2 * shared)
+            if size > length:
+                return
+            yield Side(length, size, tuple(min(i * (size - shared), length - size) for i in range(count)))
+            if size == 2 * shared:
+                return
+
+
+@dataclass(frozen=True)
+class Side:
+    """A side of `length` pixels, cut into pieces of `size` pixels with their first pixels at `starts`.
+
+    The last piece ends at the end of the side.
+    """
+
+    length: int
+    size: int
+    starts: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        """Returns the number of pixels of all pieces."""
+        return self.size * len(self.starts)
 
 
 def tiled(denoise: Denoise, tiling: Tiling, on_tile: Callable[[], None] | None = None) -> Denoise:
@@ -75,10 +115,15 @@ def tiled(denoise: Denoise, tiling: Tiling, on_tile: Callable[[], None] | None =
     """
 
     def denoise_tiles(xt: Array, y: Array, t: float) -> Array:
-        height, width = y.shape[-2:]
+        height, width = tiling.cut(*y.shape[-2:])
+        if len(height.starts) == len(width.starts) == 1:
+            x0 = denoise(xt, y, t)
+            if on_tile:
+                on_tile()
+            return x0
         x0 = np.zeros(y.shape, np.float32)
-        for top, rows in zip(tiling.starts(height), tiling.windows(height), strict=True):
-            for left, columns in zip(tiling.starts(width), tiling.windows(width), strict=True):
+        for top, rows in zip(height.starts, tiling.windows(height), strict=True):
+            for left, columns in zip(width.starts, tiling.windows(width), strict=True):
                 part = (..., slice(top, top + len(rows)), slice(left, left + len(columns)))
                 estimate = denoise(np.ascontiguousarray(xt[part]), np.ascontiguousarray(y[part]), t)
                 estimate *= rows[:, None] * columns

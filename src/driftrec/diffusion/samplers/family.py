@@ -184,4 +184,6 @@ def _steps(
         del x0  # frees its memory during the next evaluation
         if step.n > 0:
             x += draw(noise, y) * step.n
-    yield denoise(x, y, times[-1])
+    x0 = denoise(x, y, times[-1])
+    del x  # frees its memory
+    yield x0
