@@ -81,6 +81,7 @@ benchmark: $(DEVELOPMENT)
 	$(BIN)/python benchmarks/chains.py
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/speed.py --install
+	$(BIN)/python benchmarks/installed.py
 	$(BIN)/python benchmarks/standalone.py
 	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma cells traces enlarged
 	$(BIN)/python benchmarks/files.py kinds metadata fuzz
@@ -94,8 +95,8 @@ benchmark: $(DEVELOPMENT)
 release: $(DEVELOPMENT)
 	$(BIN)/python integrations/release.py build/release
 
-# For all platforms and all Python versions that the project supports.
-# The site is built in the development environment, so its packages have the versions of that one.
+# For all platforms and all Python versions that the project supports.  The site is built in the development environment,
+# so docs.txt keeps to the versions of development.txt.
 COMPILE := build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes -c constraints.txt \
     --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml
 lock:
