@@ -83,7 +83,7 @@ benchmark: $(DEVELOPMENT)
 	$(BIN)/python benchmarks/speed.py --install
 	$(BIN)/python benchmarks/installed.py
 	$(BIN)/python benchmarks/standalone.py
-	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma cells traces enlarged
+	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma cells traces histories resized
 	$(BIN)/python benchmarks/files.py kinds metadata fuzz
 	$(BIN)/python benchmarks/serve.py load uploads
 	$(BIN)/python benchmarks/archive.py throughput paper

@@ -1,7 +1,7 @@
 """Measures the gains from the data in a JPEG file (cells, expected values, plan), and the detection of traces and
-of enlargements.
+of resizing.
 
-    python benchmarks/jpeg.py photos graphics live1 luma cells traces histories enlarged  # all of docs/science/jpeg.md
+    python benchmarks/jpeg.py photos graphics live1 luma cells traces histories resized  # all of docs/science/jpeg.md
 
 All tables take some 25 minutes.  photos and graphics are held-out pictures of the training corpus (`Corpus.split`);
 live1 is used for reporting only.  The middles of the pictures are compressed with Pillow and restored as `driftrec
@@ -42,7 +42,7 @@ QUALITIES = (1, 5, 10, 30, 60, 80, 90, 94, 97, 100)
 LIVE1_QUALITIES = (10, 40, 75, 90)
 LUMA_QUALITIES = (5, 10, 20, 40, 75, 90, 96)
 SINGLE = (10, 30, 50, 75, 90, 95, 98)
-ENLARGED = (
+RESIZED = (
     (10, 1.6, "bicubic", None),
     (15, 1.5, "bilinear", None),
     (10, 1.7, "nearest neighbour", None),
@@ -51,6 +51,12 @@ ENLARGED = (
     (10, 2, "bicubic", 90),
     (20, 1.37, "Lanczos", 85),
     (10, 1.25, "bicubic", 75),
+    (20, 0.75, "bicubic", None),
+    (15, 0.5, "Lanczos", None),
+    (20, 0.6, "area", None),
+    (20, 0.9, "Lanczos", 75),
+    (20, 0.75, "bicubic", 80),
+    (20, 0.6, "area", 85),
 )
 """(quality, factor, kernel, quality of a second JPEG)."""
 KERNELS = {
@@ -58,6 +64,7 @@ KERNELS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "Lanczos": Image.Resampling.LANCZOS,
+    "area": Image.Resampling.BOX,
 }
 DOUBLE = ((10, 30), (10, 90), (30, 50), (30, 90), (50, 75), (75, 90), (50, 30))
 
@@ -75,9 +82,9 @@ def main() -> None:
             entries, note = traces(list(held_out(options, "photo"))[: options.pictures], restorer, options.model)
         elif what == "histories":
             entries, note = histories(options.hard)
-        elif what == "enlarged":
+        elif what == "resized":
             restorer = driftrec.Restorer(options.model, threads=options.threads)
-            entries, note = enlarged(list(held_out(options, "photo")), restorer, options)
+            entries, note = resized(list(held_out(options, "photo")), restorer, options)
         else:
             if what == "live1":
                 pictures = live1(options)
@@ -370,11 +377,11 @@ def histories(count: int) -> Kept:
     return entries, note
 
 
-# ------------------------------------------------------------------------------------------------------ enlarged
+# ------------------------------------------------------------------------------------------------------- resized
 
 
-def enlarged(pictures: list[Pixels], restorer: driftrec.Restorer, options: argparse.Namespace) -> Kept:
-    """How often enlargements are recognised where there are any and where there are none, and what that brings."""
+def resized(pictures: list[Pixels], restorer: driftrec.Restorer, options: argparse.Namespace) -> Kept:
+    """How often resizing is recognised where there was any and where there was none, and what that brings."""
     few = [middle(picture, options.side) for picture in pictures[: options.pictures]]
     data = (
         f"photos held out of the training corpus: {len(pictures)} whole ones for the rows without an earlier JPEG, the "
@@ -390,54 +397,62 @@ def enlarged(pictures: list[Pixels], restorer: driftrec.Restorer, options: argpa
         )
         print(name, values, flush=True)
 
-    for quality, factor, kernel, last in ENLARGED:
+    for quality, factor, kernel, last in RESIZED:
         found, sizes, kernels, won, most = [], [], [], [], []
         for clean in few:
             file = compress(clean, quality)
-            truth, pixels = larger(clean, factor, kernel), larger(decode(file), factor, kernel)
+            truth, pixels = rescaled(clean, factor, kernel), rescaled(decode(file), factor, kernel)
             again = None if last is None else compress(pixels, last)
             pixels = pixels if again is None else decode(again)
-            seen = examine(pixels, again).enlarged
+            seen = examine(pixels, again).resized
             found.append(seen is not None)
             sizes.append(seen is not None and seen.before == clean.shape[:2])
             kernels.append(seen is not None and seen.kernel == kernel)
             before = psnr(pixels, truth)
             best = np.asarray(restorer.restore(file, mode="faithful").picture.to_pil())
-            most.append(psnr(larger(best, factor, kernel), truth) - before)
+            most.append(psnr(rescaled(best, factor, kernel), truth) - before)
             result = restorer.restore(again or Image.fromarray(pixels), mode="faithful")
             won.append(psnr(np.asarray(result.picture.to_pil()), truth) - before)
-        name = f"JPEG of {quality}, enlarged {factor} times ({kernel})" + (f", saved again at {last}" if last else "")
+        name = f"JPEG of {quality}, {described(factor)} ({kernel})" + (f", saved again at {last}" if last else "")
         rates = [("detected", found), ("size right", sizes), ("kernel right", kernels)]
         gain, best_gain = float(np.mean(won)), float(np.mean(most))
         add(
             name,
             [(measure, 100 * float(np.mean(rate)), "{:.0f} {unit}", "%") for measure, rate in rates]
-            + [("gain", gain, GAIN, "dB"), ("gain before enlarging", best_gain, GAIN, "dB")]
+            + [("gain", gain, GAIN, "dB"), ("gain before resizing", best_gain, GAIN, "dB")]
             + [("share", 100 * gain / best_gain, "{:.0f} {unit}", "%")],
         )
     rng = np.random.default_rng(0)
     for name, last in (("no JPEG", None), ("no JPEG, saved at 90", 90)):
-        for factors in (None, (1.1, 2.6)):
+        for factors, words in ((None, ""), ((1.1, 2.6), ", enlarged"), ((0.4, 0.95), ", reduced")):
             found = []
             for i, picture in enumerate(pictures):
-                pixels = picture if factors is None else larger(picture, rng.uniform(*factors), list(KERNELS)[i % 4])
+                kernel = list(KERNELS)[i % 4]
+                pixels = picture if factors is None else rescaled(picture, rng.uniform(*factors), kernel)
                 again = None if last is None else compress(pixels, last)
                 report = examine(pixels if again is None else decode(again), again)
-                found.append(report.enlarged is not None)
-            label = name if factors is None else name.replace("no JPEG", "no JPEG, enlarged")
-            add(label, [("detected", 100 * float(np.mean(found)), "{:.0f} {unit}", "%")])
+                found.append(report.resized is not None)
+            add(
+                name.replace("no JPEG", f"no JPEG{words}"),
+                [("detected", 100 * float(np.mean(found)), "{:.0f} {unit}", "%")],
+            )
     note = (
-        "Detected: an enlargement after a JPEG compression was reported.  Size and kernel right: the size before and "
-        "the interpolation were recognised.  Gain: in RGB PSNR over the picture, in dB, of faithful restorations.  "
-        "Gain before enlarging: that of restoring the JPEG and enlarging the result.  Share: the first gain divided by "
-        "the second.  The reference is the enlarged clean picture.  Rows without a JPEG: factors from 1.1 to 2.6, all "
-        "four kernels."
+        "Detected: resizing after a JPEG compression was reported.  Size and kernel right: the size before and the "
+        "interpolation were recognised.  Gain: in RGB PSNR over the picture, in dB, of faithful restorations.  Gain "
+        "before resizing: that of restoring the JPEG and resizing the result.  Share: the first gain divided by the "
+        "second.  The reference is the resized clean picture.  Rows without a JPEG: factors from 1.1 to 2.6 and from "
+        "0.4 to 0.95, with the kernels nearest neighbour, bilinear, bicubic and Lanczos."
     )
     return entries, note
 
 
-def larger(pixels: Pixels, factor: float, kernel: str) -> Pixels:
-    """The picture enlarged with Pillow."""
+def described(factor: float) -> str:
+    """A participle for a factor."""
+    return f"enlarged {factor} times" if factor > 1 else f"reduced to {100 * factor:.0f} %"
+
+
+def rescaled(pixels: Pixels, factor: float, kernel: str) -> Pixels:
+    """The picture resized with Pillow."""
     height, width = (round(side * factor) for side in pixels.shape[:2])
     return np.asarray(Image.fromarray(pixels).resize((width, height), KERNELS[kernel]))
 
@@ -466,7 +481,7 @@ def crop(pixels: Pixels, shift: tuple[int, int]) -> Pixels:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    subjects = ["photos", "graphics", "live1", "luma", "cells", "traces", "histories", "enlarged"]
+    subjects = ["photos", "graphics", "live1", "luma", "cells", "traces", "histories", "resized"]
     parser.add_argument("what", nargs="+", choices=subjects)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("DRIFTREC_DATA", SHARED / "data")))
     parser.add_argument("--pictures", type=int, default=8, metavar="N", help="at most so many of each kind")

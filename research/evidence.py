@@ -104,7 +104,7 @@ def choose(rows: Annotated[list[Path], typer.Argument(help="what `collect` wrote
         best = np.maximum(gain[those], 0)
         means = f"likely parts {gain[those].mean():+.3f} dB, by certainty {bound.mean():+.3f}"
         print(f"{name}: over free, {means}, best {best.mean():+.3f}")
-    untraced = [row for row in found if "inside" not in row and row["earlier"] is None and not row["enlarged"]]
+    untraced = [row for row in found if "inside" not in row and row["earlier"] is None and not row["resized"]]
     for name, those in (
         ("clean", [row for row in untraced if compressions(row) == 0]),
         ("damaged", [row for row in untraced if compressions(row) > 0]),
@@ -168,7 +168,7 @@ def evidence(clean: np.ndarray, corrupted: np.ndarray, file: bytes | None, resto
         facts |= {"nonzero": float(np.count_nonzero(held)) / held.size, "sampling": report.file.subsampling}
         outcome |= {"decode": decode(report.file), "cells": cells.project(free), "likely": cells.improve(free)}
     earlier = report.earlier
-    facts |= {"earlier": earlier and [earlier.quality, earlier.shift], "enlarged": report.enlarged is not None}
+    facts |= {"earlier": earlier and [earlier.quality, earlier.shift], "resized": report.resized is not None}
     return facts | {name: psnr(eight_bits(pixels), clean) for name, pixels in outcome.items()}
 
 

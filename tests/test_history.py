@@ -35,6 +35,11 @@ def smaller(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize((width * 3 // 4, height * 3 // 4), Image.Resampling.BICUBIC))
 
 
+def turned(pixels: np.ndarray) -> np.ndarray:
+    rotated = Image.fromarray(pixels).rotate(4, Image.Resampling.BICUBIC)
+    return np.asarray(rotated.crop((8, 8, rotated.width - 8, rotated.height - 8)))
+
+
 def test_cells_bind_pictures_that_were_compressed_once_only(restorer: Restorer, photo: np.ndarray) -> None:
     once, again = jpeg_file(photo, quality=85), jpeg_file(edited(jpeg(photo, 10)), quality=85)
     certain = [certainty(restorer.restore_pixels(opened(data)), Cells(read_jpeg(data))) for data in (once, again)]
@@ -64,7 +69,7 @@ def test_the_certainty_weighs_the_likely_parts(photo: np.ndarray, rng: np.random
 
 
 def test_the_network_judges_pictures_without_a_trace(restorer: Restorer, photo: np.ndarray) -> None:
-    damaged, clean = smaller(jpeg(photo, 10)), smaller(photo)
+    damaged, clean = turned(jpeg(photo, 10)), turned(photo)
     assert examine(damaged).earlier is None
     found = restorer.restore(damaged)
     assert found.verdict == "restore"

@@ -2,26 +2,26 @@
 
 from driftrec.jpeg.cell import Cells
 from driftrec.jpeg.dequantise import decode
-from driftrec.jpeg.enlarged import Enlargement
 from driftrec.jpeg.file import Component, JpegError, JpegFile, read_jpeg
-from driftrec.jpeg.interpolation import enlarge, shrink
+from driftrec.jpeg.interpolation import resized, unresized
 from driftrec.jpeg.recover import recovered
 from driftrec.jpeg.report import Report, examine
+from driftrec.jpeg.resizing import Resizing
 from driftrec.jpeg.tables import ijg_quality, ijg_table
 
 __all__ = [
     "Cells",
     "Component",
-    "Enlargement",
     "JpegError",
     "JpegFile",
     "Report",
+    "Resizing",
     "decode",
-    "enlarge",
     "examine",
     "ijg_quality",
     "ijg_table",
     "read_jpeg",
     "recovered",
-    "shrink",
+    "resized",
+    "unresized",
 ]

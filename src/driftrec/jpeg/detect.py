@@ -11,7 +11,7 @@ computed once more from blocks that are different: a pattern that repeats itself
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,9 @@ NOISE = 3
 
 MIN_HEADROOM = 0.1
 """Minimum total gap between the reference and 1 for a score: flat pictures have none, and so no trace."""
+
+OTHERS = ((4, 4), (2, 6), (6, 2), (3, 3))
+"""Shifts of the other grids that an `aligned_score` is compared with."""
 
 NEARLY_BEST = 0.85
 """Qualities with at least this fraction of the best score may be the true one.  Half or a third of the true steps
@@ -100,7 +103,7 @@ def shifted_trace(luma: Plane, *, own_grid: bool) -> Trace:
     shifts = [(i, j) for i in range(BLOCK) for j in range(BLOCK) if not own_grid or (i > 0 and j > 0)]
     coefficients = np.stack([_coefficients(luma, shift) for shift in shifts])
     histograms = np.stack([_histograms(grid) for grid in coefficients])
-    table = np.array([_scores(histograms, quality) for quality in QUALITIES])  # (quality, shift)
+    table = _scores(histograms, QUALITIES)  # (quality, shift)
     best = int(table.max(axis=0).argmax())
     chance = np.delete(table, best, axis=1).max()  # the best of the other grids
 
@@ -109,10 +112,19 @@ def shifted_trace(luma: Plane, *, own_grid: bool) -> Trace:
     if count < MIN_BLOCKS:
         return Trace(shifts[best], 0, 0.0)
     different = np.stack([_histograms(grid) for grid in few])
-    scores = np.array([_scores(different, quality)[0] for quality in QUALITIES])
-    quality = _refined(_coarsest(table[:, best]), lambda quality: float(_scores(different, quality)[0]))
+    scores = _scores(different, QUALITIES)[:, 0]
+    quality = _refined(_coarsest(table[:, best]), lambda quality: float(_scores(different, (quality,))[0, 0]))
     noise = NOISE / np.sqrt(2 * len(FREQUENCIES) * count)
     return Trace(shifts[best], quality, float(min(table[:, best].max() - chance, scores.max() - noise)))
+
+
+def aligned_score(luma: Plane) -> float:
+    """The best score of any quality on the grid that starts at the first pixel of windows of luma (count, side, side).
+
+    It is compared with few other grids, so it is quick, and tells which of several versions of a picture fits best.
+    """
+    histograms = np.stack([_histograms(_coefficients(luma, shift)) for shift in ((0, 0), *OTHERS)])
+    return float(_scores(histograms, QUALITIES)[:, 0].max())
 
 
 def _histograms(coefficients: Plane) -> NDArray[np.float32]:
@@ -132,23 +144,24 @@ def _distinct(coefficients: Plane) -> Plane:
     return coefficients[:, first[rounded.any(axis=1)]]
 
 
-def _scores(histograms: NDArray[np.float32], quality: int) -> NDArray[np.float64]:
-    """The scores of a quality on grids whose histograms are (grid, frequency, bin)."""
-    table = ijg_table(quality)
-    function = np.stack(
-        [histograms[:, place] @ _cosines(int(table[u, v])) for place, (u, v) in enumerate(FREQUENCIES)], axis=1
-    ).astype(np.float64)
-    reference = np.median(function, axis=0)
-    headroom = (1 - reference).sum()
-    if headroom <= MIN_HEADROOM:  # a flat picture looks the same on every grid
-        return np.zeros(len(function))
-    return (function - reference).sum(axis=1) / headroom
+def _scores(histograms: NDArray[np.float32], qualities: tuple[int, ...]) -> NDArray[np.float64]:
+    """The scores (quality, grid) of grids whose histograms are (grid, frequency, bin)."""
+    function = np.matmul(histograms.swapaxes(0, 1), _cosines(qualities)).astype(
+        np.float64
+    )  # (frequency, grid, quality)
+    reference = np.median(function, axis=1, keepdims=True)
+    headroom = (1 - reference).sum(axis=0)
+    gain = (function - reference).sum(axis=0)
+    # A flat picture looks the same on every grid.
+    return np.where(headroom > MIN_HEADROOM, gain / np.maximum(headroom, MIN_HEADROOM), 0).T
 
 
-@cache
-def _cosines(step: int) -> NDArray[np.float32]:
-    """cos(2π c / step) at the centres of the bins."""
-    return np.cos(np.arange(SIZE) * (2 * np.pi / (BINS * step))).astype(np.float32)
+@lru_cache(maxsize=32)
+def _cosines(qualities: tuple[int, ...]) -> NDArray[np.float32]:
+    """cos(2π c / step) at the centres of the bins, (frequency, bin, quality)."""
+    steps = np.array([[ijg_table(quality)[place] for quality in qualities] for place in FREQUENCIES], np.float32)
+    centres = np.arange(SIZE, dtype=np.float32)[:, None] / BINS
+    return np.cos(np.float32(2 * np.pi) * centres / steps[:, None, :])
 
 
 def _coarsest(scores: NDArray[np.float64]) -> int:

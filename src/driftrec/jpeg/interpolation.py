@@ -1,8 +1,9 @@
-"""Enlargement of pictures by interpolation, and its inverse.
+"""Resizing of pictures by interpolation, and its inverse.
 
-An enlarged picture is x = A s Bᵀ.  Each row of the matrices A and B holds the weights with which one pixel of x is
-interpolated from the picture s; they follow from the sizes and from the interpolation's kernel.  As A has more rows
-than columns, x determines s, and most pictures x cannot be written like this at all.
+A resized picture is x = A s Bᵀ.  Each row of the matrices A and B holds the weights with which one pixel of x is
+computed from the picture s; they follow from the sizes and from the interpolation's kernel.  Where a picture was
+enlarged, x determines s; where it was reduced, it determines the low frequencies of s only, and the smoothest picture
+that explains x is taken.
 """
 
 from collections.abc import Callable
@@ -39,46 +40,72 @@ KERNELS: dict[str, tuple[Callable[[Weights], Weights], float]] = {
     "Mitchell": (_cubic(1 / 3, 1 / 3), 2),
     "Lanczos": (lambda t: np.where(np.abs(t) < 3, np.sinc(t) * np.sinc(t / 3), 0), 3),
 }
-"""Kernels and their radii in pixels of the smaller picture, by the names that users read.  Bicubic is that of Pillow,
-Photoshop and ImageMagick's Catrom; the sharper one that of OpenCV, PyTorch and browsers."""
+"""Kernels that enlarge, and their radii in pixels of the smaller picture, by the names that users read.  Bicubic is
+that of Pillow, Photoshop and ImageMagick's Catrom; the sharper one that of OpenCV, PyTorch and browsers."""
 
-PART, MARGIN = 64, 16
-"""Pixels of the smaller picture that are solved for at once, and additional ones on both sides, whose values, which the
-neighbouring pixels influence, are discarded."""
+REDUCERS: dict[str, tuple[str, bool]] = {
+    "bicubic": ("bicubic", True),
+    "bilinear": ("bilinear", True),
+    "Lanczos": ("Lanczos", True),
+    "area": ("nearest neighbour", True),
+    "bilinear, not smoothed": ("bilinear", False),
+}
+"""Kernels that reduce: the names of their shapes in `KERNELS`, and whether they are widened by the factor, so that they
+do not alias.  Fast programs do not widen the bilinear one."""
+
+PART = 64
+"""Pixels of the picture before that are solved for at once."""
+
+MARGIN, WIDE_MARGIN = 16, 40
+"""Additional pixels on both sides, whose values, which the neighbouring pixels influence, are discarded: where a
+picture was enlarged, and where it was reduced."""
 
 RIDGE = 1e-4
-"""Weight of the squared norm in least squares: limits how much noise is amplified."""
+"""Weight of the squared norm in the least squares of enlarged pictures: limits how much noise is amplified."""
+
+ROUGHNESS, LOSSY_ROUGHNESS, LEVEL = 1e-3, 1e-2, 1e-4
+"""Weights of the squared differences of neighbours in the least squares of reduced pictures that nothing happened to
+later, and of those that were compressed again; and the weight of the squared norm relative to them."""
 
 
-@lru_cache(maxsize=8)
-def taps(small: int, large: int, kernel: str) -> tuple[NDArray[np.int64], Weights]:
-    """Returns the rows of the matrix that enlarges `small` pixels to `large`: indices and weights, each (large, taps).
+@lru_cache(maxsize=32)
+def taps(before: int, after: int, kernel: str) -> tuple[NDArray[np.int64], Weights]:
+    """Returns the rows of the matrix that resizes `before` pixels to `after`: indices and weights, each (after, taps).
 
     Weights of one pixel add up to 1; beyond the border there is nothing, as in Pillow.
+
+    Arguments: `kernel`, a name in `KERNELS` to enlarge, and in `REDUCERS` to reduce.
     """
-    function, radius = KERNELS[kernel]
+    shape, widened = REDUCERS[kernel] if after < before else (kernel, False)
+    function, radius = KERNELS[shape]
+    width = before / after if widened else 1.0
     # Added up as Pillow does, because the nearest neighbour of a position half-way depends on rounding errors.
-    centres = np.cumsum(np.repeat([0.5, 1], [1, large - 1]) * (small / large)) - 0.5
-    first = np.floor(centres - radius).astype(np.int64)
-    index = first[:, None] + np.arange(int(2 * radius) + 2)
-    weights = function(index - centres[:, None]) * ((index >= 0) & (index < small))
+    centres = np.cumsum(np.repeat([0.5, 1], [1, after - 1]) * (before / after)) - 0.5
+    first = np.floor(centres - radius * width).astype(np.int64)
+    index = first[:, None] + np.arange(int(2 * radius * width) + 2)
+    weights = function((index - centres[:, None]) / width) * ((index >= 0) & (index < before))
     weights /= weights.sum(axis=1, keepdims=True)
     used = weights.any(axis=0)
-    return index.clip(0, small - 1)[:, used], weights[:, used]
+    return index.clip(0, before - 1)[:, used], weights[:, used]
 
 
-def matrix(small: int, large: int, kernel: str, rows: slice) -> tuple[Weights, int]:
-    """Returns some rows of the matrix that enlarges, without empty columns; and the first column's number."""
-    index, weights = (part[rows] for part in taps(small, large, kernel))
+def matrix(before: int, after: int, kernel: str, rows: slice) -> tuple[Weights, int]:
+    """Returns some rows of the matrix that resizes, without empty columns; and the first column's number."""
+    index, weights = (part[rows] for part in taps(before, after, kernel))
     start, count = index.min(), len(index)
     dense = np.zeros((count, index.max() - start + 1))
     np.add.at(dense, (np.arange(count)[:, None], index - start), weights)
     return dense, int(start)
 
 
-def enlarge(picture: Levels, size: tuple[int, int], kernel: str) -> Levels:
-    """Returns the picture (height, width, …) interpolated to a larger (height, width), not clipped."""
+def resized(picture: Levels, size: tuple[int, int], kernel: str) -> Levels:
+    """Returns the picture (height, width, …) interpolated to another (height, width), not clipped.
+
+    Arguments: `kernel`, as for `taps`; both sides become larger, or both smaller.
+    """
     for axis, length in enumerate(size):
+        if length == picture.shape[axis]:
+            continue
         index, weights = taps(picture.shape[axis], length, kernel)
         source = picture.swapaxes(0, axis)
         shape = (length, *(1,) * (source.ndim - 1))
@@ -89,45 +116,50 @@ def enlarge(picture: Levels, size: tuple[int, int], kernel: str) -> Levels:
     return picture
 
 
-def shrink(picture: Levels, size: tuple[int, int], kernel: str) -> Levels:
-    """Returns the picture of that (height, width) whose enlargement is closest to `picture` (height, width, …)."""
-    for axis, small in enumerate(size):
+def unresized(picture: Levels, size: tuple[int, int], kernel: str, *, lossy: bool = False) -> Levels:
+    """Returns the picture of that (height, width) that, once resized, is closest to `picture` (height, width, …).
+
+    Arguments: `lossy`, whether the picture was compressed after it was reduced, so that it explains less.
+    """
+    for axis, before in enumerate(size):
         source = picture.swapaxes(0, axis)
-        out = np.empty((small, *source.shape[1:]), np.float32)
-        for start in range(0, small, PART):
-            stop = min(start + PART, small)
-            rows, inverse = _inverse(small, len(source), kernel, start, stop)
+        if before == len(source):
+            continue
+        out = np.empty((before, *source.shape[1:]), np.float32)
+        for start in range(0, before, PART):
+            stop = min(start + PART, before)
+            rows, inverse = _inverse(before, len(source), kernel, start, stop, lossy)
             out[start:stop] = np.tensordot(inverse, source[rows], 1)
         picture = out.swapaxes(0, axis)
     return picture
 
 
-def needed(part: tuple[slice, slice], before: tuple[int, int], after: tuple[int, int], kernel: str) -> Parts:
-    """Returns what gives a part of the picture before: a part x of the enlarged picture, and two matrices.
+def needed(
+    part: tuple[slice, slice], before: tuple[int, int], after: tuple[int, int], kernel: str, *, lossy: bool = False
+) -> Parts:
+    """Returns what gives a part of the picture before: a part x of the resized picture, and two matrices.
 
-    With matrices M (height, rows) and N (width, columns), M x Nᵀ is that part of the result of `shrink`.
+    With matrices M (height, rows) and N (width, columns), M x Nᵀ is that part of the result of `unresized`.
     """
     (rows, down), (columns, across) = (
-        _inverse(small, large, kernel, at.start, at.stop) for at, small, large in zip(part, before, after, strict=True)
+        _inverse(old, new, kernel, at.start, at.stop, lossy) for at, old, new in zip(part, before, after, strict=True)
     )
     return (rows, columns), (down, across)
 
 
-@lru_cache(maxsize=16)
-def _inverse(small: int, large: int, kernel: str, start: int, stop: int) -> tuple[slice, Levels]:
-    """Some rows of the enlarged picture, and the matrix that gives the pixels from `start` to `stop` from them."""
-    rows = slice(max(start - MARGIN, 0) * large // small, -(-min(stop + MARGIN, small) * large // small))
-    weights, first = matrix(small, large, kernel, rows)
-    inverse = np.linalg.solve(weights.T @ weights + RIDGE * np.eye(weights.shape[1]), weights.T)
+@lru_cache(maxsize=64)
+def _inverse(before: int, after: int, kernel: str, start: int, stop: int, lossy: bool) -> tuple[slice, Levels]:
+    """Some rows of the resized picture, and the matrix that gives the pixels from `start` to `stop` from them."""
+    margin = WIDE_MARGIN if after < before else MARGIN
+    rows = slice(max(start - margin, 0) * after // before, -(-min(stop + margin, before) * after // before))
+    weights, first = matrix(before, after, kernel, rows)
+    count = weights.shape[1]
+    if after < before:
+        differences = np.diff(np.eye(count), axis=0)
+        penalty = differences.T @ differences + LEVEL * np.eye(count)
+        penalty *= LOSSY_ROUGHNESS if lossy else ROUGHNESS
+    else:
+        penalty = RIDGE * np.eye(count)
+    inverse = np.linalg.solve(weights.T @ weights + penalty, weights.T)
     inverse[np.abs(inverse) < NEGLIGIBLE] = 0
     return rows, inverse[start - first : stop - first].astype(np.float32)
-
-
-def misfit(part: Levels, weights: Weights) -> Levels:
-    """Returns the mean square distances of columns (rows, columns) from the range of a matrix (rows, unknowns).
-
-    They are divided by the share of dimensions that the range leaves, so for white noise they are its variance.
-    """
-    basis = np.linalg.qr(weights)[0].astype(np.float32)
-    rest = part - basis @ (basis.T @ part)
-    return np.square(rest).sum(axis=0) / max(part.shape[0] - basis.shape[1], 1)

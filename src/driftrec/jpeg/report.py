@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from driftrec.jpeg.blocks import luma
 from driftrec.jpeg.detect import SHIFTED_SCORE, Trace, shifted_trace, windows
-from driftrec.jpeg.enlarged import Enlargement, find_enlargement
 from driftrec.jpeg.file import JpegError, JpegFile, read_jpeg
 from driftrec.jpeg.layout import require_known
 from driftrec.jpeg.requantised import EVIDENCE, requantised
+from driftrec.jpeg.resizing import Resizing, find_resizing
 
 HISTORY_FROM = 20
 """Lowest quality at which a JPEG is searched for earlier compressions.  In coarser files, cells contain the clean
@@ -23,8 +23,8 @@ CLOSE, CLOSE_SCORE = 8, 0.25
 file's.  In patterns that repeat themselves, though, the file's own steps can show on another grid.  So a trace of a
 higher quality needs this score."""
 
-ENLARGED_FROM = 75
-"""Lowest quality at which a JPEG is searched for an enlargement after an earlier compression."""
+RESIZED_FROM = 50
+"""Lowest quality at which a JPEG is searched for resizing after an earlier compression."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Report:
             none was found or the picture is too small.
         probability: of an earlier compression, in [0, 1].
         searched: the picture was searched for earlier compressions, and is large enough for a result.
-        enlarged: how the picture was enlarged after a compression that was coarser than the file's own; None if that
+        resized: how the picture was resized after a compression that was coarser than the file's own; None if that
             was not found.  `earlier` is None if it is known.
     """
 
@@ -54,7 +54,7 @@ class Report:
     earlier: Trace | None
     probability: float
     searched: bool
-    enlarged: Enlargement | None = None
+    resized: Resizing | None = None
 
     @property
     def bytes_per_pixel(self) -> float | None:
@@ -64,7 +64,7 @@ class Report:
     @property
     def reworked(self) -> bool:
         """The picture was compressed before, so its file says little about the clean picture."""
-        return self.earlier is not None or self.enlarged is not None
+        return self.earlier is not None or self.resized is not None
 
     @property
     def coarser(self) -> Trace | None:
@@ -91,8 +91,8 @@ class Report:
             row, column = self.earlier.shift
             grid = "same grid" if (row, column) == (0, 0) else f"grid moved by {column}, {row}"
             before = f"quality {self.earlier.quality}, {grid} ({self.probability:.0%})"
-        elif self.enlarged is not None:
-            before = f"quality {self.enlarged.trace.quality}, enlarged {self.enlarged.factor:.3g} times"
+        elif self.resized is not None:
+            before = f"quality {self.resized.trace.quality}, {self.resized.how}"
         return (
             f"{self.width}×{self.height}",
             quality,
@@ -127,7 +127,7 @@ class Report:
             "quality": earlier and earlier.quality,
             "grid_offset": earlier and list(earlier.shift),
         }
-        facts["enlarged"] = None if self.enlarged is None else self.enlarged.facts()
+        facts["resized"] = None if self.resized is None else self.resized.facts()
         return facts
 
 
@@ -150,7 +150,7 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
     probability, earlier = max(traces, key=lambda found: found[0], default=(0.0, None))
     if probability < 0.5:
         earlier = None
-    enlarged = _enlarged(pixels, file) if history and (earlier is None or earlier.shift == (0, 0)) else None
+    resized = _resized(pixels, file, earlier) if history else None
     height, width = pixels.shape[:2]
     return Report(
         width,
@@ -159,19 +159,25 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
         data is not None and data[:2] == b"\xff\xd8",
         file,
         unread,
-        earlier if enlarged is None else None,  # the grid of enlarged blocks may look like an ordinary one
+        earlier if resized is None else None,  # the grid of resized blocks may look like an ordinary one
         probability,
         bool(traces),
-        enlarged,
+        resized,
     )
 
 
-def _enlarged(pixels: NDArray[np.generic], file: JpegFile | None) -> Enlargement | None:
-    """How the picture was enlarged after a compression that was coarser than the file's own, if it was."""
-    if file is not None and file.quality[0] < ENLARGED_FROM:
+def _resized(pixels: NDArray[np.generic], file: JpegFile | None, earlier: Trace | None) -> Resizing | None:
+    """How the picture was resized after a compression that was coarser than the file's own, if it was.
+
+    The grid of blocks that were enlarged by a whole number may look like an ordinary one, but with a lower score.
+    """
+    quality = 100 if file is None else file.quality[0]
+    if quality < RESIZED_FROM or (earlier is not None and earlier.shift != (0, 0)):
         return None
-    found = find_enlargement(pixels)
-    return found if found is None or file is None or found.trace.quality < file.quality[0] else None
+    found = find_resizing(pixels, own_grid=file is not None)
+    if found is None or found.trace.quality >= quality:
+        return None
+    return found if earlier is None or found.factor > 1 else None
 
 
 def _read(data: bytes | None) -> tuple[JpegFile | None, str | None]:

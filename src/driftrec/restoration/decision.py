@@ -84,7 +84,7 @@ def with_history(report: Report, history: History) -> Report:
     return replace(
         report,
         earlier=report.earlier if history == "resaved" else None,
-        enlarged=report.enlarged if history == "resized" else None,
+        resized=report.resized if history == "resized" else None,
     )
 
 
@@ -102,8 +102,8 @@ def decide(report: Report, corruption: Corruption = "jpeg", history: History = "
         whole = history == "single" and report.unread is None
         return Decision("restore", 1.0, whole, f"it is to be treated as {HISTORIES[history]}")
     file, earlier, unread = report.file, report.earlier, report.unread
-    if (enlarged := report.enlarged) is not None:
-        return _by_quality(enlarged.trace.quality, str(enlarged), consistent=False)
+    if (resizing := report.resized) is not None:
+        return _by_quality(resizing.trace.quality, str(resizing), consistent=False)
     if file is None:
         if earlier is not None:
             return _by_quality(earlier.quality, f"it was once a JPEG of quality {earlier.quality}", consistent=False)

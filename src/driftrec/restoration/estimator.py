@@ -105,6 +105,17 @@ class Estimator:
         self.sampling = sampling_for(options, runner.card) if options.mode == "sample" else None
         self.bound: Binding | None = None
 
+    @property
+    def faithful(self) -> bool:
+        """Whether the faithful estimate is asked for, rather than natural restorations or samples."""
+        return self.evaluations == self.views
+
+    def silent(self) -> "Estimator":
+        """Returns the same estimator without progress and previews."""
+        other = copy(self)
+        other.progress = other.preview = None
+        return other
+
     def bound_by(self, binding: Binding) -> "Estimator":
         """Returns the same estimator, which shows `binding` the faithful estimate, and binds each sample of mode
         "sample" by it."""
@@ -145,7 +156,7 @@ class Estimator:
                 show(faithful)
             if self.bound and self.bound.noticing:
                 self.bound.notice(cut(faithful))
-            if self.evaluations == self.views:
+            if self.faithful:
                 return Estimate(cut(faithful), self.views)
             change = _rms_difference(faithful, y)
         samples, taken = Moments(), self.views

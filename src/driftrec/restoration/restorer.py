@@ -20,10 +20,10 @@ from driftrec.picture import Picture, Source, open_picture, save_picture
 from driftrec.restoration.binding import Binding
 from driftrec.restoration.damage import keep_absent, missing_part, require_whole
 from driftrec.restoration.decision import Decision, Verdict, decide, with_history
-from driftrec.restoration.enlarged import estimate_before
 from driftrec.restoration.estimator import Estimate, Estimator, Preview, Progress
 from driftrec.restoration.judgement import trust_by_change
 from driftrec.restoration.options import ENGINE, Consistency, Mode, Options
+from driftrec.restoration.resized import estimate_before
 from driftrec.restoration.uncertainty import factor_for
 
 _log = logging.getLogger(__name__)
@@ -298,8 +298,8 @@ class Restorer:
                 base, verdict = picture.as_float(), "leave"
             if trust == 0:
                 return Estimate(base, 0), verdict
-        if report.enlarged is not None:
-            estimate = estimate_before(picture.as_float(), report.enlarged, estimator)
+        if report.resized is not None:
+            estimate = estimate_before(picture.as_float(), report.resized, estimator, picture.source_format)
         else:  # no variable refers to the pixels here, so the estimator can free them
             estimate = estimator.estimate(_to_restore(picture, report), report.grid)
         if base is None:
@@ -334,7 +334,7 @@ def restore(
 
 def _quality(report: Report) -> int | None:
     """The quality of the picture's coarsest compression; None if it is unknown."""
-    traces = [report.earlier, None if report.enlarged is None else report.enlarged.trace]
+    traces = [report.earlier, None if report.resized is None else report.resized.trace]
     known = [trace.quality for trace in traces if trace is not None]
     if report.file is not None:
         known.append(report.file.quality[0])

@@ -1,4 +1,4 @@
-"""Pictures that were enlarged after JPEG compression: how they are recognised, and what restoring them gains."""
+"""Pictures that were resized after JPEG compression: how they are recognised, and what restoring them gains."""
 
 from dataclasses import replace
 
@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 import driftrec
-from driftrec.jpeg import Enlargement, enlarge, examine, shrink
+from driftrec.jpeg import Resizing, examine, resized, unresized
 from driftrec.jpeg.detect import Trace
-from driftrec.jpeg.enlarged import find_enlargement
+from driftrec.jpeg.resizing import find_resizing
 from driftrec.restoration.decision import decide
 from support import jpeg, jpeg_file, opened, psnr, scene
 
@@ -28,6 +28,14 @@ def textured(height: int, width: int) -> np.ndarray:
     return (scene(height, width) + grain[..., None]).clip(0, 255).astype(np.uint8)
 
 
+REDUCERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "Lanczos": Image.Resampling.LANCZOS,
+    "area": Image.Resampling.BOX,
+}
+
+
 def by_pillow(pixels: np.ndarray, size: tuple[int, int], kernel: str) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize((size[1], size[0]), FILTERS[kernel]))
 
@@ -36,14 +44,41 @@ def by_pillow(pixels: np.ndarray, size: tuple[int, int], kernel: str) -> np.ndar
 @pytest.mark.parametrize("size", [(83, 71), (120, 104), (51, 104)])
 def test_enlarging_equals_pillow_s(kernel: str, size: tuple[int, int], rng: np.random.Generator) -> None:
     plane = rng.random((48, 40), np.float32)
-    np.testing.assert_allclose(enlarge(plane, size, kernel), by_pillow(plane, size, kernel), atol=1e-6)
+    np.testing.assert_allclose(resized(plane, size, kernel), by_pillow(plane, size, kernel), atol=1e-6)
 
 
 @pytest.mark.parametrize("kernel", FILTERS)
 @pytest.mark.parametrize("size", [(260, 230), (420, 330)])
 def test_shrinking_undoes_enlarging(kernel: str, size: tuple[int, int], rng: np.random.Generator) -> None:
     picture = rng.random((208, 176, 3), np.float32)
-    np.testing.assert_allclose(shrink(enlarge(picture, size, kernel), picture.shape[:2], kernel), picture, atol=0.01)
+    np.testing.assert_allclose(unresized(resized(picture, size, kernel), picture.shape[:2], kernel), picture, atol=0.01)
+
+
+@pytest.mark.parametrize("kernel", REDUCERS)
+@pytest.mark.parametrize("size", [(47, 40), (30, 23)])
+def test_reducing_equals_pillow_s(kernel: str, size: tuple[int, int], rng: np.random.Generator) -> None:
+    plane = rng.random((60, 50), np.float32)
+    reference = Image.fromarray(plane).resize((size[1], size[0]), REDUCERS[kernel])
+    np.testing.assert_allclose(resized(plane, size, kernel), np.asarray(reference), atol=1e-6)
+
+
+def test_reducing_without_smoothing_interpolates_between_the_nearest_pixels() -> None:
+    ramp = np.arange(40, dtype=np.float32).repeat(8).reshape(40, 8)
+    found = resized(ramp, (16, 8), "bilinear, not smoothed")
+    np.testing.assert_allclose(found[:, 0], (np.arange(16) + 0.5) * 2.5 - 0.5, atol=1e-5)
+
+
+@pytest.mark.parametrize("lossy", [False, True])
+@pytest.mark.parametrize("kernel", [*REDUCERS, "bilinear, not smoothed"])
+def test_a_picture_before_reducing_explains_the_reduced_one(kernel: str, lossy: bool) -> None:
+    picture = textured(208, 176).astype(np.float32)
+    small = resized(picture, (156, 132), kernel)
+    before = unresized(small, (208, 176), kernel, lossy=lossy)
+    error = np.abs(resized(before, (156, 132), kernel) - small).mean()
+    assert error < (1.0 if lossy else 0.2)
+    assert psnr(before / 255, picture / 255) > psnr(
+        by_pillow(small.clip(0, 255).astype(np.uint8), (208, 176), "bicubic") / 255, picture / 255
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,7 +94,7 @@ def test_shrinking_undoes_enlarging(kernel: str, size: tuple[int, int], rng: np.
 def test_size_kernel_and_quality_are_found_exactly(kernel: str, factor: float, quality: int) -> None:
     small = jpeg(textured(168, 152), quality)
     pixels = by_pillow(small, (round(168 * factor), round(152 * factor)), kernel)
-    found = examine(pixels).enlarged
+    found = examine(pixels).resized
     assert found is not None
     assert (found.before, found.after, found.kernel) == ((168, 152), pixels.shape[:2], kernel)
     assert abs(found.trace.quality - quality) <= 2
@@ -68,49 +103,77 @@ def test_size_kernel_and_quality_are_found_exactly(kernel: str, factor: float, q
 def test_an_enlarged_picture_that_was_saved_again_is_found_too() -> None:
     data = jpeg_file(by_pillow(jpeg(textured(168, 152), 10), (336, 304), "bicubic"), quality=90)
     report = examine(opened(data), data)
-    assert report.enlarged is not None
-    assert report.enlarged.before == (168, 152)
+    assert report.resized is not None
+    assert report.resized.before == (168, 152)
     assert not decide(report).consistent
 
 
+@pytest.mark.parametrize(
+    ("reducer", "factor", "quality"), [("bicubic", 0.75, 20), ("area", 0.75, 20), ("bilinear", 0.5, 10)]
+)
+def test_size_kernel_and_quality_before_reducing_are_found(reducer: str, factor: float, quality: int) -> None:
+    large = jpeg(textured(320, 280), quality)
+    size = round(320 * factor), round(280 * factor)
+    pixels = np.asarray(Image.fromarray(large).resize((size[1], size[0]), REDUCERS[reducer]))
+    found = examine(pixels).resized
+    assert found is not None
+    assert (found.before, found.after, found.kernel) == ((320, 280), size, reducer)
+    assert abs(found.trace.quality - quality) <= 2
+    assert found.how == f"reduced to {100 * factor:.3g} %"
+
+
+def test_a_reduced_picture_that_was_saved_again_is_found_too() -> None:
+    data = jpeg_file(smaller(jpeg(textured(400, 360), 20)), quality=80)
+    report = examine(opened(data), data)
+    assert report.resized is not None
+    assert report.resized.before == (400, 360)
+    assert not decide(report).consistent
+
+
+def smaller(pixels: np.ndarray) -> np.ndarray:
+    size = pixels.shape[1] * 3 // 4, pixels.shape[0] * 3 // 4
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+
+
 @pytest.mark.parametrize("kernel", FILTERS)
-def test_clean_pictures_are_not_taken_for_enlarged_jpegs(kernel: str) -> None:
+def test_clean_pictures_are_not_taken_for_resized_jpegs(kernel: str) -> None:
     clean = textured(168, 152)
-    assert find_enlargement(clean) is None
-    assert find_enlargement(by_pillow(clean, (269, 243), kernel)) is None
+    assert find_resizing(clean) is None
+    assert find_resizing(by_pillow(clean, (269, 243), kernel)) is None
+    assert find_resizing(by_pillow(textured(320, 288), (240, 216), kernel)) is None
 
 
 @pytest.mark.parametrize("quality", [75, 90])
-def test_single_jpegs_are_not_taken_for_enlarged_ones(quality: int) -> None:
+def test_single_jpegs_are_not_taken_for_resized_ones(quality: int) -> None:
     data = jpeg_file(textured(248, 232), quality=quality)
-    assert examine(opened(data), data).enlarged is None
+    assert examine(opened(data), data).resized is None
 
 
 def test_a_coarser_last_compression_counts_more() -> None:
     data = jpeg_file(by_pillow(jpeg(textured(168, 152), 85), (336, 304), "bicubic"), quality=76)
     report = examine(opened(data), data)
-    assert report.enlarged is None
+    assert report.resized is None
     assert decide(report).consistent
 
 
 def test_whole_factors_are_not_taken_for_an_ordinary_grid() -> None:
     pixels = by_pillow(jpeg(textured(168, 152), 15), (336, 304), "nearest neighbour")
     report = examine(pixels)
-    assert report.enlarged is not None
-    assert (report.enlarged.before, report.enlarged.kernel, report.earlier) == ((168, 152), "nearest neighbour", None)
+    assert report.resized is not None
+    assert (report.resized.before, report.resized.kernel, report.earlier) == ((168, 152), "nearest neighbour", None)
 
 
 def test_ordinary_jpegs_are_not_taken_for_enlarged_ones() -> None:
     report = examine(jpeg(textured(200, 240), 20))
-    assert (report.earlier is not None, report.enlarged) == (True, None)
+    assert (report.earlier is not None, report.resized) == (True, None)
 
 
 def test_people_and_programs_can_read_what_was_found() -> None:
-    found = Enlargement((100, 160), (160, 256), "bicubic", 0.1, Trace((0, 0), 10, 0.5))
-    report = replace(examine(scene(160, 256), history=False), enlarged=found)
+    found = Resizing((100, 160), (160, 256), "bicubic", Trace((0, 0), 10, 0.5))
+    report = replace(examine(scene(160, 256), history=False), resized=found)
     assert decide(report).why == "it was enlarged 1.6 times (bicubic) after a JPEG of quality 10"
     assert decide(report).verdict == "restore"
-    assert report.facts()["enlarged"] == {
+    assert report.facts()["resized"] == {
         "factor": 1.6,
         "kernel": "bicubic",
         "width": 160,
@@ -138,6 +201,21 @@ def test_restoring_gains_nearly_as_much_as_before_enlarging(last: int | None, re
     before = psnr(pixels, truth)
     assert psnr(best, truth) > before + 0.3
     assert psnr(np.asarray(result.picture.to_pil()), truth) - before > 0.8 * (psnr(best, truth) - before)
+
+
+@pytest.mark.parametrize("last", [None, 80])
+def test_restoring_before_reducing_gains_more_than_in_the_present_size(
+    last: int | None, restorer: driftrec.Restorer
+) -> None:
+    clean = textured(320, 288)
+    pixels, truth = smaller(jpeg(clean, 15)), smaller(clean)
+    file = None if last is None else jpeg_file(pixels, quality=last)
+    shown = pixels if file is None else opened(file)
+    found = restorer.restore(file or Image.fromarray(pixels), mode="faithful")
+    assert found.note == "it was reduced to 75 % (bicubic) after a JPEG of quality 15"
+    present = restorer.restore(shown, mode="faithful", history="resaved")
+    gain, gain_at_present = (psnr(np.asarray(r), truth) - psnr(shown, truth) for r in (found, present))
+    assert gain > gain_at_present + 0.1 > 0.2
 
 
 def test_previews_and_deviations_have_the_size_of_the_picture(restorer: driftrec.Restorer) -> None:
