@@ -6,6 +6,7 @@
 #   make check                     run lint and test; both must pass before a change is merged
 #   make check-lowest              test the tool with the oldest versions of its dependencies
 #   make coverage                  run the tests and list the lines not covered
+#   make docs                      build the documentation as a site in build/site, and test what it says
 #   make benchmark                 measure quality and speed again
 #   make release                   write the files for other programs to build/release
 #   make lock                      write locked/ again, after a change of dependencies (UPGRADE=1: with the newest ones)
@@ -22,9 +23,10 @@ LOCKED := $(BIN)/python -m pip install --quiet --disable-pip-version-check --req
 # Stamp files: the set-up is repeated only when the dependencies change.
 TOOL     := $(VENV)/.tool
 DEVELOPMENT := $(VENV)/.development
+DOCS := $(VENV)/.docs
 
 .DELETE_ON_ERROR:
-.PHONY: help restore test lint check check-lowest coverage benchmark release lock clean
+.PHONY: help restore test lint check check-lowest coverage docs benchmark release lock clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -67,6 +69,11 @@ $(LOWEST)/.made: pyproject.toml constraints.txt
 coverage: $(DEVELOPMENT)
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
+# MkDocs checks all links and the order of the pages; the tests run the commands and the Python of the pages.
+docs: $(DOCS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	$(BIN)/python -m pytest tests/test_docs.py tests/test_examples.py tests/test_site.py
+
 # The order matters: the estimates (archive.py paper, gpus.py) use the measurements before them.
 benchmark: $(DEVELOPMENT)
 	$(BIN)/python benchmarks/graphics_pictures.py
@@ -75,6 +82,7 @@ benchmark: $(DEVELOPMENT)
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/speed.py --install
 	$(BIN)/python benchmarks/shares.py
+	$(BIN)/python benchmarks/installed.py
 	$(BIN)/python benchmarks/standalone.py
 	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma cells traces histories resized
 	$(BIN)/python benchmarks/files.py kinds metadata fuzz
@@ -82,12 +90,14 @@ benchmark: $(DEVELOPMENT)
 	$(BIN)/python benchmarks/archive.py throughput paper
 	$(BIN)/python benchmarks/gpus.py memory training restoring
 	$(BIN)/python benchmarks/ncsnpp.py --keep docs/measured/paper_speed.jsonl
+	$(BIN)/python benchmarks/tasks.py
 	$(BIN)/python benchmarks/publish.py
 
 release: $(DEVELOPMENT)
 	$(BIN)/python integrations/release.py build/release
 
-# For all platforms and all Python versions that the project supports.
+# For all platforms and all Python versions that the project supports.  The site is built in the development environment,
+# so docs.txt keeps to the versions of development.txt.
 COMPILE := build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes -c constraints.txt \
     --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml
 lock:
@@ -97,6 +107,7 @@ lock:
 	$(COMPILE) --extra web -o locked/container.txt
 	$(COMPILE) --extra train --extra evaluate --extra hub --extra web --extra ray --extra graphics --group test --group lint \
 	    --override locked/without-torch.txt --no-emit-package torch -o locked/development.txt
+	$(subst pyproject.toml,,$(COMPILE)) -c locked/development.txt --group docs -o locked/docs.txt
 
 clean:
 	rm -rf $(VENV) build dist .coverage* .pytest_cache .ruff_cache .import_linter_cache .hypothesis
@@ -118,3 +129,8 @@ $(DEVELOPMENT): $(VENV)/.pip pyproject.toml constraints.txt locked/development.t
 	$(PIP) --no-deps --no-build-isolation -e .
 	$(BIN)/python -m pip check
 	@touch $(TOOL) $@
+
+$(DOCS): $(DEVELOPMENT) locked/docs.txt
+	$(LOCKED) locked/docs.txt
+	$(BIN)/python -m pip check
+	@touch $@

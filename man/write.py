@@ -1,6 +1,7 @@
 """Writes the manual page driftrec.1 from the commands' own help:  python man/write.py
 
-The wheel installs the page to share/man/man1.  A test compares it with the commands.
+The wheel installs the page to share/man/man1.  A test compares it with the commands.  docs/site/commands.py renders the
+same help as a page of the site.
 """
 
 from collections.abc import Iterator
@@ -45,14 +46,14 @@ def _page(program: Any) -> Iterator[str]:
     yield ".SH NAME"
     yield r"driftrec \- restore over\-compressed JPEGs"
     yield ".SH SYNOPSIS"
-    for path, command in _commands(program):
-        yield from (f".B {_text('driftrec ' + path)}", _usage(command), ".br")
+    for path, command in commands(program):
+        yield from (f".B {_text('driftrec ' + path)}", rf"\fI{_text(usage(command))}\fR", ".br")
     yield ".SH DESCRIPTION"
     yield from _paragraphs(program.help)
     yield ".SH OPTIONS"
     yield from _options(program)
     yield ".SH COMMANDS"
-    for path, command in _commands(program):
+    for path, command in commands(program):
         yield f".SS driftrec {_text(path)}"
         yield from _paragraphs(command.help)
         yield from _options(command)
@@ -62,19 +63,20 @@ def _page(program: Any) -> Iterator[str]:
             yield from (".TP", f".B {_text(name)}", _text(text))
 
 
-def _commands(program: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def commands(program: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """All commands, with those of groups, and their names."""
     for name, command in program.commands.items():
         if hasattr(command, "commands"):
-            yield from _commands(command, f"{path}{name} ")
+            yield from commands(command, f"{path}{name} ")
         else:
             yield path + name, command
 
 
-def _usage(command: Any) -> str:
+def usage(command: Any) -> str:
+    """What follows the name of a command in a call."""
     arguments = (p for p in command.params if p.param_type_name == "argument")
     named = (f"{p.metavar}{'...' if p.nargs == -1 else ''}" if p.required else f"[{p.metavar}]" for p in arguments)
-    return rf"\fI{_text(' '.join(['[OPTION]...', *named]))}\fR"
+    return " ".join(["[OPTION]...", *named])
 
 
 def _options(command: Any) -> Iterator[str]:
@@ -83,16 +85,21 @@ def _options(command: Any) -> Iterator[str]:
             names = rf"\fI{_text(parameter.metavar)}\fR"
         else:
             flags = [rf"\fB{_text(flag)}\fR" for flag in (*parameter.opts, *parameter.secondary_opts)]
-            names = ", ".join(flags) + (rf" \fI{_text(_value(parameter))}\fR" if _value(parameter) else "")
-        yield from (".TP", names, _text(" ".join([parameter.help or "", _default(parameter)]).strip()))
+            names = ", ".join(flags) + (rf" \fI{_text(value(parameter))}\fR" if value(parameter) else "")
+        yield from (".TP", names, _text(description(parameter)))
 
 
-def _value(option: Any) -> str:
+def value(option: Any) -> str:
     """What is given after an option; empty for a flag."""
     if option.is_flag:
         return ""
     assert option.metavar, f"{option.name} has no metavar"
     return option.metavar
+
+
+def description(parameter: Any) -> str:
+    """The help of an argument or option, with its default as a sentence."""
+    return " ".join([parameter.help or "", _default(parameter)]).strip()
 
 
 def _default(parameter: Any) -> str:
