@@ -8,6 +8,7 @@
 #   make coverage                  run the tests and list the lines not covered
 #   make benchmark                 measure quality and speed again
 #   make release                   write the files for other programs to build/release
+#   make web-app                   build the page that needs no server, in build/web-app (needs Node 20 and npm)
 #   make lock                      write locked/ again, after a change of dependencies (UPGRADE=1: with the newest ones)
 
 PYTHON ?= python3
@@ -24,7 +25,7 @@ TOOL     := $(VENV)/.tool
 DEVELOPMENT := $(VENV)/.development
 
 .DELETE_ON_ERROR:
-.PHONY: help restore test lint check check-lowest coverage benchmark release lock clean
+.PHONY: help restore test lint check check-lowest coverage benchmark release web-app lock clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -78,6 +79,7 @@ benchmark: $(DEVELOPMENT)
 	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma cells traces histories resized
 	$(BIN)/python benchmarks/files.py kinds metadata fuzz
 	$(BIN)/python benchmarks/serve.py load uploads
+	$(BIN)/python benchmarks/web_app.py download results memory
 	$(BIN)/python benchmarks/archive.py throughput paper
 	$(BIN)/python benchmarks/gpus.py memory training restoring
 	$(BIN)/python benchmarks/ncsnpp.py --keep docs/measured/paper_speed.jsonl
@@ -85,6 +87,9 @@ benchmark: $(DEVELOPMENT)
 
 release: $(DEVELOPMENT)
 	$(BIN)/python integrations/release.py build/release
+
+web-app: $(DEVELOPMENT)
+	$(BIN)/python integrations/static_page.py build/web-app
 
 # For all platforms and all Python versions that the project supports.
 COMPILE := build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes -c constraints.txt \
@@ -98,7 +103,7 @@ lock:
 	    --override locked/without-torch.txt --no-emit-package torch -o locked/development.txt
 
 clean:
-	rm -rf $(VENV) build dist .coverage* .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist web-app/node_modules .coverage* .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # `--group` needs pip 25.1; older Pythons come with an older pip.
 $(VENV)/.pip:
