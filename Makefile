@@ -9,6 +9,7 @@
 #   make docs                      build the documentation as a site in build/site, and test what it says
 #   make benchmark                 measure quality and speed again
 #   make release                   write the files for other programs to build/release
+#   make web-app                   build the page that needs no server, in build/web-app (needs Node 20 and npm)
 #   make lock                      write locked/ again, after a change of dependencies (UPGRADE=1: with the newest ones)
 
 PYTHON ?= python3
@@ -26,7 +27,7 @@ DEVELOPMENT := $(VENV)/.development
 DOCS := $(VENV)/.docs
 
 .DELETE_ON_ERROR:
-.PHONY: help restore test lint check check-lowest coverage docs benchmark release lock clean
+.PHONY: help restore test lint check check-lowest coverage docs benchmark release web-app lock clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -87,6 +88,7 @@ benchmark: $(DEVELOPMENT)
 	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma cells traces histories resized
 	$(BIN)/python benchmarks/files.py kinds metadata fuzz
 	$(BIN)/python benchmarks/serve.py load uploads
+	$(BIN)/python benchmarks/web_app.py download results memory
 	$(BIN)/python benchmarks/archive.py throughput paper
 	$(BIN)/python benchmarks/gpus.py memory training restoring
 	$(BIN)/python benchmarks/ncsnpp.py --keep docs/measured/paper_speed.jsonl
@@ -95,6 +97,9 @@ benchmark: $(DEVELOPMENT)
 
 release: $(DEVELOPMENT)
 	$(BIN)/python integrations/release.py build/release
+
+web-app: $(DEVELOPMENT)
+	$(BIN)/python integrations/static_page.py build/web-app
 
 # For all platforms and all Python versions that the project supports.  The site is built in the development environment,
 # so docs.txt keeps to the versions of development.txt.
@@ -110,7 +115,7 @@ lock:
 	$(subst pyproject.toml,,$(COMPILE)) -c locked/development.txt --group docs -o locked/docs.txt
 
 clean:
-	rm -rf $(VENV) build dist .coverage* .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist web-app/node_modules .coverage* .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # `--group` needs pip 25.1; older Pythons come with an older pip.
 $(VENV)/.pip:
