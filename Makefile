@@ -80,6 +80,7 @@ benchmark: $(DEVELOPMENT)
 	$(BIN)/python benchmarks/graphics_pictures.py
 	$(BIN)/python benchmarks/results.py
 	$(BIN)/python benchmarks/chains.py
+	$(BIN)/python benchmarks/decisions.py
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/speed.py --install
 	$(BIN)/python benchmarks/shares.py

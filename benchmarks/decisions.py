@@ -2,9 +2,9 @@
 
     python benchmarks/decisions.py
 
-The pictures are those of `benchmarks/chains.py` for reports, which no threshold was chosen by.  Each goes through random
-histories of every kind.  The table in docs/measured/decisions.jsonl counts what the result's note says; the one in
-decisions_curves.jsonl has the area under the curve of true over false decisions (ROC) for the two quantities that
+The pictures are those of `benchmarks/chains.py` for reports, which no threshold was chosen by.  Each goes through
+random histories of every kind.  The table in docs/measured/decisions.jsonl counts what the result's note says; the one
+in decisions_curves.jsonl has the area under the curve of true over false decisions (ROC) for the two quantities that
 thresholds are applied to, and the rates at these thresholds.
 """
 
@@ -77,8 +77,8 @@ def main() -> None:
     pictures = [np.asarray(Image.open(path).convert("RGB")) for path in sorted(folder.glob("*.png"))]
     restorer = driftrec.Restorer(options.model, mode="faithful", threads=options.threads)
     data = (
-        f"{len(pictures)} held-out training pictures, {options.side}×{options.side}, {options.each} random histories of "
-        "each kind for each; Pillow, 4:2:0"
+        f"{len(pictures)} held-out training pictures, {options.side}×{options.side}, {options.each} random histories "
+        "of each kind for each; Pillow, 4:2:0"
     )
     conditions = Conditions.now(models=[options.model], data=data)
     counted, certain, changed = [], {}, {}
@@ -105,9 +105,9 @@ def main() -> None:
         *curve("damage, change in dB", negated(changed["JPEG, edited"]), negated(changed["clean"]), -CLEAN, conditions),
     ]
     note = (
-        "Area: probability that a picture with the property ranks before one without it.  True and false: shares of the "
-        "pictures with and without it beyond the threshold.  Cells bind: JPEGs that were saved once against those that "
-        "were edited and saved again.  Damage: edited JPEGs against clean pictures, both without losses later."
+        "Area: probability that a picture with the property ranks before one without it.  True and false: shares of "
+        "the pictures with and without it beyond the threshold.  Cells bind: JPEGs that were saved once against those "
+        "that were edited and saved again.  Damage: edited JPEGs against clean pictures, both without losses later."
     )
     print(keep(results.MEASURED / "decisions_curves.jsonl", curves, note))
 

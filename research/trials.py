@@ -23,6 +23,7 @@ TABLES = {
     "run_again": ("runs/small-again.jsonl", False),
     "run_base": ("runs/base.jsonl", False),
     "run_mixture": ("runs/small-mixture.jsonl", False),
+    "run_mixture_base": ("runs/base-mixture.jsonl", False),
     "finisher_trials": ("trials/finish-*.jsonl", True),
     "finisher_run": ("runs/small-finish.jsonl", True),
     "finisher_more": ("runs/small-finish-more.jsonl", True),
