@@ -297,11 +297,11 @@ def test_a_run_in_one_process_ends_in_order(tmp_path: Path, number: signal.Signa
 
 
 def test_a_closed_terminal_ends_a_run_unless_that_is_ignored() -> None:
-    before = signal.getsignal(signal.SIGHUP)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup themselves
     try:
         with _orderly_end(), pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGHUP)
-        assert signal.getsignal(signal.SIGHUP) == before
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
         with _orderly_end():
             signal.raise_signal(signal.SIGHUP)
