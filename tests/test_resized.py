@@ -100,6 +100,13 @@ def test_size_kernel_and_quality_are_found_exactly(kernel: str, factor: float, q
     assert abs(found.trace.quality - quality) <= 2
 
 
+def test_multiples_of_the_size_before_are_not_taken_for_it() -> None:
+    pixels = by_pillow(jpeg(textured(168, 152), 12), (420, 380), "nearest neighbour")
+    found = examine(pixels).resized
+    assert found is not None
+    assert found.before == (168, 152)
+
+
 def test_an_enlarged_picture_that_was_saved_again_is_found_too() -> None:
     data = jpeg_file(by_pillow(jpeg(textured(168, 152), 10), (336, 304), "bicubic"), quality=90)
     report = examine(opened(data), data)

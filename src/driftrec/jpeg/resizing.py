@@ -112,11 +112,11 @@ def find_resizing(pixels: NDArray[Any], *, own_grid: bool = False) -> Resizing |
         return None
     down, across = (luma(axis[:, :: -(-axis.shape[1] // LINES)]) for axis in (pixels, pixels.swapaxes(0, 1)))
     search = _Search(pixels, own_grid)
-    found = []  # the first of each range: an enlarged picture can look like one that was reduced, with a lower score
+    found = []  # of all candidates: multiples of the right size can be proved, too, with a lower score
     for factors in FACTORS:
         likely = candidates(down, across, factors, count=CANDIDATES, least=MIN_PEAK, own_grid=own_grid)
-        found.append(next(filter(None, map(search.proved, likely)), None))
-    return max(filter(None, found), key=lambda resizing: resizing.trace.score, default=None)
+        found += filter(None, map(search.proved, likely))
+    return max(found, key=lambda resizing: resizing.trace.score, default=None)
 
 
 class _Search:
