@@ -76,9 +76,9 @@ def taps(before: int, after: int, kernel: str) -> tuple[NDArray[np.int64], Weigh
 
     Arguments: `kernel`, a name in `KERNELS` to enlarge, and in `REDUCERS` to reduce.
     """
-    shape, widened = REDUCERS[kernel] if after < before else (kernel, False)
+    shape, widened = REDUCERS.get(kernel, (kernel, False))
     function, radius = KERNELS[shape]
-    width = before / after if widened else 1.0
+    width = max(before / after, 1.0) if widened else 1.0
     # Added up as Pillow does, because the nearest neighbour of a position half-way depends on rounding errors.
     centres = np.cumsum(np.repeat([0.5, 1], [1, after - 1]) * (before / after)) - 0.5
     first = np.floor(centres - radius * width).astype(np.int64)
