@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 import driftrec
-from driftrec.jpeg import Resizing, examine, resized, unresized
+from driftrec.jpeg import Resizing, examine, resized, resizing, unresized
 from driftrec.jpeg.detect import Trace
+from driftrec.jpeg.interpolation import needed
 from driftrec.jpeg.resizing import find_resizing
 from driftrec.restoration.decision import decide
 from support import jpeg, jpeg_file, opened, psnr, scene
@@ -66,6 +67,15 @@ def test_reducing_without_smoothing_interpolates_between_the_nearest_pixels() ->
     ramp = np.arange(40, dtype=np.float32).repeat(8).reshape(40, 8)
     found = resized(ramp, (16, 8), "bilinear, not smoothed")
     np.testing.assert_allclose(found[:, 0], (np.arange(16) + 0.5) * 2.5 - 0.5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", ["area", "bilinear, not smoothed"])
+def test_a_side_that_keeps_its_length_is_not_changed(kernel: str) -> None:
+    small = resized(textured(120, 96).astype(np.float32), (90, 96), kernel)
+    (rows, columns), (down, across) = needed((slice(8, 60), slice(8, 60)), (120, 96), (90, 96), kernel)
+    before = unresized(small, (120, 96), kernel)
+    part = np.einsum("ij,jkc,lk->ilc", down, small[rows, columns], across)
+    np.testing.assert_allclose(part, before[8:60, 8:60], atol=0.5)
 
 
 @pytest.mark.parametrize("lossy", [False, True])
@@ -127,6 +137,15 @@ def test_size_kernel_and_quality_before_reducing_are_found(reducer: str, factor:
     assert (found.before, found.after, found.kernel) == ((320, 280), size, reducer)
     assert abs(found.trace.quality - quality) <= 2
     assert found.how == f"reduced to {100 * factor:.3g} %"
+
+
+def test_sizes_before_that_are_too_large_to_restore_are_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = smaller(jpeg(textured(320, 288), 15))
+    found = find_resizing(pixels)
+    assert found is not None
+    assert found.before == (320, 288)
+    monkeypatch.setattr(resizing, "LARGEST", 320 * 288 - 2000)
+    assert find_resizing(pixels) is None
 
 
 def test_a_reduced_picture_that_was_saved_again_is_found_too() -> None:

@@ -6,6 +6,7 @@ frequencies are known.  A candidate is proved by coefficients: only in the right
 JPEG's steps, with blocks that start at the first pixel.  The resized picture must not have been cropped.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +25,9 @@ FACTORS = ((0.38, 0.96), (1.05, 2.7))
 MIN_SIDE = 90
 """Minimum number of pixels of the resized picture along each side."""
 
-SMALLEST = 80
-"""Minimum number of pixels before, along each side."""
+SMALLEST, LARGEST = 80, 24_000_000
+"""Minimum number of pixels before, along each side, and maximum number of pixels before a reduction: restoring a
+picture in a larger size would take more time and memory than its own size lets people expect."""
 
 LINES = 256
 """Maximum number of rows and columns whose periods are looked at."""
@@ -129,7 +131,7 @@ class _Search:
 
     def proved(self, candidate: tuple[int, int]) -> Resizing | None:
         """How the picture was resized, if it was about that large before."""
-        if min(candidate) < SMALLEST or max(map(self.score, self.beside(candidate))) < PROMISING:
+        if not self.within(candidate) or max(map(self.score, self.beside(candidate))) < PROMISING:
             return None
         size = self.refined(candidate)
         kernel = self.kernel(size)
@@ -137,6 +139,10 @@ class _Search:
         if trace.shift != (0, 0) or trace.score < (LOSSY_SCORE if self.lossy else SHIFTED_SCORE):
             return None
         return Resizing(size, self.after, kernel, trace)
+
+    def within(self, size: tuple[int, int]) -> bool:
+        """Whether a size is large enough for a proof, and small enough for a restoration."""
+        return min(size) >= SMALLEST and math.prod(size) <= max(LARGEST, math.prod(self.after))
 
     def score(self, size: tuple[int, int], kernel: str = USUAL) -> float:
         """How well coefficients of the picture in that size fit a JPEG's steps."""
