@@ -34,6 +34,9 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "web-app"
 MODEL = "small"
 
+FACTS = "model/facts.json"
+"""What the page knows about the model; its place in the folder."""
+
 LEAST_WEIGHTS = 512
 """Arrays with fewer numbers than this are stored in single precision."""
 
@@ -49,16 +52,24 @@ def main() -> None:
 
 
 def build(folder: Path) -> None:
-    """Writes the page to a folder, which is created, or emptied first.
+    """Writes the page to a folder, which is created; what an earlier build left there is deleted first.
 
     Raises:
+        SystemExit: the folder holds something else.
         subprocess.CalledProcessError: npm or the bundler failed.
     """
+    require_own(folder)
     install()
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "model").mkdir(parents=True)
     write_model(folder / "model")
     subprocess.run(["npm", "run", "--silent", "build", "--", str(folder.resolve())], cwd=SOURCE, check=True)
+
+
+def require_own(folder: Path) -> None:
+    """Raises SystemExit if a folder holds anything but an earlier build, which has this file."""
+    if folder.exists() and not (folder.is_dir() and ((folder / FACTS).is_file() or not any(folder.iterdir()))):
+        raise SystemExit(f"{folder} holds other files, which would be deleted: give a new or an empty folder")
 
 
 def install() -> None:
@@ -73,14 +84,14 @@ def install() -> None:
 
 
 def write_model(folder: Path) -> None:
-    """Writes denoiser.onnx, finisher.onnx, and facts.json, which says how `driftrec` uses them."""
+    """Writes denoiser.onnx, finisher.onnx, and facts.json (FACTS), which says how `driftrec` uses them."""
     proto = onnx.load(find_model(MODEL))
     for name, graph in zip(("denoiser", "finisher"), networks(proto, half=False), strict=True):
         if graph is None:
             raise ValueError(f"the model {MODEL} has no {name}")
         with atomic_write(folder / f"{name}.onnx") as file:
             file.write(packed(graph).SerializeToString())
-    with atomic_write(folder / "facts.json") as file:
+    with atomic_write(folder / Path(FACTS).name) as file:
         file.write(json.dumps(facts(Network(MODEL).card)).encode())
 
 
@@ -149,7 +160,7 @@ def facts(card: Card) -> dict[str, Any]:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="the folder to write; what is in it is deleted")
+    parser.add_argument("folder", type=Path, help="the folder to write: new, empty, or from an earlier build")
     return parser.parse_args()
 
 

@@ -360,6 +360,15 @@ def test_the_policy_forbids_other_hosts(page, opened: tuple[Any, list[str]]) -> 
     assert re.findall(r"https?:", policy) == []
 
 
+def test_other_files_are_not_deleted(tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"a photo")
+    for place in (tmp_path, photo):
+        with pytest.raises(SystemExit, match="holds other files"):
+            static_page.build(place)
+    assert photo.read_bytes() == b"a photo"
+
+
 def test_the_sources_are_well_typed(site: Path) -> None:
     assert site.is_dir()  # so the packages are installed
     checked = subprocess.run(
