@@ -35,15 +35,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftrec.jpeg.blocks import Plane, box_mean, dct, idct, replicate, to_components, to_image
+from driftrec.jpeg.blocks import Plane, dct, idct, replicate, to_components, to_image
 from driftrec.jpeg.file import JpegFile
 from driftrec.jpeg.layout import Band, Strip, edges, inner, require_known
-from driftrec.jpeg.padding import Free, Padding, Repeated
+from driftrec.jpeg.padding import Free, Padding, Repeated, Whole
 from driftrec.jpeg.tables import BLOCK, CHROMA, LUMA, ijg_table
 
 MARGIN = 1.0
@@ -68,6 +68,9 @@ ROUNDING = 1.0
 
 
 T = TypeVar("T", bound=np.generic)
+
+Limits: TypeAlias = Sequence[tuple[Plane, ...]]
+"""Lowest and highest coefficients of each component."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,8 +171,8 @@ class Cells:
     ) -> NDArray[np.float32]:
         """`_alternate` for a band of MCUs that lie inside the picture.  Those whose colours need no clipping after the
         first pass are done: they lie in both sets."""
-        factors, limits = [strip.factors for strip in band.strips], [bounds(strip) for strip in band.strips]
-        image, moved = self._pass(image, factors, limits)
+        paddings, limits = [Whole(strip.factors) for strip in band.strips], [bounds(strip) for strip in band.strips]
+        image, moved = self._pass(image, paddings, limits)
         rows, columns = self.file.mcu
         left = np.asarray(_split((image < 0) | (image > 1), rows, columns).any(axis=(2, 3, 4)))
         np.clip(image, 0, 1, out=image)
@@ -178,29 +181,11 @@ class Cells:
         part = _gathered(image, left, rows, columns)
         limits = [
             tuple(_gathered(bound, left, rows // vertical, columns // horizontal) for bound in limit)
-            for limit, (vertical, horizontal) in zip(limits, factors, strict=True)
+            for limit, (vertical, horizontal) in zip(limits, (strip.factors for strip in band.strips), strict=True)
         ]
-        for _ in range(passes - 1):
-            part, moved = self._pass(part, factors, limits)
-            np.clip(part, 0, 1, out=part)
-            if moved <= enough:
-                break
+        part = self._passes(part, paddings, limits, passes - 1, enough)
         _split(image, rows, columns)[left] = part.reshape(rows, -1, columns, 3).swapaxes(0, 1)
         return image
-
-    def _pass(
-        self, image: NDArray[np.float32], factors: Sequence[tuple[int, int]], limits: Sequence[tuple[Plane, ...]]
-    ) -> tuple[NDArray[np.float32], float]:
-        """An image of whole MCUs after one projection onto its cells, not clipped, and the largest move in levels."""
-        projected, moved = [], 0.0
-        for plane, own, (low, high) in zip(to_components(image, self.file.colour), factors, limits, strict=True):
-            found = dct(box_mean(plane, *own))
-            change = np.maximum(found, low)
-            np.minimum(change, high, out=change)  # in two steps, which is faster than np.clip
-            change -= found
-            moved = max(moved, float(change.max()), -float(change.min()))
-            projected.append(plane + replicate(idct(change), *own))
-        return to_image(projected, self.file.colour, clip=False), moved
 
     def _alternate(
         self,
@@ -211,20 +196,33 @@ class Cells:
         bounds: Callable[[Strip], tuple[Plane, Plane]],
     ) -> NDArray[np.float32]:
         """The part of a picture in a band after up to `passes` projections onto its cells, then the cube of RGB."""
-        paddings, limits = self._paddings(band), [bounds(strip) for strip in band.strips]
+        return self._passes(image, self._paddings(band), [bounds(strip) for strip in band.strips], passes, enough)
+
+    def _passes(
+        self, image: NDArray[np.float32], paddings: Sequence[Padding], limits: Limits, passes: int, enough: float
+    ) -> NDArray[np.float32]:
+        """An image after up to `passes` projections onto its cells, then the cube of RGB, until little moves."""
         for _ in range(passes):
-            projected, moved = [], 0.0
-            for plane, padding, (low, high) in zip(
-                to_components(image, self.file.colour), paddings, limits, strict=True
-            ):
-                found = dct(padding.samples(plane))
-                change = np.clip(found, low, high) - found
-                moved = max(moved, float(change.max()), -float(change.min()))
-                projected.append(plane + padding.pixels(idct(change)))
-            image = to_image(projected, self.file.colour)
+            image, moved = self._pass(image, paddings, limits)
+            np.clip(image, 0, 1, out=image)
             if moved <= enough:
                 break
         return image
+
+    def _pass(
+        self, image: NDArray[np.float32], paddings: Sequence[Padding], limits: Limits
+    ) -> tuple[NDArray[np.float32], float]:
+        """An image after one projection onto its cells, not clipped, and the largest move in levels."""
+        projected, moved = [], 0.0
+        planes = to_components(image, self.file.colour)
+        for plane, padding, (low, high) in zip(planes, paddings, limits, strict=True):
+            found = dct(padding.samples(plane))
+            change = np.maximum(found, low)
+            np.minimum(change, high, out=change)  # in two steps, which is faster than np.clip
+            change -= found
+            moved = max(moved, float(change.max()), -float(change.min()))
+            projected.append(plane + padding.pixels(idct(change)))
+        return to_image(projected, self.file.colour, clip=False), moved
 
     def _likely(self, strip: Strip) -> tuple[Plane, Plane]:
         """Lowest and highest likely value of each coefficient."""

@@ -24,6 +24,19 @@ class Padding(Protocol):
         ...
 
 
+class Whole:
+    """Blocks that lie inside the picture, so that nothing is filled.  Arguments: `factors`, pixels per sample."""
+
+    def __init__(self, factors: tuple[int, int]) -> None:
+        self.factors = factors
+
+    def samples(self, plane: Plane) -> Plane:
+        return box_mean(plane, *self.factors)
+
+    def pixels(self, change: Plane) -> Plane:
+        return replicate(change, *self.factors)
+
+
 class Repeated:
     """Blocks as libjpeg fills them: the last column of pixels is repeated before chroma is subsampled, and the last row
     of samples after that.
