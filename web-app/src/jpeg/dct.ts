@@ -6,8 +6,9 @@ const COSINES = Float32Array.from({ length: 64 }, (_, i) => {
 });
 const half = new Float32Array(64);
 
-// out[k] = Σ matrix[k, i] in[i] along rows, then columns; `inverse` takes the transposed matrix.
-function transform(block: Float32Array, inverse: boolean): void {
+// The transform of each row, written to the columns of `out`; so two passes transform both directions.  `inverse` takes
+// the transposed matrix.
+function pass(block: Float32Array, out: Float32Array, inverse: boolean): void {
   const k1 = inverse ? 1 : 8,
     i1 = inverse ? 8 : 1;
   for (let row = 0; row < 64; row += 8) {
@@ -21,7 +22,7 @@ function transform(block: Float32Array, inverse: boolean): void {
       h = block[row + 7];
     for (let k = 0; k < 8; k++) {
       const m = k * k1;
-      half[8 * k + (row >> 3)] =
+      out[8 * k + (row >> 3)] =
         a * COSINES[m] +
         b * COSINES[m + i1] +
         c * COSINES[m + 2 * i1] +
@@ -32,29 +33,11 @@ function transform(block: Float32Array, inverse: boolean): void {
         h * COSINES[m + 7 * i1];
     }
   }
-  for (let column = 0; column < 64; column += 8) {
-    // `half` is transposed
-    const a = half[column],
-      b = half[column + 1],
-      c = half[column + 2],
-      d = half[column + 3];
-    const e = half[column + 4],
-      f = half[column + 5],
-      g = half[column + 6],
-      h = half[column + 7];
-    for (let k = 0; k < 8; k++) {
-      const m = k * k1;
-      block[8 * k + (column >> 3)] =
-        a * COSINES[m] +
-        b * COSINES[m + i1] +
-        c * COSINES[m + 2 * i1] +
-        d * COSINES[m + 3 * i1] +
-        e * COSINES[m + 4 * i1] +
-        f * COSINES[m + 5 * i1] +
-        g * COSINES[m + 6 * i1] +
-        h * COSINES[m + 7 * i1];
-    }
-  }
+}
+
+function transform(block: Float32Array, inverse: boolean): void {
+  pass(block, half, inverse);
+  pass(half, block, inverse);
 }
 
 export const dct = (block: Float32Array) => transform(block, false);

@@ -15,6 +15,10 @@ export interface Padding {
   spread(samples: Float32Array): Float32Array; // the pixels that have these samples
 }
 
+function addTo(sums: Float32Array, numbers: Float32Array): void {
+  for (let i = 0; i < sums.length; i++) sums[i] += numbers[i];
+}
+
 // Blocks as libjpeg fills them: the last column of pixels is repeated before chroma is subsampled, and the last row of
 // samples after that.
 export class Repeated implements Padding {
@@ -51,8 +55,7 @@ export class Repeated implements Padding {
   }
 
   add(change: Float32Array, plane: Float32Array): void {
-    const spread = this.spread(change);
-    for (let i = 0; i < plane.length; i++) plane[i] += spread[i];
+    addTo(plane, this.spread(change));
   }
 
   // The last row and column of pixels take the mean of what is beyond them.
@@ -117,9 +120,8 @@ export class Free implements Padding {
   }
 
   add(change: Float32Array, plane: Float32Array): void {
-    for (let i = 0; i < change.length; i++) this.blocks[i] += change[i];
-    const spread = this.spread(change);
-    for (let i = 0; i < plane.length; i++) plane[i] += spread[i];
+    addTo(this.blocks, change);
+    addTo(plane, this.spread(change));
   }
 
   spread(samples: Float32Array): Float32Array {
