@@ -10,7 +10,7 @@ from driftrec.train.dump import dump, from_dump, version
 from driftrec.train.model import load
 from driftrec.train.nn.ncsnpp import NCSNppConfig
 from driftrec.train.nn.unet import UNetConfig
-from driftrec.train.recipe import TrainConfig
+from driftrec.train.recipe import TrainConfig, read_recipe
 
 VERSION_1 = json.loads((Path(__file__).parent / "data/recipe-version-1.json").read_text())
 """What the model `small` said of its finisher's run when dumps had no version yet; not to be changed."""
@@ -30,7 +30,9 @@ def test_a_dump_of_version_1_is_still_read() -> None:
 def test_models_that_ship_can_be_trained_further(name: str) -> None:
     model = load(name)
     assert model.finisher is not None
-    assert (model.denoiser.config.data.chains is None) == (name == "base")
+    recipe = read_recipe(name)
+    assert model.denoiser.config.data.chains == recipe.data.chains is not None
+    assert model.denoiser.config.network == recipe.network
     assert model.finisher.config.network == UNetConfig(2, (48, 96, 128), (3, 6, 12), (4, 5))
 
 
