@@ -11,7 +11,7 @@ computed once more from blocks that are different: a pattern that repeats itself
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,9 +160,7 @@ def _distinct(coefficients: Plane) -> Plane:
 
 def _scores(histograms: NDArray[np.float32], qualities: tuple[int, ...]) -> NDArray[np.float64]:
     """The scores (quality, grid) of grids whose histograms are (grid, frequency, bin)."""
-    tables = [ijg_table(quality) for quality in qualities]
-    size = histograms.shape[-1]
-    cosines = np.stack([np.stack([_cosines(int(table[place]))[:size] for table in tables]) for place in FREQUENCIES])
+    cosines = _cosines(qualities)[:, :, : histograms.shape[-1]]
     function = np.matmul(histograms.swapaxes(0, 1), cosines.swapaxes(1, 2)).astype(np.float64)
     reference = np.median(function, axis=1, keepdims=True)  # of (frequency, grid, quality)
     headroom = (1 - reference).sum(axis=0)
@@ -171,8 +169,15 @@ def _scores(histograms: NDArray[np.float32], qualities: tuple[int, ...]) -> NDAr
     return np.where(headroom > MIN_HEADROOM, gain / np.maximum(headroom, MIN_HEADROOM), 0).T
 
 
+@lru_cache(maxsize=2)  # 11 MB for all qualities
+def _cosines(qualities: tuple[int, ...]) -> NDArray[np.float32]:
+    """cos(2π c / step) at the centres of the bins, (frequency, quality, bin)."""
+    tables = [ijg_table(quality) for quality in qualities]
+    return np.stack([np.stack([_cosine(int(table[place])) for table in tables]) for place in FREQUENCIES])
+
+
 @cache
-def _cosines(step: int) -> NDArray[np.float32]:
+def _cosine(step: int) -> NDArray[np.float32]:
     """cos(2π c / step) at the centres of the bins."""
     period = np.cos(np.arange(BINS * step) * (2 * np.pi / (BINS * step))).astype(np.float32)
     return np.resize(period, SIZE)
