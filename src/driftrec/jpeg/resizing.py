@@ -118,7 +118,7 @@ def find_resizing(pixels: NDArray[Any], *, own_grid: bool = False) -> Resizing |
     for factors in FACTORS:
         likely = candidates(down, across, factors, count=CANDIDATES, least=MIN_PEAK, own_grid=own_grid)
         found += filter(None, map(search.proved, likely))
-    return max(found, key=lambda resizing: resizing.trace.score, default=None)
+    return max(found, key=lambda resizing: search.score(resizing.before, resizing.kernel), default=None)
 
 
 class _Search:
