@@ -21,10 +21,10 @@ import chains
 import driftrec
 import results
 from driftrec.evaluate.chains.chain import Step, walked
-from driftrec.evaluate.chains.formats import AsJpeg, png
+from driftrec.evaluate.chains.formats import AsJpeg, png, shown
 from driftrec.evaluate.chains.geometry import Crop, Resize, Rotate
 from driftrec.evaluate.chains.tone import Blur, Sharpen, Tone
-from driftrec.evaluate.corruptions import Pixels, decode
+from driftrec.evaluate.corruptions import Pixels
 from driftrec.evaluate.measurement import Conditions, Measurement
 from driftrec.evaluate.tables import keep
 from driftrec.jpeg import Cells, examine, read_jpeg
@@ -128,7 +128,7 @@ def changes(pixels: Pixels, restorer: driftrec.Restorer) -> float:
 
 def certainty_of(file: bytes, restorer: driftrec.Restorer) -> float:
     """How certain it is that the cells of a file hold the clean picture; 0 if a trace says that they do not."""
-    pixels = decode(file)
+    pixels = shown(file)
     if examine(pixels, file).reworked:
         return 0.0
     return certainty(restorer.restore_pixels(pixels), Cells(read_jpeg(file)))
