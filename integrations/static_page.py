@@ -19,13 +19,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from driftrec.diffusion import colour
 from driftrec.diffusion.types import REGRESSION_RATIO
 from driftrec.jpeg import cell, requantised, tables
 from driftrec.model.card import Card
 from driftrec.model.find import find_model
 from driftrec.model.onnx import Network
 from driftrec.picture import atomic_write
-from driftrec.restoration import binding, flat
+from driftrec.restoration import binding, texture
 from driftrec.restoration.tiling import Tiling
 from driftrec.train.standalone.graph import IR_VERSION, OPSET
 from driftrec.train.standalone.networks import networks
@@ -127,7 +128,7 @@ def facts(card: Card) -> dict[str, Any]:
     Raises ValueError for a model whose plan the page does not know.
     """
     plan = card.plan
-    if (plan.evaluations, plan.around, plan.anchor, plan.colour) != (2, "faithful", "corrupted", "mean"):
+    if (plan.evaluations, plan.around, plan.anchor, plan.colour) != (2, "faithful", "corrupted", "low-band"):
         raise ValueError(f"the page does not know the plan of {card.name}")
     lowest, highest = (math.log(min(plan.process.ratio(t), REGRESSION_RATIO)) for t in (plan.end, plan.start))
     once = card.facts["multiply_adds_per_pixel"]
@@ -136,11 +137,12 @@ def facts(card: Card) -> dict[str, Any]:
         "name": card.name,
         "multiple": math.lcm(tables.MCU, card.multiple),
         "regression": REGRESSION_RATIO,
-        "plan": {"level": plan.level, "lowest": lowest, "highest": highest},
+        "plan": {"level": plan.level, "lowest": lowest, "highest": highest, "texture": plan.texture},
         "cost": {"denoiser": once, "finisher": card.facts["plan_multiply_adds_per_pixel"] - once},
         "noise": {key: f"{state[key]:032x}" for key in ("state", "inc")},
         "tiling": asdict(Tiling()),
-        "flat": {"side": flat.SIDE, "flat": flat.FLAT, "textured": flat.TEXTURED},
+        "low_band": colour.DISTANCES,
+        "flat": {"side": texture.SIDE, "flat": texture.FLAT, "textured": texture.TEXTURED},
         "cells": {
             name.lower(): getattr(cell, name)
             for name in ("MARGIN", "NARROW", "SOFT", "EDGE_PASSES", "MISFITS", "ROUNDING")

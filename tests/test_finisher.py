@@ -192,7 +192,8 @@ def test_a_finisher_learns_ships_with_its_denoiser_and_makes_the_last_step(
     there = Network(exported), TorchRunner(tmp_path / "run" / BEST)
     assert there[0].card.finisher
     assert there[0].card.plan == after.plan
-    assert (there[0].card.plan.evaluations, there[0].card.plan.colour) == (2, "mean")
+    plan = there[0].card.plan
+    assert (plan.evaluations, plan.colour, plan.texture) == (2, "low-band", 0.7)
     assert there[0].card.facts["finishing"]["steps"] == last["step"]
     facts = there[0].card.facts
     assert facts["finishing"]["earlier"] == before.denoiser.spent()

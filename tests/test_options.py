@@ -30,6 +30,8 @@ from driftrec.cli.restore import restore
         ({"seed": -1}, "seed must be at least 0, not -1"),
         ({"strength": 1.1}, "strength must be between 0 and 1, not 1.1"),
         ({"strength": math.nan}, "strength must be between 0 and 1, not nan"),
+        ({"texture": 1.1}, "texture must be between 0 and 1, not 1.1"),
+        ({"texture": 0.5, "mode": "faithful"}, "texture is for the mode natural: omit it, or choose that mode"),
         ({"bits": 10}, "bits must be 8 or 16, not 10"),
         ({"max_pixels": 0}, "max_pixels must be at least 1, not 0"),
         ({"threads": 0}, "threads must be between 1 and 1024, not 0"),

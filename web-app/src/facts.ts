@@ -5,10 +5,11 @@ export interface Facts {
   name: string;
   multiple: number; // sides of what the network sees are multiples of this many pixels
   regression: number; // the ratio that asks for the faithful estimate
-  plan: { level: number; lowest: number; highest: number }; // the last two are logarithms of ratios
+  plan: { level: number; lowest: number; highest: number; texture: number }; // lowest and highest: logarithms of ratios
   cost: { denoiser: number; finisher: number }; // multiply-adds per pixel
   noise: { state: string; inc: string }; // of PCG64 for the seed 0, hexadecimal
   tiling: { tile: number; blind: number; feather: number };
+  low_band: number[]; // distances
   flat: { side: number; flat: number; textured: number };
   cells: { margin: number; narrow: number; soft: number; edge_passes: number; misfits: number; rounding: number };
   binding: Record<

@@ -56,8 +56,8 @@ export async function restore(file: JpegFile, mode: Mode, facts: Facts, network:
     natural = await evaluated(network, "finisher", y, facts, state, done =>
       steps.progress((cost.denoiser + done * cost.finisher) / whole),
     );
-    withMean(natural, faithful);
-    removeGrain(natural, faithful, y.height, facts);
+    withLowBand(natural, faithful, facts.low_band);
+    weighTexture(natural, faithful, y.height, facts);
   }
   await finish("natural", natural);
 }
@@ -142,19 +142,30 @@ function loss({ data }: Estimate, y: Planes): number {
   return sum / data.length;
 }
 
-// Gives each channel the mean of the faithful one.
-function withMean(estimate: Estimate, faithful: Estimate): void {
-  const { data, size } = estimate;
+// Gives the estimate the low band of the faithful one, (E21): the filter [1 2 1]/4 at several distances.
+function withLowBand({ data, stride, size }: Estimate, faithful: Estimate, distances: number[]): void {
+  const change = new Float32Array(size),
+    before = new Float32Array(size);
   for (let channel = 0; channel < 3; channel++) {
-    let change = 0;
-    for (let i = channel * size; i < (channel + 1) * size; i++) change += faithful.data[i] - data[i];
-    change /= size;
-    for (let i = channel * size; i < (channel + 1) * size; i++) data[i] += change;
+    const first = channel * size;
+    for (let i = 0; i < size; i++) change[i] = faithful.data[first + i] - data[first + i];
+    for (const distance of distances) {
+      for (const step of [distance * stride, distance]) {
+        before.set(change);
+        for (let i = 0; i + step < size; i++) {
+          if (step === distance && (i % stride) + distance >= stride) continue; // the next row
+          const flow = (before[i + step] - before[i]) / 4;
+          change[i] += flow;
+          change[i + step] -= flow;
+        }
+      }
+    }
+    for (let i = 0; i < size; i++) data[first + i] += change[i];
   }
 }
 
-// Replaces flat areas by the faithful estimate, as driftrec.restoration.flat does: they had no grain to restore.
-function removeGrain(estimate: Estimate, faithful: Estimate, height: number, { flat }: Facts): void {
+// Keeps a share of the texture, and none in flat areas, as driftrec.restoration.texture does, (E28).
+function weighTexture(estimate: Estimate, faithful: Estimate, height: number, { flat, plan }: Facts): void {
   const { data, stride, size } = estimate,
     reach = flat.side >> 1,
     count = flat.side ** 2;
@@ -193,7 +204,8 @@ function removeGrain(estimate: Estimate, faithful: Estimate, height: number, { f
       }
     }
     for (let x = 0; x < stride; x++) {
-      const weight = Math.min(Math.max((Math.sqrt(deviation[x]) - flat.flat) / (flat.textured - flat.flat), 0), 1);
+      const textured = Math.min(Math.max((Math.sqrt(deviation[x]) - flat.flat) / (flat.textured - flat.flat), 0), 1),
+        weight = plan.texture * textured;
       if (weight < 1)
         for (let at = row * stride + x; at < 3 * size; at += size) {
           data[at] = faithful.data[at] + weight * (data[at] - faithful.data[at]);

@@ -192,6 +192,16 @@ PARAMETERS: dict[str, Any] = {
             "none.  auto: found out.",
         ),
     ],
+    "texture": Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=1,
+            help="For natural: how much texture is added.  0: none, as in faithful.  1: as much as clean pictures "
+            "have.  Default: the model's.",
+        ),
+    ],
     "strength": Annotated[
         float | None,
         typer.Option(

@@ -11,8 +11,7 @@ grid of a single time puts it half-way between start and end in log-SNR.  There 
 to sample, but most of the faithful estimate remains visible.
 
 At the end the sample takes the low band of the faithful estimate (`driftrec.diffusion.colour`).  A model may have a
-finisher (`driftrec.train.finisher`), which replaces the denoiser in the last evaluation.  It has also learnt the low
-band, except for the means.
+finisher (`driftrec.train.finisher`), which replaces the denoiser in the last evaluation.
 
 Networks that were not trained at s = ∞, such as the paper's, have no faithful estimate.  For them sampling starts
 around y, uses the whole grid and takes the low band of y.
@@ -49,6 +48,8 @@ class Plan:
         anchor: the image that the network's residuals are measured from.
         colour: what samples take from the faithful estimate, or from the file if there is none; see
             `driftrec.diffusion.colour`.
+        texture: weight, in [0, 1], of what a natural restoration adds to the faithful estimate; see
+            `driftrec.restoration.texture`.
 
     Raises ValueError for values outside these ranges.
     """
@@ -62,6 +63,7 @@ class Plan:
     around: Around = "faithful"
     anchor: Anchor = "corrupted"
     colour: Colour = "low-band"
+    texture: float = 1.0
 
     def __post_init__(self) -> None:
         if self.evaluations < 1:
@@ -70,6 +72,8 @@ class Plan:
             raise ValueError(f"times must satisfy 0 < end < start ≤ 1, got start {self.start} and end {self.end}")
         if not (0 <= self.eta <= 1 and self.level > 0):
             raise ValueError(f"eta must lie in [0, 1] and level above 0, got {self.eta} and {self.level}")
+        if not 0 <= self.texture <= 1:
+            raise ValueError(f"texture must lie in [0, 1], got {self.texture}")
         for name, value, known in (
             ("around", self.around, Around),
             ("anchor", self.anchor, Anchor),

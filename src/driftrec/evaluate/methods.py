@@ -68,7 +68,7 @@ class Driftrec(Method):
         what = "average" if asked.mode == "natural" else "mean of samples"
         words = [f"driftrec {asked.mode}" if asked.samples == 1 else f"driftrec {what} of {asked.samples}"]
         words += [f"{asked.steps} steps"] if asked.steps else []
-        for name in ("seed", "sampler", "process", "start", "consistent", "history", "strength"):
+        for name in ("seed", "sampler", "process", "start", "consistent", "history", "texture", "strength"):
             if (value := getattr(asked, name)) != getattr(usual, name):
                 words.append(f"{name} {value}")
         words += ["forced"] if asked.force else []
@@ -257,7 +257,7 @@ _DRIFTREC = {
 
 _OF_DRIFTREC = (
     *("steps", "seed", "samples", "sampler", "process", "start"),
-    *("consistent", "history", "strength", "force", "model"),
+    *("consistent", "history", "texture", "strength", "force", "model"),
 )
 
 

@@ -15,10 +15,10 @@ from driftrec.diffusion.types import Noise
 from driftrec.model.card import Card
 from driftrec.model.runner import Runner
 from driftrec.restoration.binding import Binding
-from driftrec.restoration.flat import remove_grain
 from driftrec.restoration.moments import Moments
 from driftrec.restoration.options import Options
 from driftrec.restoration.symmetry import averaged
+from driftrec.restoration.texture import weigh_texture
 from driftrec.restoration.tiling import Tiling, margins, tiled
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -83,8 +83,8 @@ def sampling_for(options: Options, card: Card) -> PosteriorSampling:
 class Estimator:
     """Restores one picture with the network; `estimate` does the work.
 
-    Arguments: `runner`, the network; `tiling`, how large pictures are cut; `options`, whose mode, steps, seed and
-    samples are used; `progress` and `preview`, called during the work; `noise`, gives the noise of a seed.
+    Arguments: `runner`, the network; `tiling`, how large pictures are cut; `options`, whose mode, steps, seed,
+    samples and texture are used; `progress` and `preview`, called during the work; `noise`, gives the noise of a seed.
     """
 
     def __init__(
@@ -103,6 +103,7 @@ class Estimator:
         self.views = self.evaluations if options.mode == "faithful" else int(runner.card.faithful)
         self.seeds = range(options.seed, options.seed + options.samples)
         self.sampling = sampling_for(options, runner.card) if options.mode == "sample" else None
+        self.texture = runner.card.plan.texture if options.texture is None else options.texture
         self.bound: Binding | None = None
 
     @property
@@ -195,7 +196,7 @@ class Estimator:
                     show(x0)
             if not self.sampling and faithful is not None and x0 is not faithful:
                 x0 = np.array(x0)
-                remove_grain(x0, faithful)
+                weigh_texture(x0, faithful, self.texture)
             yield x0, denoise.evaluations + (finish.evaluations if finish else 0)
 
 

@@ -55,6 +55,8 @@ class Options:
             than JPEG, "auto" is "off", and "on" is an error.
         history: what happened to the picture: "single", one compression and nothing after it; "resaved", an earlier
             compression; "resized", an earlier compression, then a change of size; "clean", nothing.  "auto" finds out.
+        texture: for natural, how much texture is added to the faithful estimate: 0 for none, 1 for as much as clean
+            pictures have (default: the model card's).  Less is closer to the original and looks softer.
         strength: 0 gives the input, 1 the restoration; values in between blend them.
         force: also restores what looks clean or nearly lossless, and gives the network its full weight.
         bits: bits per sample of the result, 8 or 16 (default: the input's).
@@ -80,6 +82,7 @@ class Options:
     start: float | None = None
     consistent: Consistency = "auto"
     history: History = "auto"
+    texture: float | None = None
     strength: float = 1.0
     force: bool = False
     bits: int | None = None
@@ -109,6 +112,10 @@ class Options:
         self._check_sampling()
         _between("seed", self.seed, 0, 2**63 - 1)
         _between("strength", self.strength, 0, 1)
+        if self.texture is not None:
+            _between("texture", self.texture, 0, 1)
+            if self.mode != "natural":
+                raise ValueError("texture is for the mode natural: omit it, or choose that mode")
         if self.bits not in (None, 8, 16):
             raise ValueError(f"bits must be 8 or 16, not {self.bits}")
         _between("max_pixels", self.max_pixels, 1, 2**63 - 1)
@@ -187,6 +194,6 @@ def _flag(name: str, text: str) -> bool:
 _FLAGS = {"1": True, "true": True, "": False, "0": False, "false": False}
 _READ = {
     **dict.fromkeys(("steps", "seed", "samples", "bits", "max_pixels", "threads"), _whole),
-    **dict.fromkeys(("strength", "start"), _number),
+    **dict.fromkeys(("strength", "start", "texture"), _number),
     **dict.fromkeys(("force", "strict", "strip"), _flag),
 }

@@ -9,7 +9,7 @@ import numpy as np
 from driftrec.picture import Picture
 from driftrec.restoration.options import Options
 
-HOW = ("steps", "sampler", "process", "start")
+HOW = ("steps", "sampler", "process", "start", "texture")
 """Options that change how far restorations spread."""
 
 QUALITIES = (10, 20, 40)
@@ -32,7 +32,7 @@ def factor_for(options: Options, quality: int | None) -> float:
     """Returns what to multiply the deviation of several restorations with.
 
     Arguments: `options` of the restoration; `quality` of the picture's coarsest JPEG compression, None if unknown.  It
-    is 1 where no factor was measured: for other models, steps, samplers, processes or starts, and unknown qualities.
+    is 1 where no factor was measured: for other models, unknown qualities and other values of `HOW`.
     """
     usual = Options(mode=options.mode)
     same = all(getattr(options, name) == getattr(usual, name) for name in ("model", *HOW))

@@ -210,6 +210,7 @@ class FinishSection(Section):
     weight: float = Field(default=3.0, ge=0)  # w of (E26), for the LPIPS of each network
     pattern: float = Field(default=0.1, ge=0)  # v of (E26), for errors that repeat in all 8×8 blocks
     evaluations: tuple[Annotated[int, Field(ge=2)], ...] = Field(default=(2,), min_length=1)  # of the plans, in turn
+    texture: float = Field(default=0.7, ge=0, le=1)  # of natural restorations, see `driftrec.diffusion.plan`
 
 
 class TrainConfig(Section):
@@ -272,8 +273,7 @@ class TrainConfig(Section):
         """How to sample with the network."""
         plan = Plan(anchor=self.objective.anchor)
         if self.finish:
-            # Crops train a finisher's low band, too; only the mean colour of a whole picture is beyond a crop.
-            return replace(plan, evaluations=self.finish.evaluations[0], colour="mean")
+            return replace(plan, evaluations=self.finish.evaluations[0], texture=self.finish.texture)
         if self.noise.regression:
             return plan
         process = self.noise.build_process() if self.noise.law == "time" else plan.process

@@ -12,7 +12,7 @@ COOKIE = "driftrec"
 
 FOR_A_PICTURE = (
     *("mode", "steps", "seed", "samples", "sampler", "process", "start"),
-    *("consistent", "history", "strength", "force", "bits", "strict", "strip"),
+    *("consistent", "history", "texture", "strength", "force", "bits", "strict", "strip"),
 )
 """Options that a request may set; the server sets the others."""
 

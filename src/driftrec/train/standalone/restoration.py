@@ -19,7 +19,7 @@ from driftrec.diffusion.colour import DISTANCES
 from driftrec.diffusion.types import GRAY, REGRESSION_RATIO
 from driftrec.jpeg.tables import MCU
 from driftrec.model.card import Card
-from driftrec.restoration.flat import FLAT, SIDE, TEXTURED
+from driftrec.restoration.texture import FLAT, SIDE, TEXTURED
 from driftrec.train.standalone.graph import Graph
 from driftrec.train.standalone.noise import Keys, noise_in
 
@@ -70,7 +70,7 @@ class Restoration(Graph):
         ratio = self("Div", loss, plan.level)  # (E20)
         log_start = self("Min", self("Log", self("Max", ratio, math.exp(lowest))), highest)
         sample = self._sample(faithful, self._grid(log_start, lowest, plan.evaluations - 1))
-        sample = self._without_grain(sample, faithful)
+        sample = self._weighed(sample, faithful)
         return self("Where", self("Greater", log_start, lowest), sample, faithful)
 
     def _grid(self, log_start: str, log_end: float, count: int) -> list[str]:
@@ -125,14 +125,15 @@ class Restoration(Graph):
                 change = self._smoothed(change, distance, axis)
         return self("Add", x0, change)
 
-    def _without_grain(self, sample: str, faithful: str) -> str:
-        """The faithful estimate in flat areas, as in `driftrec.restoration.flat`."""
+    def _weighed(self, sample: str, faithful: str) -> str:
+        """The sample with the plan's share of texture and none in flat areas, as in `driftrec.restoration.texture`."""
         level = self("ReduceMean", faithful, axes=[_ROWS, _COLUMNS])
         levels = self("Mul", self("Sub", faithful, level), 255.0)
         mean = self._means(levels)
         variance = self("Sub", self._means(self("Mul", levels, levels)), self("Mul", mean, mean))
         deviation = self("Sqrt", self("Max", self("ReduceMax", variance, axes=[1]), 0.0))
         weight = self("Clip", self("Div", self("Sub", deviation, FLAT), TEXTURED - FLAT), 0.0, 1.0)
+        weight = self("Mul", weight, self._plan.texture)
         return self("Add", faithful, self("Mul", weight, self("Sub", sample, faithful)))
 
     def _means(self, image: str) -> str:

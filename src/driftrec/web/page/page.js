@@ -48,7 +48,7 @@ function chosen() {
   const form = new FormData(at("options")), query = new URLSearchParams();
   const mode = form.get("mode"), random = mode === "natural" || mode === "sample";
   const unused = new Set([...random ? [] : ["samples"], ...mode === "decode" ? ["steps"] : [],
-    ...mode === "sample" ? [] : ["sampler", "process", "start"]]);
+    ...mode === "natural" ? [] : ["texture"], ...mode === "sample" ? [] : ["sampler", "process", "start"]]);
   for (const [key, value] of form) {
     if (value === "" || key === "force" || unused.has(key)) continue;
     query.set(key, value);

@@ -22,6 +22,7 @@ const histories = {
 export function label(query) {
   const parts = [modes[query.get("mode")]];
   if (Number(query.get("strength") ?? 1) < 1) parts.push(`strength ${Math.round(100 * query.get("strength"))} %`);
+  if (query.get("texture")) parts.push(`texture ${Math.round(100 * query.get("texture"))} %`);
   if (query.get("steps")) parts.push(`${query.get("steps")} steps`);
   if (Number(query.get("samples") ?? 1) > 1) parts.push(`${query.get("samples")} samples`);
   if ((query.get("sampler") ?? "multistep") !== "multistep") parts.push(query.get("sampler"));

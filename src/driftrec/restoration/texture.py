@@ -1,6 +1,9 @@
-"""Keeps flat areas flat: where the faithful estimate has no texture, a natural restoration adds none.
+"""How much of its texture a natural restoration x̂ keeps: a share of it where there was some, none in flat areas.
 
-Paper, sky and areas of one colour had no grain before their compression, so there is none to restore.
+    x̂ ← x̂_f + t w (x̂ − x̂_f)                                                                       (E28)
+
+x̂_f is the faithful estimate.  A share t below 1 is closer to the original, since texture is guessed.  The weight w is 0
+in flat areas: paper, sky and areas of one colour had no grain before their compression, so there is none to restore.
 """
 
 import numpy as np
@@ -16,10 +19,10 @@ ROWS = 256
 """Rows that are worked on at a time, so that memory does not grow with the picture."""
 
 
-def remove_grain(restored: np.ndarray, faithful: np.ndarray) -> None:
-    """Replaces flat areas of a restoration by the faithful estimate, in place.
+def weigh_texture(restored: np.ndarray, faithful: np.ndarray, share: float) -> None:
+    """Applies (E28) to a natural restoration, in place.
 
-    Arguments: both float32 (1, 3, height, width), 1 for white.
+    Arguments: both pictures float32 (1, 3, height, width), 1 for white; the share t in [0, 1].
     """
     height, reach = restored.shape[2], SIDE // 2
     for top in range(0, height, ROWS):
@@ -28,7 +31,7 @@ def remove_grain(restored: np.ndarray, faithful: np.ndarray) -> None:
         weight = _textured(faithful[0, :, first:last])[top - first : bottom - first]
         old, new = faithful[0, :, top:bottom], restored[0, :, top:bottom]
         new -= old
-        new *= weight
+        new *= np.float32(share) * weight
         new += old
 
 
