@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from driftrec.jpeg.blocks import Plane, box_mean, dct, idct, pad, to_components, to_image, upsample_triangle
 from driftrec.jpeg.detect import Trace
+from driftrec.jpeg.elsewhere import elsewhere
 from driftrec.jpeg.file import JpegFile
 from driftrec.jpeg.layout import BAND
 from driftrec.jpeg.tables import BLOCK, CHROMA, LUMA, MCU, ijg_table
@@ -73,6 +74,9 @@ CLIPPING_MARGIN = 0.5 / 255
 PASSES = 3
 """Maximum number of recovery passes; each undoes more of the clipping than the one before."""
 
+ROUNDS = 2
+"""How often the statistics are computed again without the parts that were not quantised with the trace's table."""
+
 MAX_RESIDUAL = 10
 """Blocks stay as they are if recovery changes their luma by more than this many times the expected energy of e:
 something else happened to them."""
@@ -92,15 +96,24 @@ def recovered(pixels: NDArray[np.float32], trace: Trace, file: JpegFile | None =
         trace: the trace of a compression that was coarser than any later one and on another grid.
         file: the JPEG that the pixels were decoded from, if any.
 
-    Returns an array of the same shape.  Some parts stay unchanged: blocks that the border cuts; blocks whose recovered
-    coefficients do not explain their pixels; chroma that does not look quantised with libjpeg's table of the trace's
-    quality; and the whole picture if its luma does not.
+    Returns an array of the same shape.  Some parts stay unchanged: blocks that the border cuts; blocks that the
+    compression did not touch, or whose recovered coefficients do not explain their pixels; chroma that does not look
+    quantised with libjpeg's table of the trace's quality; and the whole picture if its luma does not.
     """
     height, width = pixels.shape[:2]
     top, left = (max(n - SAMPLE_SIDE, 0) // (2 * MCU) * MCU for n in (height, width))
     middle = pixels[top : top + SAMPLE_SIDE, left : left + SAMPLE_SIDE]
     planes, unclipped, resubsample = to_components(middle, "YCbCr"), _unclipped(middle), _resubsampling(file)
-    luma = _fit(planes[:1], ijg_table(trace.quality, LUMA), unclipped, Grid(trace.shift, (1, 1)), _unchanged)
+    table, grid = ijg_table(trace.quality, LUMA), Grid(trace.shift, (1, 1))
+    luma = _fit(planes[:1], table, unclipped, grid, _unchanged)
+    for _ in range(ROUNDS):
+        if luma is None:
+            return pixels
+        others = luma.elsewhere(planes[0])
+        if not others.any():
+            break
+        unclipped &= ~others
+        luma = _fit(planes[:1], table, unclipped, grid, _unchanged)
     if luma is None or luma.median_score < LUMA_SCORE:
         return pixels
     chroma = _fit_chroma(planes[1:], trace, unclipped, resubsample)
@@ -190,6 +203,14 @@ class _Fit:
     def error_energy(self) -> float:
         """Expected energy of e in a block, over the quantised frequencies."""
         return float(self.variances[self.quantised].sum())
+
+    def elsewhere(self, plane: Plane) -> NDArray[np.bool_]:
+        """Which pixels of a component lie in blocks that were not quantised with this table, (height, width)."""
+        coefficients = _by_frequency(_coefficients(plane, self.grid, _unchanged))
+        outside = np.zeros(plane.shape, bool)
+        blocks = elsewhere(coefficients, self.table, self.quantised)
+        self.grid.whole(outside)[...] = np.repeat(np.repeat(blocks, BLOCK, axis=0), BLOCK, axis=1)
+        return outside
 
     def expected(self, coefficients: Plane) -> Plane:
         """Coefficients (8, 8, …), the quantised frequencies replaced by E[m Q | c] over the three nearest m."""
@@ -287,6 +308,7 @@ def _recover_band(
     rows, columns = (n // BLOCK for n in residual.shape)
     energy = np.square(residual).reshape(rows, BLOCK, columns, BLOCK).sum(axis=(1, 3))
     unexplained = np.repeat(np.repeat(energy > MAX_RESIDUAL * luma.error_energy, BLOCK, axis=0), BLOCK, axis=1)
+    unexplained |= luma.grid.whole(luma.elsewhere(before))
     np.copyto(luma.grid.whole(image), luma.grid.whole(pixels), where=unexplained[..., None])
     return image
 

@@ -36,6 +36,7 @@ MAX_PIXELS = 178_000_000
 """The most pixels of a picture that is opened by default; restoring one of that size takes about 15 GB of memory."""
 
 _DEEP_GRAY = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
+_LOSSY = frozenset({"JPEG", "MPO", "WEBP", "AVIF", "GIF", "JPEG2000"})
 _GRAY = frozenset({"1", "L", "LA", "La"}) | _DEEP_GRAY
 _COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"})
 
@@ -159,6 +160,7 @@ def _decode(image: Image.Image, file: bytes | None, label: str, max_pixels: int)
         xmp=upright_xmp(xmp) if isinstance(xmp, bytes) else None,
         iptc=read_iptc(image),
         source_format=image.format,
+        lossy=image.format in _LOSSY or image.mode in ("P", "PA"),
         left_out=(*_left_out(image), *left_out),
         file=file,
         name=label,

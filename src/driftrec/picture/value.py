@@ -47,6 +47,7 @@ class Picture:
         file: the bytes of the file that the pixels were decoded from; None if there is no file, or if the pixels have
             been replaced.
         name: the picture's name in messages.
+        lossy: whether files of this kind have usually lost something: JPEG, WebP, AVIF and the like, and palettes.
         cut_short: whether the file ends before the picture does; where it holds nothing, pixels are gray or black.
 
     Raises:
@@ -66,6 +67,7 @@ class Picture:
     left_out: tuple[str, ...] = ()
     file: bytes | None = field(default=None, repr=False)
     name: str = "the picture given"
+    lossy: bool = False
     cut_short: bool = False
 
     def __post_init__(self) -> None:

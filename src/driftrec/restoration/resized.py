@@ -7,13 +7,8 @@ import numpy as np
 from driftrec.jpeg import Resizing, recovered, resized, unresized
 from driftrec.restoration.estimator import Estimate, Estimator
 
-LOSSY = frozenset({"JPEG", "MPO", "WEBP", "AVIF", "GIF", "JPEG2000"})
-"""Formats, by Pillow's names, in which a picture has usually lost something."""
 
-
-def estimate_before(
-    pixels: np.ndarray, resizing: Resizing, estimator: Estimator, source_format: str | None
-) -> Estimate:
+def estimate_before(pixels: np.ndarray, resizing: Resizing, estimator: Estimator, *, lossy: bool) -> Estimate:
     """Returns the restoration of a resized picture.
 
     The picture as it was before is computed and restored, and what that changes is resized as the picture was and added
@@ -23,10 +18,9 @@ def estimate_before(
     better where the other one lacks information.
 
     Arguments: `pixels`, float32 (height, width, 3) in [0, 1]; how they were resized; `estimator`, whose previews get
-    the size of `pixels`; `source_format`, Pillow's name of the format that the pixels come from, or None.
+    the size of `pixels`; `lossy`, whether something was lost after the resizing.
     """
     size, kernel = resizing.after, resizing.kernel
-    lossy = source_format in LOSSY
     before = unresized(pixels, resizing.before, kernel, lossy=lossy).clip(0, 1)
     if lossy:
         before = recovered(before, resizing.trace)

@@ -314,7 +314,7 @@ class Restorer:
             if trust == 0 or estimator is None:
                 return Estimate(base, 0), verdict
         if report.resized is not None:
-            estimate = estimate_before(picture.as_float(), report.resized, estimator, picture.source_format)
+            estimate = estimate_before(picture.as_float(), report.resized, estimator, lossy=picture.lossy)
         else:  # no variable refers to the pixels here, so the estimator can free them
             estimate = estimator.estimate(_to_restore(picture, report), report.grid)
         if base is None:
@@ -371,11 +371,12 @@ def _cells(picture: Picture, report: Report, decision: Decision, consistent: Con
 
 
 def _to_restore(picture: Picture, report: Report) -> np.ndarray:
-    """The picture as its coarsest compression left it; later ones on the same grid took little away and are ignored."""
-    pixels = picture.as_float()
-    if report.file is None or report.coarser is None or report.coarser.shift == (0, 0):
+    """The picture as its coarsest compression left it; later JPEGs on the same grid took little away."""
+    pixels, coarser = picture.as_float(), report.coarser
+    unchanged = not picture.lossy if report.file is None else coarser is not None and coarser.shift == (0, 0)
+    if coarser is None or unchanged:
         return pixels
-    return recovered(pixels, report.coarser, report.file)
+    return recovered(pixels, coarser, report.file)
 
 
 def _as_asked(picture: Picture, options: Options) -> Picture:
