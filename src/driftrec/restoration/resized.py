@@ -13,9 +13,9 @@ def estimate_before(pixels: np.ndarray, resizing: Resizing, estimator: Estimator
 
     The picture as it was before is computed and restored, and what that changes is resized as the picture was and added
     to it.  If the resized picture was compressed again, its coefficients are first drawn to the multiples that the
-    earlier compression left (`driftrec.jpeg.recovered`).  A faithful restoration is then resized itself, without the
-    losses of the later compression, and averaged with the restoration in the present size if that is smaller: each is
-    better where the other one lacks information.
+    earlier compression left (`driftrec.jpeg.recovered`).  A restoration of an enlarged picture is then resized itself,
+    without the losses of the later compression, and so is a faithful one of a reduced picture, which is averaged with
+    the restoration in the present size: each is better where the other one lacks information.
 
     Arguments: `pixels`, float32 (height, width, 3) in [0, 1]; how they were resized; `estimator`, whose previews get
     the size of `pixels`; `lossy`, whether something was lost after the resizing.
@@ -24,7 +24,7 @@ def estimate_before(pixels: np.ndarray, resizing: Resizing, estimator: Estimator
     before = unresized(pixels, resizing.before, kernel, lossy=lossy).clip(0, 1)
     if lossy:
         before = recovered(before, resizing.trace)
-    alone = lossy and estimator.faithful
+    alone = lossy and (estimator.faithful or resizing.factor > 1)
 
     def after(restored: np.ndarray) -> np.ndarray:
         if alone:
