@@ -191,7 +191,7 @@ def test_whole_factors_are_not_taken_for_an_ordinary_grid() -> None:
 
 def test_ordinary_jpegs_are_not_taken_for_enlarged_ones() -> None:
     report = examine(jpeg(textured(200, 240), 20))
-    assert (report.earlier is not None, report.resized) == (True, None)
+    assert (report.copied, report.resized) == (True, None)
 
 
 def test_people_and_programs_can_read_what_was_found() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftrec.jpeg.blocks import luma
+from driftrec.jpeg.copied import copied_jpeg
 from driftrec.jpeg.detect import SHIFTED_SCORE, Trace, shifted_trace, windows
 from driftrec.jpeg.file import JpegError, JpegFile, read_jpeg
 from driftrec.jpeg.layout import require_known
@@ -35,7 +36,8 @@ class Report:
         width, height: in pixels, in the file's own orientation.
         size: of the file in bytes, None if there is no file.
         is_jpeg: there is a file, and it begins like a JPEG.
-        file: the contents of the JPEG, None if it is not a JPEG or cannot be read.
+        file: the contents of the JPEG, None if it is not a JPEG or cannot be read; of a lossless copy of a JPEG, the
+            contents that give its pixels.
         unread: why `file` is None or its coefficients cannot be compared with pixels; None if they can.
         earlier: the trace of a compression before the file's own (of any compression, if it is not a JPEG); None if
             none was found or the picture is too small.
@@ -43,6 +45,7 @@ class Report:
         searched: the picture was searched for earlier compressions, and is large enough for a result.
         resized: how the picture was resized after a compression that was coarser than the file's own; None if that
             was not found.  `earlier` is None if it is known.
+        copied: the picture is a lossless copy of `file`.
     """
 
     width: int
@@ -55,6 +58,7 @@ class Report:
     probability: float
     searched: bool
     resized: Resizing | None = None
+    copied: bool = False
 
     @property
     def bytes_per_pixel(self) -> float | None:
@@ -83,7 +87,7 @@ class Report:
         quality, sampling = "no JPEG", "–"
         if self.file is not None:
             number, exact = self.file.quality
-            quality = f"{number}" if exact else f"about {number}"
+            quality = f"{'copy of ' if self.copied else ''}{number if exact else f'about {number}'}"
             sampling = self.file.subsampling + (", progressive" if self.file.progressive else "")
         per_pixel = self.bytes_per_pixel
         before = f"no ({self.probability:.0%})"
@@ -105,6 +109,7 @@ class Report:
         """All facts as JSON values."""
         facts: dict[str, Any] = {"width": self.width, "height": self.height, "bytes": self.size}
         facts["bytes_per_pixel"] = self.bytes_per_pixel
+        facts["copied"] = self.copied
         if self.file is None:
             facts["jpeg"] = None
             facts["jpeg_unread"] = self.unread
@@ -145,25 +150,39 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
     file, unread = _read(data)
     if file is not None and pixels.shape[:2] != (file.height, file.width):
         file, unread = None, "its pixels are of another size"
-    coarse = file is not None and file.quality[0] < HISTORY_FROM
-    traces = _traces(pixels, file) if history and not coarse else []
-    probability, earlier = max(traces, key=lambda found: found[0], default=(0.0, None))
-    if probability < 0.5:
-        earlier = None
+    is_jpeg = data is not None and data[:2] == b"\xff\xd8"
+    searched, probability, earlier = _earlier(pixels, file) if history else (False, 0.0, None)
     resized = _resized(pixels, file, earlier) if history else None
+    copied = False
+    if file is None and not is_jpeg and resized is None and earlier is not None and earlier.shift == (0, 0):
+        gray = bool((pixels == pixels[..., :1]).all())
+        file = copied_jpeg(pixels, earlier.quality, gray=gray)
+        if copied := file is not None:
+            unread = None
+            searched, probability, earlier = _earlier(pixels, file)
     height, width = pixels.shape[:2]
     return Report(
         width,
         height,
         None if data is None else len(data),
-        data is not None and data[:2] == b"\xff\xd8",
+        is_jpeg,
         file,
         unread,
         earlier if resized is None else None,  # the grid of resized blocks may look like an ordinary one
         probability,
-        bool(traces),
+        searched,
         resized,
+        copied,
     )
+
+
+def _earlier(pixels: NDArray[np.generic], file: JpegFile | None) -> tuple[bool, float, Trace | None]:
+    """(whether earlier compressions could be searched for, the probability of one, its trace if it is likely)."""
+    if file is not None and file.quality[0] < HISTORY_FROM:
+        return False, 0.0, None
+    traces = _traces(pixels, file)
+    probability, earlier = max(traces, key=lambda found: found[0], default=(0.0, None))
+    return bool(traces), probability, earlier if probability >= 0.5 else None
 
 
 def _resized(pixels: NDArray[np.generic], file: JpegFile | None, earlier: Trace | None) -> Resizing | None:

@@ -81,6 +81,8 @@ def with_history(report: Report, history: History) -> Report:
     """Returns the report without the traces that contradict a given history."""
     if history == "auto":
         return report
+    if history == "clean" and report.copied:
+        report = replace(report, file=None, copied=False, unread="its file is no JPEG")
     return replace(
         report,
         earlier=report.earlier if history == "resaved" else None,
@@ -113,12 +115,13 @@ def decide(report: Report, corruption: Corruption = "jpeg", history: History = "
             return Decision("leave", 0.0, False, "it shows no trace of JPEG compression")
         return Decision("restore", 1.0, False, "it is too small to tell whether it was ever a JPEG")
     quality, _ = file.quality
+    what = f"it is a {'lossless copy of a ' if report.copied else ''}JPEG of quality {quality}"
     if earlier is not None:
-        why = f"it is a JPEG of quality {quality}, recompressed from quality {earlier.quality}"
+        why = f"{what}, recompressed from quality {earlier.quality}"
         return _by_quality(min(quality, earlier.quality), why, consistent=False)
     if unread is not None:
-        return _by_quality(quality, f"it is a JPEG of quality {quality}, and {unread}", consistent=False)
-    return _by_quality(quality, f"it is a JPEG of quality {quality}", consistent=True)
+        return _by_quality(quality, f"{what}, and {unread}", consistent=False)
+    return _by_quality(quality, what, consistent=True)
 
 
 def _by_quality(quality: int, why: str, *, consistent: bool) -> Decision:
