@@ -67,7 +67,8 @@ def test_other_names_stay_as_they_are(name: str) -> None:
 def test_problems_and_results_reach_the_terminal_without_escape_sequences(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(console, "err", Console(file=sys.stderr))
+    screen = Console(file=sys.stderr)
+    monkeypatch.setattr(console, "err", lambda: screen)
     console.complain("\x1b[31mred\n is damaged")
     console.say("\x1b]0;title\x07\nsecond line")
     shown = capsys.readouterr()

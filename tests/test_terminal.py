@@ -19,8 +19,8 @@ from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from driftrec.cli import console, options
-from driftrec.cli import progress as bars
+from driftrec.cli import bars, console, options
+from driftrec.cli import progress as progress_of
 from driftrec.cli.app import app
 from driftrec.model.providers import available
 from support import jpeg_file, scene
@@ -121,9 +121,10 @@ def test_the_time_left_is_that_of_all_pictures(
         Image.new("L", (10 * parts, 10)).save(paths[-1])
     clock = 1000.0
     screen = Console(file=io.StringIO(), force_terminal=True, width=70)
-    monkeypatch.setattr(bars, "err", screen)
+    monkeypatch.setattr(progress_of, "err", lambda: screen)
+    monkeypatch.setattr(bars, "err", lambda: screen)
     monkeypatch.setattr(bars.time, "monotonic", lambda: clock)
-    progress = bars.PictureProgress(paths)
+    progress = progress_of.PictureProgress(paths)
     with progress.picture("1/3 one", paths[0]) as steps:
         steps.says("reading")
         assert progress.end() is None
@@ -153,7 +154,7 @@ def test_damaged_pictures_count_as_one_pixel(tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"rubbish")
     Image.new("L", (30, 10)).save(tmp_path / "good.png")
     names = ("bad.jpg", "none.jpg", "good.png")
-    assert [bars.count_pixels(tmp_path / name) for name in names] == [1, 1, 300]
+    assert [progress_of.count_pixels(tmp_path / name) for name in names] == [1, 1, 300]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_damaged_pictures_count_as_one_pixel(tmp_path: Path) -> None:
     [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min"), (125, "2 min"), (3599, "1 h 0 min"), (7500, "2 h 5 min")],
 )
 def test_durations_are_in_words(seconds: float, words: str) -> None:
-    assert bars.duration(seconds) == words
+    assert progress_of.duration(seconds) == words
 
 
 def test_a_terminal_sees_what_is_being_done(photo: bytes) -> None:

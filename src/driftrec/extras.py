@@ -10,16 +10,15 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterable
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 
 def how_to_add(extra: str) -> str:
     """The command that installs the packages of an extra of pyproject.toml, such as "web", as a clause."""
+    from importlib import metadata  # here, as it is slow to import and seldom needed
+
     root = Path(__file__).parents[2]
     if (root / "pyproject.toml").is_file():
         return how_to_install("-e", f"{root}[{extra}]")
@@ -41,6 +40,9 @@ def _source(origin: dict[str, Any], extra: str) -> str:
 
     The format: https://packaging.python.org/en/latest/specifications/direct-url-data-structure/
     """
+    from urllib.parse import urlsplit  # here, as above
+    from urllib.request import url2pathname
+
     url = origin.get("url", "")
     if url.startswith("file:"):
         path = Path(url2pathname(urlsplit(url).path))

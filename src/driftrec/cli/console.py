@@ -7,20 +7,28 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from io import TextIOWrapper
 from pathlib import Path
-from typing import NoReturn, TextIO, TypeVar
-
-from rich.console import Console
+from typing import TYPE_CHECKING, NoReturn, TextIO, TypeVar
 
 from driftrec.extras import how_to_add
 from driftrec.text import printable
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 T = TypeVar("T")
 
-err = Console(stderr=True)
-
 _ASCII = str.maketrans({"→": "->", "×": "x", "–": "-", "…": "..."})
+
+
+@cache
+def err() -> "Console":
+    """Returns the console of standard error."""
+    from rich.console import Console  # here, as it is slow to import
+
+    return Console(stderr=True)
 
 
 def tolerate_encodings() -> None:
@@ -92,7 +100,7 @@ def entry(heading: str, *clauses: str) -> str:
 def complain(problem: object) -> None:
     """Prints a problem, one sentence, to standard error."""
     with suppress(OSError):  # there is nobody to tell
-        err.print(f"driftrec: {printable(problem)}", style="red", highlight=False, markup=False, soft_wrap=True)
+        err().print(f"driftrec: {printable(problem)}", style="red", highlight=False, markup=False, soft_wrap=True)
 
 
 def stop(problem: object) -> NoReturn:

@@ -1,29 +1,35 @@
-"""Progress on standard error, on terminals only: what is being done, and how long all of it will take."""
+"""Progress on standard error, on terminals only: what is being done, and how long all of it will take.
+
+Rich is imported only where something is shown.
+"""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TypeVar
-
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, track
-from rich.table import Column
-from rich.text import Text
+from typing import TYPE_CHECKING, TypeVar
 
 from driftrec.cli.console import err
 from driftrec.restoration.batch import count_pixels
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 T = TypeVar("T")
 
 
 def tracked(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
     """Yields the items under a progress bar; `total` is None if their number is unknown."""
-    yield from track(items, label, total, console=err, transient=True) if err.is_terminal else items
+    if err().is_terminal:
+        from rich.progress import track
+
+        items = track(items, label, total, console=err(), transient=True)
+    yield from items
 
 
 def busy(label: str, *, shown: bool = True) -> AbstractContextManager[object]:
     """Shows what is being done, for work whose length is unknown."""
-    return err.status(label) if shown and err.is_terminal else nullcontext()
+    return err().status(label) if shown and err().is_terminal else nullcontext()
 
 
 class PictureProgress:
@@ -36,7 +42,7 @@ class PictureProgress:
     """
 
     def __init__(self, sources: Sequence[Path], *, shown: bool = True) -> None:
-        self.shown = shown and err.is_terminal
+        self.shown = shown and err().is_terminal
         found = tracked(sources, "reading sizes", len(sources)) if self.shown else ()
         self.pixels = {path: count_pixels(path) for path in found}
         self.total = sum(self.pixels.values())
@@ -45,15 +51,14 @@ class PictureProgress:
     @contextmanager
     def picture(self, label: str, source: Path) -> Iterator["Steps"]:
         """Shows the progress of one picture until the block ends."""
-        columns = (
-            TextColumn("{task.description}", markup=False, table_column=Column(ratio=3, no_wrap=True)),
-            BarColumn(bar_width=None, table_column=Column(ratio=2)),
-            _TimeLeft(),
-        )
         before, pixels = self.done, self.pixels.get(source, 0)
-        display = Progress(*columns, console=err, transient=True, expand=True)
-        with display if self.shown else nullcontext():
-            yield Steps(self, display, label, pixels)
+        if self.shown:
+            from driftrec.cli.bars import bar
+
+            with bar() as display:
+                yield Steps(self, display, label, pixels)
+        else:
+            yield Steps(self, None, label, pixels)
         self.done = before + pixels
 
     def end(self) -> float | None:
@@ -67,14 +72,16 @@ class PictureProgress:
 class Steps:
     """The steps of one picture: words for each, and the share of the network's work that is done."""
 
-    def __init__(self, progress: PictureProgress, display: Progress, label: str, pixels: int) -> None:
+    def __init__(self, progress: PictureProgress, display: "Progress | None", label: str, pixels: int) -> None:
         self._progress, self._display, self._label, self._pixels = progress, display, label, pixels
         self._before, self._words = progress.done, ""
-        self._task = display.add_task(label, total=progress.total, completed=int(progress.done), end=progress.end())
+        if display:
+            done, end = int(progress.done), progress.end()
+            self._task = display.add_task(label, total=progress.total, completed=done, end=end)
 
     def says(self, words: str) -> None:
         """Says what is being done now."""
-        if words != self._words:
+        if self._display and words != self._words:
             self._display.update(self._task, description=f"{words} {self._label}", refresh=True)
             self._words = words
 
@@ -82,20 +89,8 @@ class Steps:
         """Takes the progress of `Restorer.restore`: how many of the network's tiles are done."""
         self.says("restoring" if done < total else "finishing")
         self._progress.done = self._before + self._pixels * done / total
-        self._display.update(self._task, completed=self._progress.done, end=self._progress.end())
-
-
-class _TimeLeft(ProgressColumn):
-    """The time until a task's `end`."""
-
-    max_refresh = 0.5
-
-    def __init__(self) -> None:
-        super().__init__(Column(no_wrap=True))
-
-    def render(self, task: Task) -> Text:
-        end = task.fields["end"]
-        return Text("" if end is None else f"{duration(max(end - time.monotonic(), 0))} left")
+        if self._display:
+            self._display.update(self._task, completed=self._progress.done, end=self._progress.end())
 
 
 def duration(seconds: float) -> str:
