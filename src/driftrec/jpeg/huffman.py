@@ -9,7 +9,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,19 +35,20 @@ class HuffmanTable:
     lengths: NDArray[np.int32] = field(repr=False)
 
     @staticmethod
-    def build(counts: Sequence[int], symbols: Sequence[int]) -> "HuffmanTable":
+    @lru_cache(maxsize=16)  # most files have the same few tables
+    def build(counts: bytes, symbols: bytes) -> "HuffmanTable":
         """Builds a table from the number of code words of each length 1 … 16 and the symbols in code word order
         (T.81, Annex C).  Raises ScanError if counts and symbols do not form a code."""
         if len(counts) != 16:
             raise ScanError("a Huffman table is cut short")
-        lengths = np.repeat(np.arange(1, 17), counts)
+        lengths = np.repeat(np.arange(1, 17), list(counts))
         spans = 1 << (16 - lengths)
         if len(lengths) != len(symbols) or spans.sum() > 1 << 16:
             raise ScanError("a Huffman table has more code words than fit")
         rest = (1 << 16) - int(spans.sum())
         pad = np.zeros(rest, np.int32)
         return HuffmanTable(
-            np.concatenate([np.repeat(np.asarray(symbols, np.int32), spans), pad]),
+            np.concatenate([np.repeat(np.frombuffer(symbols, np.uint8).astype(np.int32), spans), pad]),
             np.concatenate([np.repeat(lengths, spans), pad]).astype(np.int32),
         )
 

@@ -38,7 +38,7 @@ def huffman_tables(payload: bytes) -> dict[int, HuffmanTable]:
     while payload:
         counts = payload[1:17]
         symbols = payload[17 : 17 + sum(counts)]
-        tables[payload[0]] = HuffmanTable.build(list(counts), list(symbols))
+        tables[payload[0]] = HuffmanTable.build(counts, symbols)
         payload = payload[17 + sum(counts) :]
     return tables
 

@@ -3,6 +3,8 @@
 Tables are (8, 8), row = vertical frequency, column = horizontal frequency ("natural order").
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,8 +62,14 @@ def ijg_quality(table: NDArray[np.int_], base: NDArray[np.int_] = LUMA) -> tuple
 
     Distance is the mean absolute log ratio of entries, so custom tables get the quality that is about as coarse.
     """
-    candidates = np.array([ijg_table(quality, base) for quality in range(1, 101)])
-    distance = np.abs(np.log(candidates / np.maximum(table, 1))).mean(axis=(1, 2))
+    return _nearest(*(tuple(map(int, entries.flat)) for entries in (table, base)))
+
+
+@lru_cache(maxsize=64)
+def _nearest(table: tuple[int, ...], base: tuple[int, ...]) -> tuple[int, bool]:
+    """`ijg_quality` of tables as their entries, row by row."""
+    candidates = np.array([ijg_table(quality, np.array(base)) for quality in range(1, 101)])
+    distance = np.abs(np.log(candidates / np.maximum(table, 1))).mean(axis=1)
     # Clipped tables repeat at the lowest qualities; of equal ones, the highest quality is the usual one.
     best = 100 - int(np.argmin(distance[::-1]))
     return best, bool((candidates[best - 1] == table).all())
