@@ -3,8 +3,12 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+# Read when NumPy is imported.  The matrices are so small that more threads only wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
 
 
 @pytest.fixture
