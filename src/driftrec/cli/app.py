@@ -4,6 +4,7 @@ Commands import slow packages only when they run: `--help` answers at once, and 
 """
 
 import gc
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -74,9 +75,11 @@ def main() -> None:
     """Entry point of the `driftrec` program.
 
     Only the command that is called is set up, as Typer takes long for all of them, and garbage is not searched for
-    before its arguments are read: there is none.
+    before its arguments are read: there is none.  NumPy's matrices are so small here that OpenBLAS, which reads the
+    environment when NumPy is imported, would only wait for its own threads.
     """
     gc.disable()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     tolerate_encodings()
     called = [command for command in COMMANDS if command.__name__.replace("_", "-") in sys.argv[1:2]]
     with output_guarded():

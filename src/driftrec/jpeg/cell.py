@@ -121,14 +121,19 @@ class Cells:
             out[band.part] = self._alternate(pixels[band.part], band, passes + EDGE_PASSES, moved, bounds)
         return out
 
-    def contains(self, pixels: NDArray[np.float32], *, tolerance: float = ROUNDING) -> float:
+    def contains(self, pixels: NDArray[np.float32], *, tolerance: float = ROUNDING, rounded: bool = False) -> float:
         """The fraction of a picture's coefficients that lie in their cells, each widened by `tolerance` levels to
-        allow for the rounding of encoders; coefficients that the file does not give do not count.  Other arguments and
-        errors as for `project`."""
+        allow for the rounding of encoders; coefficients that the file does not give do not count.  `rounded`: of the
+        picture after rounding to 8 bits.  Other arguments and errors as for `project`."""
         self._check(pixels)
         inside = total = 0
         for band in chain(inner(self.file), edges(self.file)):
-            planes = to_components(pixels[band.part], self.file.colour)
+            part = pixels[band.part]
+            if rounded:
+                part = part * np.float32(255)
+                np.rint(part, out=part)
+                part /= np.float32(255)
+            planes = to_components(part, self.file.colour)
             for plane, strip, padding in zip(planes, band.strips, self._paddings(band), strict=True):
                 low, high = _bounds(strip, -tolerance)
                 found = _fitted(padding, plane, strip)

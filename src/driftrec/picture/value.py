@@ -186,6 +186,9 @@ class Picture:
 
 _SAMPLE_TYPE = {8: np.uint8, 16: np.uint16}
 
+_ROWS = 64
+"""Rows that are rounded at a time, which needs less memory than all of them at once, and is faster."""
+
 
 def _as_float(samples: np.ndarray) -> np.ndarray:
     """Returns samples as float32 in [0, 1]."""
@@ -199,10 +202,14 @@ def _round_to(bit_depth: int, samples: np.ndarray) -> np.ndarray:
     if samples.dtype == _SAMPLE_TYPE[bit_depth]:
         return samples
     top = 2**bit_depth - 1
-    levels = _as_float(samples) * np.float32(top)
-    np.rint(levels, out=levels)
-    np.clip(levels, 0, top, out=levels)
-    return levels.astype(_SAMPLE_TYPE[bit_depth])
+    rounded = np.empty(samples.shape, _SAMPLE_TYPE[bit_depth])
+    for start in range(0, len(samples), _ROWS):
+        rows = slice(start, start + _ROWS)
+        levels = _as_float(samples[rows]) * np.float32(top)
+        np.rint(levels, out=levels)
+        np.clip(levels, 0, top, out=levels)
+        rounded[rows] = levels
+    return rounded
 
 
 def _upright(samples: np.ndarray, orientation: int) -> np.ndarray:

@@ -231,7 +231,7 @@ class Restorer:
             x0 = _blend(picture.as_float(), x0, options.strength)
             deviation = None if deviation is None else deviation * np.float32(options.strength)
         x0 = keep_absent(x0, picture, report.file)
-        share = None if cells is None or cells.earlier is not None else cells.contains(_as_saved(x0))
+        share = None if cells is None or cells.earlier is not None else cells.contains(x0, rounded=True)
         seconds = time.perf_counter() - start
         decoded = verdict == "decode" or estimator is not None
         note = why if decoded else f"it cannot be decoded better: {report.unread}"
@@ -393,11 +393,3 @@ def _blend(start: np.ndarray, end: np.ndarray, weight: float) -> np.ndarray:
     blend *= np.float32(weight)
     blend += start
     return blend
-
-
-def _as_saved(pixels: np.ndarray) -> np.ndarray:
-    """The pixels after rounding to 8 bits, float32 in [0, 1]."""
-    levels = pixels * np.float32(255)
-    np.rint(levels, out=levels)
-    levels /= np.float32(255)
-    return levels
