@@ -1,4 +1,4 @@
-"""Checks whether two checkouts of the project restore the same pictures to the same bytes.
+"""Checks whether two checkouts of the project restore the same pictures to the same samples.
 
     python benchmarks/same_bytes.py OLD_CHECKOUT NEW_CHECKOUT examples/*.jpg ../shared/data/test/real_jpegs/*.jpg
 
@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from driftrec.picture import open_picture
 
 OPTIONS = (
     ["--mode", "natural"],
@@ -68,13 +70,13 @@ def crops(source: Path, folder: Path, count: int) -> list[Path]:
 
 
 def results(checkout: Path, pictures: list[Path], folder: Path) -> dict[str, str]:
-    """The hash of each result by name."""
+    """The hash of the samples of each result by name; how they are compressed does not matter."""
     environment = os.environ | {"PYTHONPATH": str(checkout / "src")}
     for number, options in enumerate(OPTIONS):
         program = [sys.executable, "-m", "driftrec", "restore", *options, "-o", str(folder / str(number)), "--compare"]
         subprocess.run([*program, *map(str, pictures)], env=environment, check=True, stdout=subprocess.DEVNULL)
     return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        str(path.relative_to(folder)): hashlib.sha256(open_picture(path).samples().tobytes()).hexdigest()
         for path in sorted(folder.rglob("*.png"))
     }
 
