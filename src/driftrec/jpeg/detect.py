@@ -91,14 +91,14 @@ def _coefficients(luma: Plane, shifts: Sequence[tuple[int, int]]) -> NDArray[np.
     """The coefficients of windows (count, side, side) on shifted grids: (shift, frequency, block)."""
     most = 1 + max(max(place) for place in FREQUENCIES)
     out = np.empty((len(shifts), len(FREQUENCIES), len(luma) * (WINDOW // BLOCK) ** 2), np.float32)
+    vertical, horizontal = np.transpose(FREQUENCIES)
     for top in {top for top, _ in shifts}:
         rows = luma[:, top : top + WINDOW].reshape(len(luma), WINDOW // BLOCK, BLOCK, -1)
         columns = np.matmul(DCT[:most], rows)  # (window, row of blocks, vertical frequency, column)
         for place, left in ((place, left) for place, (start, left) in enumerate(shifts) if start == top):
             parts = columns[..., left : left + WINDOW].reshape(-1, BLOCK) @ DCT[:most].T
             parts = parts.reshape(len(luma) * WINDOW // BLOCK, most, WINDOW // BLOCK, most)
-            for number, (u, v) in enumerate(FREQUENCIES):
-                out[place, number] = parts[:, u, :, v].ravel()
+            out[place] = parts[:, vertical, :, horizontal].reshape(len(FREQUENCIES), -1)
     return out
 
 
@@ -190,6 +190,12 @@ def _coarsest(scores: NDArray[np.float64]) -> int:
 
 def _refined(quality: int, scores: Callable[[tuple[int, ...]], NDArray[np.float64]]) -> int:
     """The quality with the best score among those with similar steps."""
-    sums = {q: ijg_table(q).sum() for q in range(1, 100)}
-    similar = tuple(q for q, steps in sums.items() if 1 / SIMILAR <= steps / sums[quality] <= SIMILAR)
+    similar = _similar(quality)
     return similar[int(scores(similar).argmax())]
+
+
+@cache
+def _similar(quality: int) -> tuple[int, ...]:
+    """The qualities with similar steps."""
+    sums = {q: ijg_table(q).sum() for q in range(1, 100)}
+    return tuple(q for q, steps in sums.items() if 1 / SIMILAR <= steps / sums[quality] <= SIMILAR)

@@ -16,6 +16,8 @@ A block counts once, however often the picture repeats it, and blocks without AC
 periodic pictures prove nothing.
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,6 +48,9 @@ MAX_BLOCKS = 4096
 
 ERROR = 0.45
 """Standard deviation of a coefficient's error from decoding to 8-bit RGB and back, in levels."""
+
+FAR = 25 * ERROR
+"""A distance that no error reaches."""
 
 DOUBT = 0.02
 """Evidence per coefficient, in nats, that does not count: densities are not as smooth as is assumed."""
@@ -122,64 +127,97 @@ def _clipped(blocks: NDArray[np.integer], steps: NDArray[np.integer]) -> NDArray
 
 
 def _by_gaps(values: NDArray[np.integer], steps: NDArray[np.integer]) -> tuple[float, int]:
-    histograms = [np.bincount(column)[1:].astype(np.float64) for column in values.T]
-    ratios: dict[tuple[int, int], float] = {}
-    best = (-np.inf, 0)
-    for quality in QUALITIES:
-        table, found = ijg_table(quality).reshape(-1), []
-        for place, (frequency, histogram) in enumerate(zip(_ORDER, histograms, strict=True)):
-            a, b = int(table[frequency]), int(steps[frequency])
-            if a <= COARSER * b or not len(histogram):
-                continue
-            if (place, a) not in ratios:
-                ratios[place, a] = _log_ratio(histogram, a, b)
-            found.append(ratios[place, a])
-        if len(found) >= MIN_COARSER:
-            best = max(best, (sum(sorted(found)[:-STRONGEST]), quality))
-    return best if best[1] else (0.0, 0)
+    """The same for absolute values (block, frequency) and the file's steps, from gaps in their histograms."""
+    tables = _tables()
+    found = np.full(tables.shape, -np.inf)  # −∞: it leaves no gap
+    for place, column in enumerate(values.T):
+        counts, own = np.bincount(column)[1:].astype(np.float64), int(steps[_ORDER[place]])
+        coarser = tables[:, place] > COARSER * own
+        if len(counts) and coarser.any():
+            different, which = np.unique(tables[coarser, place], return_inverse=True)
+            found[coarser, place] = _log_ratios(counts, different.astype(np.float64), own)[which]
+    enough = np.isfinite(found).sum(axis=1) >= MIN_COARSER
+    found.sort(axis=1)
+    evidence = np.where(np.isfinite(found), found, 0)[:, :-STRONGEST].sum(axis=1)
+    sums = zip(evidence, QUALITIES, enough, strict=True)
+    return max(((float(nats), quality) for nats, quality, counts in sums if counts), default=(0.0, 0))
 
 
-def _log_ratio(counts: NDArray[np.float64], a: float, b: float) -> float:
-    """Log-likelihood ratio of an earlier step a to none, for counts of |n| = 1, 2, … with step b."""
+@cache
+def _tables() -> NDArray[np.int_]:
+    """The steps of QUALITIES, (quality, frequency)."""
+    return np.array([ijg_table(quality).reshape(-1)[_ORDER] for quality in QUALITIES])
+
+
+def _log_ratios(counts: NDArray[np.float64], a: NDArray[np.float64], b: float) -> NDArray[np.float64]:
+    """Log-likelihood ratios of earlier steps `a`, (steps,), to none, for counts of |n| = 1, 2, … with step b."""
     edges, above = _intervals(counts, a, b)
-    reached = _normal(edges[:, None] - a * np.arange(1, len(above)))
-    ratio = (1 - OUTLIERS) * ((reached[1:] - reached[:-1]) @ (above[:-1] - above[1:])) / _spread(edges, above, a, b)
-    return float((counts * _weights(counts, a / b) * (np.log(ratio + OUTLIERS) - DOUBT)).sum())
+    ratio = (1 - OUTLIERS) * _gathered(edges, above[:, :-1] - above[:, 1:], a) / _spread(edges, above, a, b)
+    return (counts * _weights(counts, a / b) * (np.log(ratio + OUTLIERS) - DOUBT)).sum(axis=1)
 
 
-def _intervals(counts: NDArray[np.float64], a: float, b: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(edges of the cells of |n| = 1, 2, …; numbers of coefficients above b / 2, b / 2 + a, b / 2 + 2a, …)."""
+def _intervals(
+    counts: NDArray[np.float64], a: NDArray[np.float64], b: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(edges of the cells of |n| = 1, 2, …; numbers of coefficients above b / 2, b / 2 + a, b / 2 + 2a, …, (steps,
+    knots), for each step as many as the smallest one needs)."""
     edges = (np.arange(len(counts) + 1, dtype=np.float64) + 0.5) * b
-    knots = b / 2 + a * np.arange(int(edges[-1] / a) + 2)
+    knots = b / 2 + a[:, None] * np.arange(int(edges[-1] / a.min()) + 2)
     below = np.concatenate([[0], counts.cumsum()])
     return edges, np.asarray(below[-1] + 0.5 - np.interp(knots, edges, below), np.float64)
 
 
-def _spread(edges: NDArray[np.float64], above: NDArray[np.float64], a: float, b: float) -> NDArray[np.float64]:
+def _gathered(edges: NDArray[np.float64], heights: NDArray[np.float64], a: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Expected counts if all coefficients lie at the multiples of the steps, but for the error; `heights`: how many at
+    a, 2a, …, (steps, multiples)."""
+    reach = int(np.ceil(FAR / a.min()))
+    padded = np.pad(heights, ((0, 0), (reach + 1, reach + 1)))
+    passed = np.pad(heights.cumsum(axis=1), ((0, 0), (1, 0)))
+    # Of multiples further away than the error reaches, all or none lie below an edge.
+    first = np.maximum((edges / a[:, None]).astype(np.int64) - reach, 0)
+    rows, count = np.arange(len(a))[:, None], heights.shape[1]
+    below = passed[rows, np.minimum(first, count)]
+    for number in range(1, 2 * reach + 2):
+        multiple = first + number
+        near = padded[rows, np.minimum(multiple + reach, count + 2 * reach + 1)]
+        below = below + near * _normal(edges - a[:, None] * multiple)
+    return below[:, 1:] - below[:, :-1]
+
+
+def _spread(
+    edges: NDArray[np.float64], above: NDArray[np.float64], a: NDArray[np.float64], b: float
+) -> NDArray[np.float64]:
     """Expected counts if the coefficients in every interval are spread as over a smooth density; arguments as from
     `_intervals`."""
-    higher = np.exp(_monotone((edges - b / 2) / a, np.log(above)))
-    return np.maximum(higher[:-1] - higher[1:], 1e-9)
+    last = (edges[-1] / a).astype(np.int64) + 1
+    higher = np.exp(_monotone((edges - b / 2) / a[:, None], np.log(above), last))
+    return np.maximum(higher[:, :-1] - higher[:, 1:], 1e-9)
 
 
-def _weights(counts: NDArray[np.float64], ratio: float) -> NDArray[np.float64]:
+def _weights(counts: NDArray[np.float64], ratios: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weights that keep a multiple of the earlier step from counting far more than those beside it.
 
     In drawings the same value comes again and again; that it happens to be a multiple proves nothing.
     """
-    nearest = np.maximum(np.rint(np.arange(1, len(counts) + 1) / ratio).astype(int), 1)
-    total = np.bincount(nearest, counts, minlength=nearest[-1] + 2)
-    beside = np.maximum(total[2:], np.concatenate([[0], total[1:-2]]))
-    return np.minimum(1, (2 + 3 * beside) / total[1:-1].clip(1))[nearest - 1]
+    nearest = np.maximum(np.rint(np.arange(1, len(counts) + 1) / ratios[:, None]).astype(np.int64), 1)
+    size = int(nearest[:, -1].max()) + 2
+    places = nearest + size * np.arange(len(ratios))[:, None]
+    total = np.bincount(places.ravel(), np.tile(counts, len(ratios)), minlength=size * len(ratios)).reshape(-1, size)
+    beside = np.maximum(total[:, 2:], np.pad(total[:, 1:-2], ((0, 0), (1, 0))))
+    return np.take_along_axis(np.minimum(1, (2 + 3 * beside) / total[:, 1:-1].clip(1)), nearest - 1, axis=1)
 
 
-def _monotone(x: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cubic interpolation between falling values at 0, 1, 2, … that falls everywhere (Fritsch and Butland, 1984)."""
-    rises = values[1:] - values[:-1]
-    slopes = np.concatenate([rises[:1], 2 * rises[1:] * rises[:-1] / (rises[1:] + rises[:-1] - 1e-12), rises[-1:]])
-    i = np.minimum(x.astype(int), len(rises) - 1)
-    t, rise, left, right = x - i, rises[i], slopes[i], slopes[i + 1]
-    return values[i] + t * (left + t * (3 * rise - 2 * left - right + t * (left + right - 2 * rise)))
+def _monotone(x: NDArray[np.float64], values: NDArray[np.float64], last: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Cubic interpolation between falling values at 0, 1, 2, … `last` that falls everywhere (Fritsch and Butland,
+    1984); a row for each `last`."""
+    rises = values[:, 1:] - values[:, :-1]
+    inside = 2 * rises[:, 1:] * rises[:, :-1] / (rises[:, 1:] + rises[:, :-1] - 1e-12)
+    slopes = np.concatenate([rises[:, :1], inside, rises[:, -1:]], axis=1)
+    rows = np.arange(len(x))[:, None]
+    slopes[rows[:, 0], last] = rises[rows[:, 0], last - 1]
+    i = np.minimum(x.astype(np.int64), last[:, None] - 1)
+    t, rise, left, right = x - i, rises[rows, i], slopes[rows, i], slopes[rows, i + 1]
+    return values[rows, i] + t * (left + t * (3 * rise - 2 * left - right + t * (left + right - 2 * rise)))
 
 
 def _normal(distances: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -222,4 +260,6 @@ def _chance(counts: NDArray[np.float64], a: float, b: float) -> float:
         return 0.0
     values = np.arange(1, len(counts) + 1) * b
     errors = values - a * np.maximum(np.rint(values / a), 1)
-    return float((_spread(*_intervals(counts, a, b), a, b) * (_normal(errors + b / 2) - _normal(errors - b / 2))).sum())
+    edges, above = _intervals(counts, np.array([a]), b)
+    spread = _spread(edges, above, np.array([a]), b)[0]
+    return float((spread * (_normal(errors + b / 2) - _normal(errors - b / 2))).sum())
