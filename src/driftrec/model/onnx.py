@@ -53,6 +53,7 @@ class Network(Runner):
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 4  # errors become exceptions
+        options.enable_mem_pattern = False  # tiles need a third less memory, and no more time
         # Waiting threads sleep: equally fast on an idle machine, and faster if other programs need the cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
