@@ -4,6 +4,7 @@
 without the stages that it calls, and every thread counts.
 """
 
+import gc
 import json
 import sys
 import threading
@@ -70,6 +71,7 @@ class Clock:
 
 def main() -> None:
     report, words = Path(sys.argv[1]), sys.argv[2:]
+    gc.disable()  # as the program does while it starts
     from driftrec.cli.app import main as program
 
     for module in ("restoration.restorer", "restoration.files", "restoration.batch", "cli.progress"):
