@@ -20,7 +20,7 @@ def table(model: str) -> Table:
     path, card = find_model(model), open_model(model).card
     facts = card.facts
     rows = {
-        "file": f"`{path.name}`, {path.stat().st_size / 1e6:.1f} MB: ONNX, weights in half precision",
+        "file": f"`{path.name}`, {path.stat().st_size / 1e6:.1f} MB: ONNX, weights in 8 bits",
         "licence": facts["licence"],
         "parameters": f"{facts['parameters'] / 1e6:.2f} million",
         "evaluations": f"1 faithful, {card.plan.evaluations} natural",

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from driftrec.diffusion import colour
 from driftrec.diffusion.types import REGRESSION_RATIO
@@ -30,6 +30,7 @@ from driftrec.restoration import binding, texture
 from driftrec.restoration.tiling import Tiling
 from driftrec.train.standalone.graph import IR_VERSION, OPSET
 from driftrec.train.standalone.networks import networks
+from driftrec.train.storage import pack
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "web-app"
@@ -37,9 +38,6 @@ MODEL = "small"
 
 FACTS = "model/facts.json"
 """What the page knows about the model; its place in the folder."""
-
-LEAST_WEIGHTS = 512
-"""Arrays with fewer numbers than this are stored in single precision."""
 
 
 def main() -> None:
@@ -97,26 +95,12 @@ def write_model(folder: Path) -> None:
 
 
 def packed(graph: onnx.GraphProto) -> onnx.ModelProto:
-    """Returns the network with weights of 8 bits, which are widened when it is loaded.
-
-    Each output channel has its own scale.
-    """
-    nodes, weights = [], []
-    for weight in graph.initializer:
-        values = numpy_helper.to_array(weight)
-        if weight.data_type != TensorProto.FLOAT or values.ndim < 2 or values.size < LEAST_WEIGHTS:
-            weights.append(weight)
-            continue
-        scales = np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True) / np.float32(127)
-        levels = np.rint(values / np.maximum(scales, np.finfo(np.float32).tiny)).astype(np.int8)
-        stored, scale, wide = (f"{weight.name}.{part}" for part in ("levels", "scale", "wide"))
-        weights += [numpy_helper.from_array(levels, stored), numpy_helper.from_array(scales, scale)]
-        nodes.append(helper.make_node("Cast", [stored], [wide], to=TensorProto.FLOAT))
-        nodes.append(helper.make_node("Mul", [wide, scale], [weight.name]))
+    """Returns the network with weights of 8 bits, which are widened when it is loaded."""
+    pack(graph)
     shape = ["batch", 3, "height", "width"]
     shapes = {"residual": shape, "ratio": ["batch"], "y": shape, graph.output[0].name: shape}
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, sides) for name, sides in shapes.items()]
-    whole = helper.make_graph([*nodes, *graph.node], "driftrec", ends[:3], ends[3:], weights)
+    whole = helper.make_graph(graph.node, "driftrec", ends[:3], ends[3:], graph.initializer)
     return helper.make_model(
         whole, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="driftrec"
     )

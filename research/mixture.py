@@ -26,7 +26,7 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import jpeg
 
 QUALITIES = (10, 20, 40, 75)
-MEASURED = Path(__file__).parent / "measured/mixture.jsonl"
+MEASURED = Path(__file__).parent / "measured"
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def main() -> None:
                 entries.append(Measurement(what, f"{quality}, LPIPS", float(seen), "", "{:.4f}", conditions))
             print(label, kind, flush=True)
     note = "Faithful: PSNR in dB.  Natural: LPIPS (AlexNet; lower is better; natural was trained for it)."
-    print(keep(MEASURED, entries, note))
+    print(keep(MEASURED / f"{options.name}.jsonl", entries, note))
 
 
 def pictures(options: argparse.Namespace) -> dict[str, list[Pixels]]:
@@ -77,6 +77,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("DRIFTREC_DATA", jpeg.SHARED / "data")))
     parser.add_argument("--rendered", type=Path, nargs="+", required=True, help="folders that rendered.py has filled")
     parser.add_argument("--pictures", type=int, default=10)
+    parser.add_argument("--name", default="mixture", help="of the stored table")
     parser.add_argument("--side", type=int, default=224, help="pixels")
     return parser.parse_args()
 

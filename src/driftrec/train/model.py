@@ -25,9 +25,6 @@ from driftrec.train.recipe import TrainConfig
 FINISHED = "finished"
 """The key of the denoiser's facts in a finisher's checkpoint and, followed by a dot, the prefix of its tensors."""
 
-HALF = ".half"
-"""Suffix of the names of tensors that an ONNX file stores in half precision."""
-
 
 @dataclass(frozen=True)
 class TrainedNetwork:
@@ -165,12 +162,11 @@ def _of_export(path: Path) -> Model:
 
 
 def _initializers(graph: Any) -> Iterator[tuple[str, Tensor]]:  # noqa: ANN401 (onnx.GraphProto, whose package is imported inside)
-    """(name, value in single precision) of the floating-point initialisers of a graph and of its branches."""
-    from onnx import TensorProto, numpy_helper
+    """(name, value in single precision) of the weights of a graph and of its branches."""
+    from driftrec.train.storage import stored
 
-    for weight in graph.initializer:
-        if weight.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16):
-            yield weight.name.removesuffix(HALF), torch.tensor(numpy_helper.to_array(weight)).float()
+    for name, value in stored(graph):
+        yield name, torch.tensor(value)
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("g"):

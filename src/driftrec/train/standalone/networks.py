@@ -7,8 +7,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from driftrec.train.model import HALF
 from driftrec.train.standalone.graph import OPSET
+from driftrec.train.storage import HALF, unpack
 
 _HALVED = ("Add", "Conv", "DepthToSpace", "Mul", "Relu", "Sigmoid")
 
@@ -31,7 +31,7 @@ def networks(model: onnx.ModelProto, *, half: bool) -> tuple[onnx.GraphProto, on
 def _older(graph: onnx.GraphProto, half: bool) -> onnx.GraphProto:
     older = onnx.GraphProto()
     older.CopyFrom(graph)
-    _widen(older)
+    unpack(older)
     _downgrade(older)
     if half:
         _narrow(older, _floats(older))
@@ -43,17 +43,6 @@ def _floats(graph: onnx.GraphProto) -> set[str]:
     alone = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
     inferred = onnx.shape_inference.infer_shapes(alone).graph
     return {value.name for value in inferred.value_info if value.type.tensor_type.elem_type == TensorProto.FLOAT}
-
-
-def _widen(graph: onnx.GraphProto) -> None:
-    """Stores the weights in single precision, and removes what converts them on loading."""
-    stored = {weight.name: weight for weight in graph.initializer if weight.name.endswith(HALF)}
-    casts = [node for node in graph.node if node.op_type == "Cast" and node.input[0] in stored]
-    for node in casts:
-        weight = stored[node.input[0]]
-        values = numpy_helper.to_array(weight).astype(np.float32)
-        weight.CopyFrom(numpy_helper.from_array(values, node.output[0]))
-        graph.node.remove(node)
 
 
 def _downgrade(graph: onnx.GraphProto) -> None:
