@@ -33,7 +33,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "tiny.onnx"
-    assert export(trained, path, "tiny", "CC0-1.0") < 2e-3
+    assert export(trained, path, "tiny", "CC0-1.0") < 1e-2
     return path
 
 
@@ -48,15 +48,14 @@ def test_the_file_computes_what_pytorch_does(
     model = load(trained).denoiser.network
     with torch.no_grad():
         expected = model(torch.from_numpy(residual), torch.full((batch,), ratio), torch.from_numpy(y)).numpy()
-    np.testing.assert_allclose(Network(exported)(residual, ratio, y), expected, atol=2e-3)
+    np.testing.assert_allclose(Network(exported)(residual, ratio, y), expected, atol=1e-2)
     assert np.abs(expected - y).max() > 5e-3
 
 
-def test_large_weights_are_stored_in_half_precision(exported: Path) -> None:
+def test_large_weights_are_stored_in_8_bits_and_half_precision(exported: Path) -> None:
     weights = onnx.load(exported).graph.initializer
-    large = [w for w in weights if np.prod(w.dims) >= 64 and w.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16)]
-    assert large
-    assert {w.data_type for w in large} == {TensorProto.FLOAT16}
+    large = [w for w in weights if np.prod(w.dims) >= 64 and w.data_type != TensorProto.INT64]
+    assert {w.data_type for w in large} == {TensorProto.INT8, TensorProto.FLOAT16}
 
 
 def test_the_file_names_no_folder_of_the_machine_that_wrote_it(exported: Path) -> None:
@@ -116,12 +115,14 @@ def test_an_export_that_differs_leaves_no_file(trained: Path, tmp_path: Path, mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_sessions_fold_the_half_precision_away(exported: Path, tmp_path: Path) -> None:
+def test_sessions_widen_the_weights_once(exported: Path, tmp_path: Path) -> None:
     options = ort.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     ort.InferenceSession(str(exported), options, providers=["CPUExecutionProvider"])
-    assert "Cast" not in {node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node}
+    optimised = onnx.load(tmp_path / "optimised.onnx").graph
+    assert "Cast" not in {node.op_type for node in optimised.node}
+    assert TensorProto.INT8 not in {weight.data_type for weight in optimised.initializer}
 
 
 def test_model_files_name_no_folder_and_can_be_trained_further(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def test_a_finisher_learns_ships_with_its_denoiser_and_makes_the_last_step(
     assert there[0].card.finisher
     assert there[0].card.plan == after.plan
     plan = there[0].card.plan
-    assert (plan.evaluations, plan.colour, plan.texture) == (2, "low-band", 0.7)
+    assert (plan.evaluations, plan.colour, plan.texture) == (2, "low-band", 0.8)
     assert there[0].card.facts["finishing"]["steps"] == last["step"]
     facts = there[0].card.facts
     assert facts["finishing"]["earlier"] == before.denoiser.spent()
@@ -213,7 +213,7 @@ def test_a_finisher_learns_ships_with_its_denoiser_and_makes_the_last_step(
     assert again.finisher.spent()["steps"] == last["step"] + before.denoiser.spent()["steps"]
     for part, other in ((again.denoiser, after.denoiser), (again.finisher, after.finisher)):
         for (name, a), b in zip(part.network.named_parameters(), other.network.parameters(), strict=True):
-            torch.testing.assert_close(a, b, rtol=2e-3, atol=1e-4, msg=name)
+            torch.testing.assert_close(a, b, rtol=0, atol=float(b.abs().max()) / 200, msg=name)  # stored in 8 bits
     picture = np.ascontiguousarray(scene(40, 56))
     made = [Restorer(name).restore_pixels(picture) for name in (exported, tmp_path / "run" / BEST)]
     np.testing.assert_allclose(*made, atol=4e-3)

@@ -210,7 +210,7 @@ class FinishSection(Section):
     weight: float = Field(default=3.0, ge=0)  # w of (E26), for the LPIPS of each network
     pattern: float = Field(default=0.1, ge=0)  # v of (E26), for errors that repeat in all 8×8 blocks
     evaluations: tuple[Annotated[int, Field(ge=2)], ...] = Field(default=(2,), min_length=1)  # of the plans, in turn
-    texture: float = Field(default=0.7, ge=0, le=1)  # of natural restorations, see `driftrec.diffusion.plan`
+    texture: float = Field(default=0.8, ge=0, le=1)  # of natural restorations, see `driftrec.diffusion.plan`
 
 
 class TrainConfig(Section):
