@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 TAGS = ["jpeg", "compression-artifacts", "image-restoration", "onnx"]
 DESCRIPTIONS = {
     "faithful": "The mean of all originals that fit the JPEG: soft, without invented texture.",
-    "natural": "A sample: as sharp as clean pictures, with plausible texture where the file has lost it.",
+    "natural": "A sample: nearly as sharp as clean pictures, with plausible texture where the file has lost it.",
 }
 
 

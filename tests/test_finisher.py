@@ -213,7 +213,8 @@ def test_a_finisher_learns_ships_with_its_denoiser_and_makes_the_last_step(
     assert again.finisher.spent()["steps"] == last["step"] + before.denoiser.spent()["steps"]
     for part, other in ((again.denoiser, after.denoiser), (again.finisher, after.finisher)):
         for (name, a), b in zip(part.network.named_parameters(), other.network.parameters(), strict=True):
-            torch.testing.assert_close(a, b, rtol=0, atol=float(b.detach().abs().max()) / 200, msg=name)  # stored in 8 bits
+            step = float(b.detach().abs().max()) / 127  # of weights that are stored in 8 bits
+            torch.testing.assert_close(a, b, rtol=0, atol=0.6 * step, msg=name)
     picture = np.ascontiguousarray(scene(40, 56))
     made = [Restorer(name).restore_pixels(picture) for name in (exported, tmp_path / "run" / BEST)]
     np.testing.assert_allclose(*made, atol=2e-2)

@@ -34,7 +34,7 @@ class Options:
     """The options of a restoration.
 
     Attributes:
-        mode: "natural" makes a picture that is as sharp as clean ones, one guess with a little noise; "faithful"
+        mode: "natural" makes a picture nearly as sharp as clean ones, one guess with a little noise; "faithful"
             estimates the mean of all clean pictures that fit, which is softer but closest to the truth in PSNR;
             "sample" draws one of all pictures that fit, as `driftrec.diffusion.posterior` describes; "decode" only
             decodes a JPEG better than usual, without the network.
