@@ -35,3 +35,9 @@ def outside(variable: str, name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"there is no {folder}: set {variable} to the folder with the {name}")
     return folder
+
+
+@pytest.fixture
+def half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exported files store weights in half precision, so that their networks can be compared closely."""
+    monkeypatch.setattr("driftrec.train.storage.LEAST", float("inf"))

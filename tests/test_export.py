@@ -40,15 +40,15 @@ def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("shape", [(1, 4, 4), (2, 8, 36), (5, 20, 12)])
 @pytest.mark.parametrize("ratio", [0.01, 0.2, math.inf])
 def test_the_file_computes_what_pytorch_does(
-    trained: Path, exported: Path, shape: tuple[int, int, int], ratio: float, rng: np.random.Generator
+    exported: Path, shape: tuple[int, int, int], ratio: float, rng: np.random.Generator
 ) -> None:
     batch, height, width = shape
     y = rng.random((batch, 3, height, width), dtype=np.float32)
     residual = 0.1 * rng.standard_normal(y.shape, dtype=np.float32)
-    model = load(trained).denoiser.network
+    model = load(exported).denoiser.network  # the weights as they are stored
     with torch.no_grad():
         expected = model(torch.from_numpy(residual), torch.full((batch,), ratio), torch.from_numpy(y)).numpy()
-    np.testing.assert_allclose(Network(exported)(residual, ratio, y), expected, atol=1e-2)
+    np.testing.assert_allclose(Network(exported)(residual, ratio, y), expected, atol=1e-4)
     assert np.abs(expected - y).max() > 5e-3
 
 

@@ -167,7 +167,7 @@ def few_crops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("driftrec.train.validate.SIDE", 48)
 
 
-@pytest.mark.usefixtures("lpips", "few_crops")
+@pytest.mark.usefixtures("lpips", "few_crops", "half_precision")
 def test_a_finisher_learns_ships_with_its_denoiser_and_makes_the_last_step(
     model: Path, pictures: Path, tmp_path: Path
 ) -> None:
@@ -203,7 +203,7 @@ def test_a_finisher_learns_ships_with_its_denoiser_and_makes_the_last_step(
     y, residual = corrupted(2).numpy(), 0.05 * np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype("f4")
     for finish in (False, True):
         results = [runner(residual, 0.1, y, finish=finish) for runner in there]
-        np.testing.assert_allclose(*results, atol=1e-2)
+        np.testing.assert_allclose(*results, atol=2e-3)
     assert np.abs(there[0](residual, 0.1, y) - there[0](residual, 0.1, y, finish=True)).max() > 5e-3
     assert str(pictures) not in onnx.load(exported).SerializeToString().decode("latin1")
 
@@ -213,11 +213,10 @@ def test_a_finisher_learns_ships_with_its_denoiser_and_makes_the_last_step(
     assert again.finisher.spent()["steps"] == last["step"] + before.denoiser.spent()["steps"]
     for part, other in ((again.denoiser, after.denoiser), (again.finisher, after.finisher)):
         for (name, a), b in zip(part.network.named_parameters(), other.network.parameters(), strict=True):
-            step = float(b.detach().abs().max()) / 127  # of weights that are stored in 8 bits
-            torch.testing.assert_close(a, b, rtol=0, atol=0.6 * step, msg=name)
+            torch.testing.assert_close(a, b, rtol=2e-3, atol=1e-4, msg=name)
     picture = np.ascontiguousarray(scene(40, 56))
     made = [Restorer(name).restore_pixels(picture) for name in (exported, tmp_path / "run" / BEST)]
-    np.testing.assert_allclose(*made, atol=2e-2)
+    np.testing.assert_allclose(*made, atol=4e-3)
 
 
 @pytest.mark.usefixtures("lpips", "few_crops")
