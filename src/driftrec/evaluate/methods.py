@@ -36,6 +36,7 @@ from driftrec.evaluate.measurement import RESTORING, code_hash, hash_of
 from driftrec.evaluate.method import Case, Method, Restoration, Restore
 from driftrec.evaluate.waifu2x import Waifu2x
 from driftrec.extras import how_to_install
+from driftrec.jpeg import is_jpeg
 from driftrec.model.find import find_model
 from driftrec.restoration.options import Options
 from driftrec.restoration.restorer import Restorer
@@ -326,7 +327,7 @@ def _made(kind: Callable[..., Method], options: dict[str, Any], text: str) -> Me
 
 def _suffix(file: bytes) -> str:
     """The extension of a picture file, by its content."""
-    if file.startswith(b"\xff\xd8"):
+    if is_jpeg(file):
         return ".jpg"
     with Image.open(io.BytesIO(file)) as image:
         return f".{image.format}".lower()

@@ -2,7 +2,7 @@
 
 from driftrec.jpeg.cell import Cells
 from driftrec.jpeg.dequantise import decode
-from driftrec.jpeg.file import Component, JpegError, JpegFile, read_jpeg
+from driftrec.jpeg.file import Component, JpegError, JpegFile, is_jpeg, read_jpeg
 from driftrec.jpeg.interpolation import resized, unresized
 from driftrec.jpeg.recover import recovered
 from driftrec.jpeg.report import Report, examine
@@ -20,6 +20,7 @@ __all__ = [
     "examine",
     "ijg_quality",
     "ijg_table",
+    "is_jpeg",
     "read_jpeg",
     "recovered",
     "resized",

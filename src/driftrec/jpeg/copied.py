@@ -4,11 +4,12 @@ A decoded JPEG that is compressed once more with the same tables and subsampling
 Rounding and clipping change some of them, so that decoding gives slightly other pixels.  The difference is added to
 what is compressed, which need not lie between black and white, until decoding gives the pixels again.
 
-Parts that were changed after the JPEG was decoded, by writing for example, cannot give the same pixels.  There the
-coefficients are those of the changed pixels, in whose cells they lie.
+Parts that were changed after the JPEG was decoded, by writing for example, cannot give the same pixels.  Nothing is
+known of the coefficients there.
 """
 
 import io
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -33,7 +34,7 @@ SAME = 1.0
 """Greatest mean squared difference of MCUs that are the same, in squared levels: decoders round differently."""
 
 EDITED = 4.0
-"""From this difference on, an MCU was changed after the JPEG was decoded, and its difference tells nothing more."""
+"""Above this difference, an MCU was changed after the JPEG was decoded."""
 
 LEAST_SAME = 0.5
 """Least share of the MCUs of a copy that are the same; of other pictures, few are."""
@@ -47,6 +48,8 @@ STRIP = 32 * MCU
 
 def copied_jpeg(pixels: NDArray[np.generic], quality: int, *, gray: bool) -> JpegFile | None:
     """Returns the contents of a JPEG file that shows these pixels, or None if they are no copy of a JPEG.
+
+    Where a copy was changed later, the coefficients of whole MCUs are not known.
 
     Arguments: RGB, (height, width, 3) in file order; other types than uint8 are no copies; the approximate quality of
     the JPEG, with libjpeg's tables, whose grid starts at the first pixel; `gray`, whether the picture has one channel.
@@ -63,11 +66,24 @@ def copied_jpeg(pixels: NDArray[np.generic], quality: int, *, gray: bool) -> Jpe
     if (errors[best] <= SAME).mean() < LEAST_SAME:
         return None
     file = _compressed(shown, *best)
-    return file if _same(shown, file) >= LEAST_SAME else None
+    errors = _corrected(shown, file)
+    return _without(errors > EDITED, file) if (errors <= SAME).mean() >= LEAST_SAME else None
 
 
-def _same(shown: Pixels, file: JpegFile) -> float:
-    """Corrects the coefficients of a compressed picture, in place, and returns the share of MCUs that are the same."""
+def _without(edited: NDArray[np.bool_], file: JpegFile) -> JpegFile:
+    """The file without knowledge of the MCUs that were edited, (rows, columns)."""
+    if not edited.any():
+        return file
+    components = []
+    for component in file.components:
+        unit = np.ones([BLOCK * count for count in component.sampling], bool)
+        rows, columns = component.coefficients.shape
+        components.append(replace(component, known=np.kron(~edited, unit)[:rows, :columns]))
+    return replace(file, components=tuple(components))
+
+
+def _corrected(shown: Pixels, file: JpegFile) -> NDArray[np.float64]:
+    """Corrects the coefficients of a compressed picture, in place, and returns the errors of its MCUs, as `_solved`."""
     unit, errors = file.mcu[0], []
     for start in range(0, file.height, STRIP):
         first, last = max(start - unit, 0), min(start + STRIP + unit, file.height)
@@ -78,7 +94,7 @@ def _same(shown: Pixels, file: JpegFile) -> float:
             side = BLOCK * component.sampling[0]  # rows of coefficients in a row of MCUs
             target = component.coefficients[start // unit * side :][: count * side]
             target[...] = plane[skipped * side :, : target.shape[1]][: len(target)]
-    return float((np.concatenate(errors) <= SAME).mean())
+    return np.concatenate(errors)
 
 
 def _solved(shown: Pixels, file: JpegFile) -> tuple[list[NDArray[np.int16]], NDArray[np.float64]]:

@@ -22,6 +22,9 @@ from driftrec.jpeg.tables import BLOCK, NATURAL, ijg_quality
 
 Colour: TypeAlias = Literal["gray", "YCbCr", "RGB", "CMYK", "YCCK"]
 
+START = b"\xff\xd8"
+"""The marker that a file begins with."""
+
 END = 0xD9
 """The code of the marker at the end of a file."""
 
@@ -118,6 +121,11 @@ _NAMES: dict[tuple[float, float], str] = {
 }  # by pixels per chroma sample
 
 
+def is_jpeg(data: bytes | None) -> bool:
+    """Whether these are the bytes of a file that begins like a JPEG."""
+    return data is not None and data[:2] == START
+
+
 def read_jpeg(data: bytes) -> JpegFile:
     """Reads the header and coefficients of a file.
 
@@ -158,7 +166,7 @@ class _Reader:
         self.cut = False
 
     def read(self) -> JpegFile:
-        if self.data[:2] != b"\xff\xd8":
+        if not is_jpeg(self.data):
             raise JpegError("it is not a JPEG file")
         position, handlers = self._next_marker(2), self._handlers()
         while position is not None and self.data[position] != END and not self.cut and not self._complete():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from driftrec.jpeg.blocks import luma
 from driftrec.jpeg.copied import copied_jpeg
 from driftrec.jpeg.detect import SHIFTED_SCORE, Trace, shifted_trace, windows
-from driftrec.jpeg.file import JpegError, JpegFile, read_jpeg
+from driftrec.jpeg.file import JpegError, JpegFile, is_jpeg, read_jpeg
 from driftrec.jpeg.layout import require_known
 from driftrec.jpeg.requantised import EVIDENCE, requantised
 from driftrec.jpeg.resizing import Resizing, find_resizing
@@ -82,6 +82,15 @@ class Report:
         """(row, column), 0 … 7 each, where the first whole block of the coarsest known compression starts."""
         return (0, 0) if self.coarser is None else self.coarser.shift
 
+    @property
+    def edited(self) -> NDArray[np.bool_] | None:
+        """The MCUs of a lossless copy that were changed after decoding, bool (rows, columns); None if none were."""
+        known = self.file.components[0].known if self.copied and self.file is not None else None
+        if known is None:
+            return None
+        height, width = self.file.mcu
+        return ~known[::height, ::width]
+
     def row(self) -> tuple[str, ...]:
         """Size, quality, sampling, bytes per pixel and earlier compression, as text for a table."""
         quality, sampling = "no JPEG", "–"
@@ -150,11 +159,10 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
     file, unread = _read(data)
     if file is not None and pixels.shape[:2] != (file.height, file.width):
         file, unread = None, "its pixels are of another size"
-    is_jpeg = data is not None and data[:2] == b"\xff\xd8"
     searched, probability, earlier = _earlier(pixels, file) if history else (False, 0.0, None)
     resized = _resized(pixels, file, earlier) if history else None
     copied = False
-    if file is None and not is_jpeg and resized is None and earlier is not None and earlier.shift == (0, 0):
+    if file is None and not is_jpeg(data) and resized is None and earlier is not None and earlier.shift == (0, 0):
         gray = bool((pixels == pixels[..., :1]).all())
         file = copied_jpeg(pixels, earlier.quality, gray=gray)
         if copied := file is not None:
@@ -165,7 +173,7 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
         width,
         height,
         None if data is None else len(data),
-        is_jpeg,
+        is_jpeg(data),
         file,
         unread,
         earlier if resized is None else None,  # the grid of resized blocks may look like an ordinary one

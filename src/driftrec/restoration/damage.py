@@ -1,8 +1,8 @@
-"""Files that are cut short: what of the picture is there, and what is missing."""
+"""Parts of a picture of which its file says nothing: those that are cut off, and those that were changed later."""
 
 import numpy as np
 
-from driftrec.jpeg import JpegFile, Report
+from driftrec.jpeg import JpegFile, Report, decode
 from driftrec.picture import Picture, PictureError
 
 
@@ -36,9 +36,23 @@ def keep_absent(restored: np.ndarray, picture: Picture, file: JpegFile | None) -
 
     Arguments: `restored`, float32 (height, width, 3) in [0, 1]; the opened picture; what its file holds.
     """
-    if file is None or file.absent is None:
-        return restored
-    height, width = restored.shape[:2]
+    return restored if file is None else _with_mcus(restored, picture, file.absent, file)
+
+
+def decoded_pixels(picture: Picture, report: Report) -> np.ndarray:
+    """Returns the picture that the report's file holds, float32 (height, width, 3) in [0, 1], by expected values.
+
+    A lossless copy of a JPEG keeps its own pixels where it was changed later.
+    """
+    assert report.file is not None
+    return _with_mcus(decode(report.file), picture, report.edited, report.file)
+
+
+def _with_mcus(pixels: np.ndarray, picture: Picture, chosen: np.ndarray | None, file: JpegFile) -> np.ndarray:
+    """The pixels, with those of the opened picture in the chosen MCUs, bool (rows, columns)."""
+    if chosen is None:
+        return pixels
+    height, width = pixels.shape[:2]
     rows, columns = file.mcu
-    absent = np.repeat(np.repeat(file.absent, rows, axis=0), columns, axis=1)[:height, :width]
-    return np.where(absent[..., None], picture.as_float(), restored)
+    part = np.repeat(np.repeat(chosen, rows, axis=0), columns, axis=1)[:height, :width]
+    return np.where(part[..., None], picture.as_float(), pixels)

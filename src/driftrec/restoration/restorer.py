@@ -13,13 +13,13 @@ import numpy as np
 from PIL import Image
 
 from driftrec.diffusion.types import Noise
-from driftrec.jpeg import Cells, JpegError, Report, decode, examine, recovered
+from driftrec.jpeg import Cells, JpegError, Report, examine, is_jpeg, recovered
 from driftrec.model.card import Corruption, ModelError
 from driftrec.model.open import open_model
 from driftrec.model.runner import Runner
 from driftrec.picture import Picture, Source, open_picture, save_picture
 from driftrec.restoration.binding import Binding
-from driftrec.restoration.damage import keep_absent, missing_part, require_whole
+from driftrec.restoration.damage import decoded_pixels, keep_absent, missing_part, require_whole
 from driftrec.restoration.decision import Decision, Verdict, decide, with_history
 from driftrec.restoration.estimator import Estimate, Estimator, Preview, Progress
 from driftrec.restoration.judgement import trust_by_change
@@ -204,7 +204,8 @@ class Restorer:
             picture = open_picture(picture, max_pixels=options.max_pixels, partial=not options.strict)
         start = time.perf_counter()
         corruption = self._undone(options)
-        history = corruption == "jpeg" and options.mode != "decode"
+        decoding = options.mode == "decode" and is_jpeg(picture.file)
+        history = corruption == "jpeg" and not decoding
         report = with_history(examine(picture.pixels, picture.file, history=history), options.history)
         missing = missing_part(picture, report)
         if options.strict:
@@ -308,7 +309,7 @@ class Restorer:
         base, verdict = None, "restore"
         if trust < 1 or estimator is None:
             if report.file is not None and report.unread is None and not report.reworked:
-                base, verdict = decode(report.file), "decode"
+                base, verdict = decoded_pixels(picture, report), "decode"
             else:
                 base, verdict = picture.as_float(), "leave"
             if trust == 0 or estimator is None:
