@@ -29,6 +29,7 @@ from driftrec.jpeg import Cells, decode, examine
 from driftrec.picture import Picture
 from driftrec.restoration.binding import COARSE, LEAST_NONZERO, LEAST_OUTSIDE, LEAST_TEXTURE, SHARP, texture
 from driftrec.restoration.estimator import Estimator
+from driftrec.restoration.judgement import trust_in
 from driftrec.restoration.restorer import Restorer
 from driftrec.train.data.chains import RandomChains
 from driftrec.train.data.crops import Corpus, Crops, open_corpus
@@ -112,8 +113,25 @@ def choose(rows: Annotated[list[Path], typer.Argument(help="what `collect` wrote
         if not those:
             continue
         change = np.array([row["change"] for row in those])
+        print(f"no trace, {name}: {len(those)}, by their change {outcome(those)}")
         shares = np.percentile(change, (0, 2, 5, 10, 25, 50, 75, 90, 95, 98, 100)).round(1)
-        print(f"no trace, {name}: {len(those)}, change in dB at 0, 2, 5, 10, 25, 50, 75, 90, 95, 98, 100 %: {shares}")
+        print(f"change in dB at 0, 2, 5, 10, 25, 50, 75, 90, 95, 98, 100 %: {shares}")
+
+
+def outcome(rows: list[dict[str, Any]]) -> str:
+    """How far pictures without a trace are from the clean ones, if estimates are trusted by their change.
+
+    With mean squares of the distances between input x, estimate f and clean picture c,
+    ‖x + t (f − x) − c‖² = (1 − t) ‖x − c‖² + t ‖f − c‖² − t (1 − t) ‖f − x‖².
+    """
+    before, free, change = (np.array([10 ** (-row[key] / 10) for row in rows]) for key in ("input", "free", "change"))
+    trust = np.array([trust_in(row["change"]) for row in rows])
+    after = (1 - trust) * before + trust * free - trust * (1 - trust) * change
+    found = [-10 * np.log10(squares.clip(1e-7)) for squares in (before, free, after)]
+    return ", ".join(
+        f"{name} {psnr.mean():.2f} dB (least {psnr.min():.2f})"
+        for name, psnr in zip(("input", "free", "trusted"), found, strict=True)
+    )
 
 
 LOSSY = ("AsJpeg", "AsWebp", "AsAvif", "AsPalette", "Patchwork")
