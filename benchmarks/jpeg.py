@@ -1,7 +1,7 @@
 """Measures the gains from the data in a JPEG file (cells, expected values, plan), and the detection of traces and
 of resizing.
 
-    python benchmarks/jpeg.py photos graphics live1 luma cells traces histories resized  # all of docs/science/jpeg.md
+    python benchmarks/jpeg.py photos graphics live1 luma cells traces copies histories resized  # all of docs/science/jpeg.md
 
 All tables take some 25 minutes.  photos and graphics are held-out pictures of the training corpus (`Corpus.split`);
 live1 is used for reporting only.  The middles of the pictures are compressed with Pillow and restored as `driftrec
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 import driftrec
 from driftrec.evaluate.measurement import Conditions, Measurement
@@ -80,6 +80,9 @@ def main() -> None:
         elif what == "traces":
             restorer = driftrec.Restorer(options.model, threads=options.threads)
             entries, note = traces(list(held_out(options, "photo"))[: options.pictures], restorer, options.model)
+        elif what == "copies":
+            sets = {kind: list(held_out(options, kind))[: options.pictures] for kind in ("photo", "graphic")}
+            entries, note = copies(sets, driftrec.Restorer(options.model, threads=options.threads), options.model)
         elif what == "histories":
             entries, note = histories(options.hard)
         elif what == "resized":
@@ -345,6 +348,59 @@ def traces(pictures: list[Pixels], restorer: driftrec.Restorer, model: str) -> K
     return entries, note
 
 
+# -------------------------------------------------------------------------------------------------------- copies
+
+COPIED = (10, 30, 60, 75, 90, 95)
+
+
+def copies(sets: dict[str, list[Pixels]], restorer: driftrec.Restorer, model: str) -> Kept:
+    """The gain of restoring lossless copies of JPEGs, of their parts, and of parts with a caption, beside the JPEG's."""
+    data = "pictures held out of the training corpus, up to 416×416 pixels; Pillow, 4:2:0"
+    conditions = Conditions.now(models=[model], data=data)
+    entries: list[Measurement] = []
+    for kind, pictures in sets.items():
+        for quality in COPIED:
+            rows = [copy_gains(picture, quality, restorer) for picture in pictures]
+            for measure in rows[0]:
+                value = float(np.mean([row[measure] for row in rows]))
+                unit, form = ("%", "{:.0f} {unit}") if measure.endswith("found") else ("dB", GAIN)
+                what = {"pictures": f"{kind}s", "quality": quality}
+                entries.append(Measurement(what, measure, value, unit, form, conditions))
+            print(kind, quality, flush=True)
+    note = (
+        "In RGB PSNR over the picture itself, in dB, of faithful restorations: of the JPEG, of its lossless copy, and of a "
+        "copy of a part that starts at another place of the grid.  Caption: a white strip with text, drawn into that "
+        "part; the rest of it counts.  Found: share of the copies that were recognised as such."
+    )
+    return entries, note
+
+
+def copy_gains(picture: Pixels, quality: int, restorer: driftrec.Restorer) -> dict[str, float]:
+    """What restoring a JPEG and its copies gains, in dB, and whether the copies are recognised, in %."""
+    file = compress(picture, quality)
+    shown, top, left = decode(file), *PART
+    part, clean = shown[top:, left:], picture[top:, left:]
+    written = Image.fromarray(part)
+    draw = ImageDraw.Draw(written)
+    draw.rectangle((0, 0, 160, 31), (255, 255, 255))
+    draw.text((8, 8), "written afterwards", (200, 0, 30))
+    below = np.s_[48:]
+    gained = {"JPEG": psnr(eight_bits(restorer.restore(file, mode="faithful").pixels), picture) - psnr(shown, picture)}
+    for name, pixels, truth, counted in (
+        ("copy", shown, picture, np.s_[:]),
+        ("part", part, clean, np.s_[:]),
+        ("part with a caption", np.asarray(written), clean, below),
+    ):
+        restored = eight_bits(restorer.restore(pixels, mode="faithful").pixels)
+        gained[name] = psnr(restored[counted], truth[counted]) - psnr(pixels[counted], truth[counted])
+        gained[f"{name} found"] = 100.0 * examine(pixels).copied
+    return gained
+
+
+PART = 3, 13
+"""(row, column) of the first pixel of copied parts."""
+
+
 # ----------------------------------------------------------------------------------------------------- histories
 
 
@@ -481,7 +537,7 @@ def crop(pixels: Pixels, shift: tuple[int, int]) -> Pixels:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    subjects = ["photos", "graphics", "live1", "luma", "cells", "traces", "histories", "resized"]
+    subjects = ["photos", "graphics", "live1", "luma", "cells", "traces", "copies", "histories", "resized"]
     parser.add_argument("what", nargs="+", choices=subjects)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("DRIFTREC_DATA", SHARED / "data")))
     parser.add_argument("--pictures", type=int, default=8, metavar="N", help="at most so many of each kind")

@@ -1,6 +1,7 @@
 """JPEG files: reading coefficients, projecting onto quantisation cells, and finding earlier compressions."""
 
 from driftrec.jpeg.cell import Cells
+from driftrec.jpeg.copied import completed
 from driftrec.jpeg.dequantise import decode
 from driftrec.jpeg.file import Component, JpegError, JpegFile, is_jpeg, read_jpeg
 from driftrec.jpeg.interpolation import resized, unresized
@@ -16,6 +17,7 @@ __all__ = [
     "JpegFile",
     "Report",
     "Resizing",
+    "completed",
     "decode",
     "examine",
     "ijg_quality",

@@ -1,16 +1,18 @@
-"""Finds the JPEG of which a picture in a lossless format is a copy.
+"""Finds the JPEG of which a picture in a lossless format is a copy, or a copy of a part.
 
 A decoded JPEG that is compressed once more with the same tables and subsampling gives nearly the same coefficients.
 Rounding and clipping change some of them, so that decoding gives slightly other pixels.  The difference is added to
 what is compressed, which need not lie between black and white, until decoding gives the pixels again.
 
 Parts that were changed after the JPEG was decoded, by writing for example, cannot give the same pixels.  Nothing is
-known of the coefficients there.
+known of the coefficients there, nor of blocks of which only a part was copied.
 """
 
 import io
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +24,10 @@ from driftrec.jpeg.tables import BLOCK, MCU
 
 Pixels = NDArray[np.uint8]
 
-SUBSAMPLINGS = ("4:2:0", "4:4:4", "4:2:2")
+T = TypeVar("T", bound=np.generic)
 
-NEAR = (0, -1, 1)
-"""Differences of qualities that are tried: traces may be read a little wrongly."""
+UNITS = {"4:2:0": (MCU, MCU), "4:4:4": (BLOCK, BLOCK), "4:2:2": (BLOCK, MCU)}
+"""Subsamplings that are tried, and (height, width) of their MCUs in pixels."""
 
 PROBE = 256
 """Side of the part in the middle of the picture that shows quality and subsampling, in pixels."""
@@ -39,6 +41,9 @@ EDITED = 4.0
 LEAST_SAME = 0.5
 """Least share of the MCUs of a copy that are the same; of other pictures, few are."""
 
+CLEAR = 0.9
+"""From this share on, the layout is clear, though a quality beside the given one may fit still better."""
+
 PASSES = 8
 """Most compressions."""
 
@@ -46,39 +51,106 @@ STRIP = 32 * MCU
 """Rows that are worked on at a time, so that memory does not grow with the picture."""
 
 
-def copied_jpeg(pixels: NDArray[np.generic], quality: int, *, gray: bool) -> JpegFile | None:
-    """Returns the contents of a JPEG file that shows these pixels, or None if they are no copy of a JPEG.
+@dataclass(frozen=True, eq=False)
+class Copy:
+    """A JPEG of which a picture is a copy.
 
-    Where a copy was changed later, the coefficients of whole MCUs are not known.
+    Attributes:
+        file: what a file would contain that shows the picture.
+        offset: (rows, columns) of `file` that are above and to the left of the picture, at most 15 each.
+    """
+
+    file: JpegFile
+    offset: tuple[int, int]
+
+
+def copied_jpeg(
+    pixels: NDArray[np.generic], quality: int, shift: tuple[int, int] = (0, 0), *, gray: bool
+) -> Copy | None:
+    """Returns the JPEG that shows these pixels, or None if they are no copy of a JPEG.
+
+    Where a copy was changed later, or holds only a part of a block, the coefficients are not known.
 
     Arguments: RGB, (height, width, 3) in file order; other types than uint8 are no copies; the approximate quality of
-    the JPEG, with libjpeg's tables, whose grid starts at the first pixel; `gray`, whether the picture has one channel.
+    the JPEG, with libjpeg's tables; `shift`, (row, column) from 0 to 7 of the first whole block; `gray`, whether the
+    picture has one channel.
     """
-    if pixels.dtype != np.uint8 or min(pixels.shape[:2]) < MCU:
+    if pixels.dtype != np.uint8 or min(pixels.shape[:2]) < 2 * MCU:
         return None
     shown = np.asarray(pixels[..., 0] if gray else pixels, np.uint8)
-    top, left = (max(n - PROBE, 0) // (2 * MCU) * MCU for n in shown.shape[:2])
-    probe = np.ascontiguousarray(shown[top : top + PROBE, left : left + PROBE])
-    qualities = [quality + near for near in NEAR if 1 <= quality + near <= 100]
-    ways = product(qualities, ("4:4:4",) if gray else SUBSAMPLINGS)
-    errors = {way: _solved(probe, _compressed(probe, *way))[1] for way in ways}
-    best = min(errors, key=lambda way: float(errors[way].clip(max=EDITED).mean()))
-    if (errors[best] <= SAME).mean() < LEAST_SAME:
+    best = _best(shown, quality, shift, gray=gray)
+    if best.same < LEAST_SAME:
         return None
-    file = _compressed(shown, *best)
-    errors = _corrected(shown, file)
-    return _without(errors > EDITED, file) if (errors <= SAME).mean() >= LEAST_SAME else None
+    whole = completed(shown, best.offset)
+    file = _compressed(whole, best.quality, best.subsampling)
+    errors = _corrected(whole, file)
+    if (errors <= SAME).mean() < LEAST_SAME:
+        return None
+    return Copy(_known(file, errors > EDITED, best.offset), best.offset)
 
 
-def _without(edited: NDArray[np.bool_], file: JpegFile) -> JpegFile:
-    """The file without knowledge of the MCUs that were edited, (rows, columns)."""
-    if not edited.any():
-        return file
+def completed(pixels: NDArray[T], offset: tuple[int, int]) -> NDArray[T]:
+    """Returns a picture (height, width, …) with its first row and column repeated, so that it starts with an MCU."""
+    around = [(lack, 0) for lack in offset] + [(0, 0)] * (pixels.ndim - 2)
+    return np.pad(pixels, around, mode="edge") if any(offset) else pixels
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One way in which a picture may have been compressed, and how well it explains a part of the picture: the mean
+    error of its MCUs, in squared levels, and the share of them that are the same."""
+
+    quality: int
+    subsampling: str
+    offset: tuple[int, int]
+    error: float
+    same: float
+
+
+def _best(shown: Pixels, quality: int, shift: tuple[int, int], *, gray: bool) -> _Way:
+    """The way with the smallest error, of all subsamplings and offsets and of the given quality or one beside it."""
+    subsamplings = ["4:4:4"] if gray else list(UNITS)
+    laid_out = [(name, offset) for name in subsamplings for offset in _offsets(UNITS[name], shift)]
+    qualities = [near for near in (quality, quality - 1, quality + 1) if 1 <= near <= 100]
+    ways = [_tried(shown, quality, *layout) for layout in laid_out]
+    first = min(ways, key=_error)
+    layouts = [(first.subsampling, first.offset)] if first.same >= CLEAR else laid_out
+    ways += [_tried(shown, near, *layout) for near in qualities[1:] for layout in layouts]
+    return min(ways, key=_error)
+
+
+def _offsets(unit: tuple[int, int], shift: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """Where MCUs of (height, width) pixels may start, if blocks start at `shift`: rows and columns that are lacking."""
+    for top, left in product(*(range(first, side, BLOCK) for first, side in zip(shift, unit, strict=True))):
+        yield -top % unit[0], -left % unit[1]
+
+
+def _error(way: _Way) -> float:
+    return way.error
+
+
+def _tried(shown: Pixels, quality: int, subsampling: str, offset: tuple[int, int]) -> _Way:
+    """How well a way explains the middle of a picture."""
+    top, left = (
+        max(n - PROBE, 0) // 2 // side * side + -lack % side
+        for n, side, lack in zip(shown.shape[:2], UNITS[subsampling], offset, strict=True)
+    )
+    probe = np.ascontiguousarray(shown[top : top + PROBE, left : left + PROBE])
+    errors = _solved(probe, _compressed(probe, quality, subsampling))[1]
+    return _Way(quality, subsampling, offset, float(errors.clip(max=EDITED).mean()), float((errors <= SAME).mean()))
+
+
+def _known(file: JpegFile, edited: NDArray[np.bool_], offset: tuple[int, int]) -> JpegFile:
+    """The file without knowledge of edited MCUs, (rows, columns), and of blocks that reach beyond the copy."""
     components = []
     for component in file.components:
-        unit = np.ones([BLOCK * count for count in component.sampling], bool)
-        rows, columns = component.coefficients.shape
-        components.append(replace(component, known=np.kron(~edited, unit)[:rows, :columns]))
+        known = np.kron(~edited, np.ones([BLOCK * count for count in component.sampling], bool))
+        known = known[: component.coefficients.shape[0], : component.coefficients.shape[1]]
+        for axis, (lack, size) in enumerate(zip(offset, (file.height, file.width), strict=True)):
+            side = file.mcu[axis] // component.sampling[axis]
+            start = np.arange(known.shape[axis]) // BLOCK * side
+            np.moveaxis(known, axis, -1)[:, (start < lack) | (start + side > size)] = False
+        components.append(replace(component, known=None if known.all() else known))
     return replace(file, components=tuple(components))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftrec.jpeg.blocks import luma
-from driftrec.jpeg.copied import copied_jpeg
+from driftrec.jpeg.copied import completed, copied_jpeg
 from driftrec.jpeg.detect import SHIFTED_SCORE, Trace, shifted_trace, windows
 from driftrec.jpeg.file import JpegError, JpegFile, is_jpeg, read_jpeg
 from driftrec.jpeg.layout import require_known
@@ -36,8 +36,8 @@ class Report:
         width, height: in pixels, in the file's own orientation.
         size: of the file in bytes, None if there is no file.
         is_jpeg: there is a file, and it begins like a JPEG.
-        file: the contents of the JPEG, None if it is not a JPEG or cannot be read; of a lossless copy of a JPEG, the
-            contents that give its pixels.
+        file: the contents of the JPEG, None if it is not a JPEG or cannot be read; of a lossless copy of a JPEG or of a
+            part of one, the contents that give its pixels.
         unread: why `file` is None or its coefficients cannot be compared with pixels; None if they can.
         earlier: the trace of a compression before the file's own (of any compression, if it is not a JPEG); None if
             none was found or the picture is too small.
@@ -45,7 +45,8 @@ class Report:
         searched: the picture was searched for earlier compressions, and is large enough for a result.
         resized: how the picture was resized after a compression that was coarser than the file's own; None if that
             was not found.  `earlier` is None if it is known.
-        copied: the picture is a lossless copy of `file`.
+        offset: (rows, columns) of `file` that are above and to the left of the picture if it is a lossless copy;
+            None if it is none.
     """
 
     width: int
@@ -58,7 +59,7 @@ class Report:
     probability: float
     searched: bool
     resized: Resizing | None = None
-    copied: bool = False
+    offset: tuple[int, int] | None = None
 
     @property
     def bytes_per_pixel(self) -> float | None:
@@ -83,10 +84,17 @@ class Report:
         return (0, 0) if self.coarser is None else self.coarser.shift
 
     @property
+    def copied(self) -> bool:
+        """The picture is a lossless copy of `file`, or of a part of it."""
+        return self.offset is not None
+
+    @property
     def edited(self) -> NDArray[np.bool_] | None:
-        """The MCUs of a lossless copy that were changed after decoding, bool (rows, columns); None if none were."""
-        known = self.file.components[0].known if self.copied and self.file is not None else None
-        if known is None:
+        """The MCUs of which a lossless copy does not tell all coefficients, bool (rows, columns); None if there are none.
+
+        They were changed or cropped.
+        """
+        if self.file is None or not self.copied or (known := self.file.components[0].known) is None:
             return None
         height, width = self.file.mcu
         return ~known[::height, ::width]
@@ -161,13 +169,12 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
         file, unread = None, "its pixels are of another size"
     searched, probability, earlier = _earlier(pixels, file) if history else (False, 0.0, None)
     resized = _resized(pixels, file, earlier) if history else None
-    copied = False
-    if file is None and not is_jpeg(data) and resized is None and earlier is not None and earlier.shift == (0, 0):
+    offset = None
+    if file is None and not is_jpeg(data) and resized is None and earlier is not None:
         gray = bool((pixels == pixels[..., :1]).all())
-        file = copied_jpeg(pixels, earlier.quality, gray=gray)
-        if copied := file is not None:
-            unread = None
-            searched, probability, earlier = _earlier(pixels, file)
+        if copy := copied_jpeg(pixels, earlier.quality, earlier.shift, gray=gray):
+            file, offset, unread = copy.file, copy.offset, None
+            searched, probability, earlier = _earlier(completed(pixels, offset), file)
     height, width = pixels.shape[:2]
     return Report(
         width,
@@ -180,7 +187,7 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
         probability,
         searched,
         resized,
-        copied,
+        offset,
     )
 
 

@@ -82,7 +82,7 @@ def with_history(report: Report, history: History) -> Report:
     if history == "auto":
         return report
     if history == "clean" and report.copied:
-        report = replace(report, file=None, copied=False, unread="its file is no JPEG")
+        report = replace(report, file=None, offset=None, unread="its file is no JPEG")
     return replace(
         report,
         earlier=report.earlier if history == "resaved" else None,
@@ -115,13 +115,19 @@ def decide(report: Report, corruption: Corruption = "jpeg", history: History = "
             return Decision("leave", 0.0, False, "it shows no trace of JPEG compression")
         return Decision("restore", 1.0, False, "it is too small to tell whether it was ever a JPEG")
     quality, _ = file.quality
-    what = f"it is a {'lossless copy of a ' if report.copied else ''}JPEG of quality {quality}"
+    what = f"it is a {_copy(report)}JPEG of quality {quality}"
     if earlier is not None:
         why = f"{what}, recompressed from quality {earlier.quality}"
         return _by_quality(min(quality, earlier.quality), why, consistent=False)
     if unread is not None:
         return _by_quality(quality, f"{what}, and {unread}", consistent=False)
     return _by_quality(quality, what, consistent=True)
+
+
+def _copy(report: Report) -> str:
+    if report.offset is None:
+        return ""
+    return f"lossless copy of {'a part of ' if any(report.offset) else ''}a "
 
 
 def _by_quality(quality: int, why: str, *, consistent: bool) -> Decision:

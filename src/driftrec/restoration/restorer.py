@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from driftrec.diffusion.types import Noise
-from driftrec.jpeg import Cells, JpegError, Report, examine, is_jpeg, recovered
+from driftrec.jpeg import Cells, JpegError, Report, completed, examine, is_jpeg, recovered
 from driftrec.model.card import Corruption, ModelError
 from driftrec.model.open import open_model
 from driftrec.model.runner import Runner
@@ -214,6 +214,11 @@ class Restorer:
         _log.debug(
             "%s: %s, with trust %.2f in the network: %s", picture.name, decision.verdict, decision.trust, decision.why
         )
+        above, before = report.offset or (0, 0)
+        original, inside = picture, np.s_[above:, before:]
+        if above or before:
+            picture = Picture(completed(picture.pixels, (above, before)))
+            estimator = estimator and estimator.showing(lambda pixels: pixels[inside])
         cells = _cells(picture, report, decision, options.consistent)
         binding = None
         if cells is not None:
@@ -237,14 +242,14 @@ class Restorer:
         decoded = verdict == "decode" or estimator is not None
         note = why if decoded else f"it cannot be decoded better: {report.unread}"
         restored = Restored(
-            _as_asked(picture.replace_pixels(x0), options),
+            _as_asked(original.replace_pixels(np.ascontiguousarray(x0[inside])), options),
             options.mode,
             seconds,
             estimate.evaluations,
             verdict,
             share,
             note,
-            deviation,
+            None if deviation is None else deviation[inside],
             options.samples,
             missing,
             factor_for(options, _quality(report)) if corruption == "jpeg" else 1.0,
