@@ -1,11 +1,11 @@
 """Measures the gains from the data in a JPEG file (cells, expected values, plan), and the detection of traces and
 of resizing.
 
-    python benchmarks/jpeg.py photos graphics live1 luma cells traces copies histories resized  # all of docs/science/jpeg.md
+    python benchmarks/jpeg.py photos graphics live1 luma cells traces copies histories resized
 
-All tables take some 25 minutes.  photos and graphics are held-out pictures of the training corpus (`Corpus.split`);
-live1 is used for reporting only.  The middles of the pictures are compressed with Pillow and restored as `driftrec
-restore` does.
+These are all tables of docs/science/jpeg.md; they take some 30 minutes.  photos and graphics are held-out pictures of
+the training corpus (`Corpus.split`); live1 is used for reporting only.  The middles of the pictures are compressed with
+Pillow and restored as `driftrec restore` does.
 """
 
 import argparse
@@ -354,7 +354,7 @@ COPIED = (10, 30, 60, 75, 90, 95)
 
 
 def copies(sets: dict[str, list[Pixels]], restorer: driftrec.Restorer, model: str) -> Kept:
-    """The gain of restoring lossless copies of JPEGs, of their parts, and of parts with a caption, beside the JPEG's."""
+    """The gain of restoring JPEGs, lossless copies of them, copies of parts, and of parts with a caption."""
     data = "pictures held out of the training corpus, up to 416×416 pixels; Pillow, 4:2:0"
     conditions = Conditions.now(models=[model], data=data)
     entries: list[Measurement] = []
@@ -368,9 +368,9 @@ def copies(sets: dict[str, list[Pixels]], restorer: driftrec.Restorer, model: st
                 entries.append(Measurement(what, measure, value, unit, form, conditions))
             print(kind, quality, flush=True)
     note = (
-        "In RGB PSNR over the picture itself, in dB, of faithful restorations: of the JPEG, of its lossless copy, and of a "
-        "copy of a part that starts at another place of the grid.  Caption: a white strip with text, drawn into that "
-        "part; the rest of it counts.  Found: share of the copies that were recognised as such."
+        "In RGB PSNR over the picture itself, in dB, of faithful restorations: of the JPEG, of its lossless copy, and "
+        "of a copy of a part that starts at another place of the grid.  Caption: a white strip with text, drawn into "
+        "that part; the rest of it counts.  Found: share of the copies that were recognised as such."
     )
     return entries, note
 

@@ -90,7 +90,7 @@ class Report:
 
     @property
     def edited(self) -> NDArray[np.bool_] | None:
-        """The MCUs of which a lossless copy does not tell all coefficients, bool (rows, columns); None if there are none.
+        """The MCUs of which a lossless copy does not tell all coefficients, bool (rows, columns); None if it has none.
 
         They were changed or cropped.
         """
