@@ -131,6 +131,13 @@ def compress(pixels: Pixels, quality: int, tables: list[list[int]] | None = None
     return file.getvalue()
 
 
+def webp(pixels: Pixels) -> bytes:
+    """A WebP file of quality 90."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "WEBP", quality=90)
+    return file.getvalue()
+
+
 def decode(file: bytes) -> Pixels:
     with Image.open(io.BytesIO(file)) as image:
         return np.asarray(image.convert("RGB"))
@@ -326,8 +333,9 @@ def traces(pictures: list[Pixels], restorer: driftrec.Restorer, model: str) -> K
     for q in (10, 30, 60, 90, 95):
         shifts = drawn()
         places = list(zip(pictures, shifts, strict=True))
-        cases = [Case(crop(p, s), crop(decode(compress(p, q)), s)) for p, s in places]
-        add(f"PNG of a JPEG of {q}, cropped", cases, q, shifts)
+        files = [webp(crop(decode(compress(p, q)), s)) for p, s in places]
+        cases = [Case(crop(p, s), decode(file), file) for (p, s), file in zip(places, files, strict=True)]
+        add(f"JPEG of {q}, cropped, WebP of 90", cases, q, shifts)
     for q in SINGLE:
         files = [(p, compress(p, q)) for p in pictures]
         add(f"JPEG of {q}", [Case(p, decode(file), file) for p, file in files], None, [])
@@ -343,7 +351,7 @@ def traces(pictures: list[Pixels], restorer: driftrec.Restorer, model: str) -> K
         "Detected: an earlier compression was reported.  Error of quality: median error of the estimated first "
         "quality, if detected.  Grid right: its offset was found exactly.  Gain: in RGB PSNR over the picture, in dB, "
         "of faithful restorations by the network alone, first of the unchanged picture, then with the detected grid "
-        "aligned with the first pixel and, for a file, with the earlier compression recovered."
+        "aligned with the first pixel and the earlier compression recovered."
     )
     return entries, note
 
@@ -515,7 +523,7 @@ def rescaled(pixels: Pixels, factor: float, kernel: str) -> Pixels:
 
 @dataclass(frozen=True)
 class Case:
-    """A test case: the clean picture, the decoded one, and the JPEG file, if any."""
+    """A test case: the clean picture, the decoded one, and the file, if any."""
 
     clean: Pixels
     pixels: Pixels

@@ -339,8 +339,10 @@ def test_pictures_without_a_trace_are_left() -> None:
 
 
 @pytest.mark.parametrize("quality", [20, 60])
-def test_a_jpeg_saved_as_png_is_found_on_its_grid(quality: int) -> None:
-    report = examine(opened(jpeg_file(textured(203, 245), quality=quality))[3:, 6:])
+def test_the_grid_of_a_jpeg_with_noise_is_found(quality: int, rng: np.random.Generator) -> None:
+    shown = opened(jpeg_file(textured(203, 245), quality=quality))[3:, 6:]
+    noisy = np.rint((shown + rng.normal(0, 1.5, shown.shape)).clip(0, 255)).astype(np.uint8)
+    report = examine(noisy)
     assert decide(report).verdict == "restore"
     assert not decide(report).consistent
     assert report.earlier is not None

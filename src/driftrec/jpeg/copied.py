@@ -29,7 +29,7 @@ T = TypeVar("T", bound=np.generic)
 UNITS = {"4:2:0": (MCU, MCU), "4:4:4": (BLOCK, BLOCK), "4:2:2": (BLOCK, MCU)}
 """Subsamplings that are tried, and (height, width) of their MCUs in pixels."""
 
-PROBE = 256
+PROBE = 192
 """Side of the part in the middle of the picture that shows quality and subsampling, in pixels."""
 
 SAME = 1.0

@@ -24,6 +24,12 @@ CLOSE, CLOSE_SCORE = 8, 0.25
 file's.  In patterns that repeat themselves, though, the file's own steps can show on another grid.  So a trace of a
 higher quality needs this score."""
 
+LIKELY, POSSIBLE = 0.5, 0.05
+"""Probabilities from which on an earlier compression is reported, and from which on a picture in a lossless format is
+compared with what that compression would have left."""
+
+NOT_SEARCHED = 0.0, None
+
 RESIZED_FROM = 50
 """Lowest quality at which a JPEG is searched for resizing after an earlier compression."""
 
@@ -167,14 +173,16 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
     file, unread = _read(data)
     if file is not None and pixels.shape[:2] != (file.height, file.width):
         file, unread = None, "its pixels are of another size"
-    searched, probability, earlier = _earlier(pixels, file) if history else (False, 0.0, None)
+    probability, trace = _traced(pixels, file) if history else NOT_SEARCHED
+    earlier = trace if probability >= LIKELY else None
     resized = _resized(pixels, file, earlier) if history else None
     offset = None
-    if file is None and not is_jpeg(data) and resized is None and earlier is not None:
+    if file is None and not is_jpeg(data) and resized is None and trace is not None and probability >= POSSIBLE:
         gray = bool((pixels == pixels[..., :1]).all())
-        if copy := copied_jpeg(pixels, earlier.quality, earlier.shift, gray=gray):
+        if copy := copied_jpeg(pixels, trace.quality, trace.shift, gray=gray):
             file, offset, unread = copy.file, copy.offset, None
-            searched, probability, earlier = _earlier(completed(pixels, offset), file)
+            probability, trace = _traced(completed(pixels, offset), file)
+            earlier = trace if probability >= LIKELY else None
     height, width = pixels.shape[:2]
     return Report(
         width,
@@ -185,19 +193,17 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
         unread,
         earlier if resized is None else None,  # the grid of resized blocks may look like an ordinary one
         probability,
-        searched,
+        trace is not None,
         resized,
         offset,
     )
 
 
-def _earlier(pixels: NDArray[np.generic], file: JpegFile | None) -> tuple[bool, float, Trace | None]:
-    """(whether earlier compressions could be searched for, the probability of one, its trace if it is likely)."""
+def _traced(pixels: NDArray[np.generic], file: JpegFile | None) -> tuple[float, Trace | None]:
+    """The probability of an earlier compression and its trace, which is None if it could not be searched for."""
     if file is not None and file.quality[0] < HISTORY_FROM:
-        return False, 0.0, None
-    traces = _traces(pixels, file)
-    probability, earlier = max(traces, key=lambda found: found[0], default=(0.0, None))
-    return bool(traces), probability, earlier if probability >= 0.5 else None
+        return NOT_SEARCHED
+    return max(_traces(pixels, file), key=lambda found: found[0], default=NOT_SEARCHED)
 
 
 def _resized(pixels: NDArray[np.generic], file: JpegFile | None, earlier: Trace | None) -> Resizing | None:
