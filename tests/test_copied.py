@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from driftrec import Restorer, inspect
+from driftrec.evaluate.chains.drawing import Screenshot
 from driftrec.jpeg import read_jpeg
 from driftrec.jpeg.copied import copied_jpeg
 from support import CROPS, jpeg_file, opened, psnr, scene
@@ -105,6 +106,18 @@ def test_copied_parts_are_restored_as_parts_of_their_jpegs() -> None:
     decoded = np.asarray(restorer.restore(data, mode="decode"))[19:, 35:]
     part_decoded = np.asarray(Restorer(mode="decode").restore(png(opened(data)[19:, 35:])))
     assert psnr(part_decoded / 255, decoded / 255) > 45
+
+
+def test_screenshots_of_jpegs_are_restored_as_the_jpegs() -> None:
+    data, window = jpeg_file(scene(240, 256, seed=3), quality=40), Screenshot()
+    shown = window(opened(data))
+    restorer = Restorer(threads=1, mode="faithful")
+    restored = restorer.restore(png(shown))
+    assert restored.note == "it is a lossless copy of a part of a JPEG of quality 40"
+    inside = np.s_[window.top : window.top + 240, window.left : window.left + 256]
+    assert psnr(np.asarray(restored)[inside] / 255, np.asarray(restorer.restore(data)) / 255) > 40
+    above = np.s_[: window.top - 16]
+    assert psnr(np.asarray(restored)[above] / 255, shown[above] / 255) > 45
 
 
 @pytest.mark.parametrize(("mode", "most"), [("faithful", 1.5), ("decode", 0.0)])
