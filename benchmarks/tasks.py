@@ -4,7 +4,8 @@
     python benchmarks/tasks.py options.md           # those of one page
 
 A command gives its result a name with -o; the picture below it has the same name.  The inputs are photo.jpg, which is
-examples/casa-mila.jpg; meme.jpg, the same with a caption and saved again; and scan.jpg, a page of text drawn here.
+examples/casa-mila.jpg; meme.jpg, the same with a caption and saved again; screenshot.png, a part of it in a window; and
+scan.jpg, a page of text drawn here.
 """
 
 import argparse
@@ -14,15 +15,17 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from driftrec.evaluate.chains.drawing import Screenshot
 from driftrec.picture import atomic_write
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs/tasks"
 PICTURES = ROOT / "docs/images/tasks"
 SIZE, ZOOM = (300, 200), 2
-SHOWN = {"photo": (230, 50), "meme": (230, 300), "scan": (20, 30)}
+SHOWN = {"photo": (230, 50), "meme": (230, 300), "screenshot": (0, 0), "scan": (20, 30)}
 """Left and top of what is shown of each input and its restorations."""
 
 TEXT = """Minutes of the meeting
@@ -53,11 +56,13 @@ def main() -> None:
 
 
 def write_inputs(folder: Path) -> None:
-    """Writes photo.jpg, meme.jpg and scan.jpg."""
+    """Writes photo.jpg, meme.jpg, screenshot.png and scan.jpg."""
     photo = folder / "photo.jpg"
     photo.write_bytes((ROOT / "examples/casa-mila.jpg").read_bytes())
     with Image.open(photo) as image:
         image.load()
+    part = np.asarray(image.convert("RGB"))[30:400, 235:765]
+    Image.fromarray(Screenshot()(part)).save(folder / "screenshot.png")
     font = ImageFont.load_default(36)
     ImageDraw.Draw(image).text((380, 480), "MONDAY AGAIN", "white", font, "ms", stroke_width=2, stroke_fill="black")
     image.save(folder / "meme.jpg", quality=60)
