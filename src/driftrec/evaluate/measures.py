@@ -153,7 +153,7 @@ METRICS: dict[str, Metric] = {
 
 FIDELITY = ("psnr", "psnr_y", "psnr_b", "psnr_b_channels", "ssim", "ssim_plain", "bef", "cells", "colour_shift")
 GRAPHICS = ("psnr", "ssim", "ssimulacra2", "lpips_alex", "unevenness", "off_white", "ink_chroma", "misread", "cells")
-STANDARD = (*FIDELITY, "lpips_alex", "lpips_squeeze", "spectrum", "wavelets")
+STANDARD = (*FIDELITY, "ssimulacra2", "niqe", "lpips_alex", "lpips_squeeze", "spectrum", "wavelets")
 
 
 class Measures:

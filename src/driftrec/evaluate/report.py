@@ -44,6 +44,11 @@ FID is biased upwards, more so with fewer pictures, so compare only values for e
 biased; ± is its jackknife standard error over pictures."""
 
 
+TRAINED = """\
+The finishers, which make the last evaluation of natural restorations, were trained for LPIPS with both networks.
+SSIMULACRA 2, NIQE, spectrum and wavelets had no part in the training."""
+
+
 def page(records: Sequence[Record], protocol: Protocol, settings: Settings, data: str) -> str:
     """The Markdown page of a run: its conditions, tables and conventions."""
     note = caption(conditions(records, settings, data))
@@ -55,6 +60,8 @@ def section(rows: Sequence[Row], protocol: Protocol, note: str, sets: Sequence[T
     """The tables of a run in Markdown, below a note, with the sources of published rows."""
     others = published(protocol.published)
     parts = [note, *(table.markdown() for table in [*tables(rows, protocol, sets), *difference_tables(rows)])]
+    if any("natural" in row.method and row.metric.startswith("lpips") for row in rows):
+        parts.insert(1, TRAINED)
     if protocol.features:
         parts.append(FID_NOTE)
     if others:
