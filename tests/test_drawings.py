@@ -11,6 +11,7 @@ from driftrec.evaluate.method import Case
 from driftrec.evaluate.methods import parse_method
 from driftrec.evaluate.metrics.graphics import ink_chroma, off_white, unevenness
 from driftrec.evaluate.metrics.reading import edit_distance
+from driftrec.evaluate.metrics.ssimulacra import ssimulacra2
 from driftrec.evaluate.protocols import find_protocol
 from support import opened, psnr, scene
 
@@ -72,9 +73,6 @@ def test_a_recogniser_reads_clean_text_and_not_what_is_gone() -> None:
 
 
 def test_ssimulacra2_is_100_for_equal_pictures_and_falls_with_the_quality() -> None:
-    pytest.importorskip("ssimulacra2", exc_type=ImportError)
-    from driftrec.evaluate.metrics.ssimulacra import ssimulacra2
-
     clean = scene(64, 64)
     scores = [ssimulacra2(opened(encode(clean, quality)), clean) for quality in (10, 40, 90)]
     assert scores == sorted(scores)

@@ -115,9 +115,8 @@ def _niqe(folder: Path | None) -> Compute:
 
 
 def _ssimulacra2(_: Path | None) -> Compute:
-    from driftrec.evaluate.metrics.ssimulacra import package, ssimulacra2
+    from driftrec.evaluate.metrics.ssimulacra import ssimulacra2
 
-    package()  # raises ValueError if it is missing
     return _full(ssimulacra2)(None)
 
 
