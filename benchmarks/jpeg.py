@@ -359,6 +359,8 @@ def traces(pictures: list[Pixels], restorer: driftrec.Restorer, model: str) -> K
 # -------------------------------------------------------------------------------------------------------- copies
 
 COPIED = (10, 30, 60, 75, 90, 95)
+PART = 3, 13
+"""(row, column) of the first pixel of copied parts."""
 
 
 def copies(sets: dict[str, list[Pixels]], restorer: driftrec.Restorer, model: str) -> Kept:
@@ -403,10 +405,6 @@ def copy_gains(picture: Pixels, quality: int, restorer: driftrec.Restorer) -> di
         gained[name] = psnr(restored[counted], truth[counted]) - psnr(pixels[counted], truth[counted])
         gained[f"{name} found"] = 100.0 * examine(pixels).copied
     return gained
-
-
-PART = 3, 13
-"""(row, column) of the first pixel of copied parts."""
 
 
 # ----------------------------------------------------------------------------------------------------- histories
