@@ -37,7 +37,7 @@ SOURCE = ROOT / "web-app"
 MODEL = "small"
 
 TILING = Tiling(tile=640)
-"""Browsers give a page less memory than programs get, and of tiles of 1024 pixels the networks need twice as much."""
+"""Smaller tiles than those of the command: browsers give a page less memory than programs get."""
 
 FACTS = "model/facts.json"
 """What the page knows about the model; its place in the folder."""

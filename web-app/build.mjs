@@ -13,7 +13,7 @@ const folder = process.argv[2],
 const shared = join(here, "../src/driftrec/web/page"); // the look of the page of `driftrec serve`
 const runtime = join(here, "node_modules/onnxruntime-web/dist");
 const BUILDS = ["ort-wasm-simd-threaded", "ort-wasm-simd-threaded.jspi", "ort-wasm-simd-threaded.asyncify"];
-// Browsers that need this build, the largest one, unpack Brotli, which makes a third less of it than gzip.
+// The largest build is for older browsers without JSPI; most of them unpack Brotli, which makes a third less of it.
 const IN_BROTLI = ["runtime/ort-wasm-simd-threaded.asyncify.wasm"];
 
 const options = {
@@ -88,7 +88,8 @@ async function inBrotli(content) {
   if (existsSync(file)) return file;
   await mkdir(kept, { recursive: true });
   const params = { [constants.BROTLI_PARAM_QUALITY]: 10, [constants.BROTLI_PARAM_LGWIN]: 24 };
-  await writeFile(`${file}.part`, await promisify(brotliCompress)(content, { params }));
-  await rename(`${file}.part`, file); // nothing half-written is kept
+  const part = `${file}.${process.pid}`;
+  await writeFile(part, await promisify(brotliCompress)(content, { params }));
+  await rename(part, file); // nothing half-written is kept
   return file;
 }

@@ -168,18 +168,18 @@ function showFacts(facts: FileFacts | null): void {
   at("keeps").textContent = !facts ? "" : facts.keeps.length ? `with its ${facts.keeps.join(", ")}` : "";
 }
 
+// How much is lost below a quality.
+const LOST: [number, string][] = [
+  [30, "very much"],
+  [60, "much"],
+  [85, "some"],
+  [93, "little"],
+  [Infinity, "hardly any"],
+];
+
 function described(facts: FileFacts): string[][] {
   const { quality, steps, whole } = facts,
-    lost =
-      quality < 30
-        ? "very much"
-        : quality < 60
-          ? "much"
-          : quality < 85
-            ? "some"
-            : quality < 93
-              ? "little"
-              : "hardly any";
+    [, lost] = LOST.find(([below]) => quality < below)!;
   const rows: string[][] = [
     ...fileRows(facts),
     ["Rounded", `in steps of ${steps[0]} to ${steps[1]} (brightness)`],

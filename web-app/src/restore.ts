@@ -26,7 +26,8 @@ export interface Tile {
 export type Network = (name: "denoiser" | "finisher", tile: Tile) => Promise<Float32Array>;
 
 export interface Steps {
-  result: (mode: Mode, pixels: Uint8Array<ArrayBuffer>, doubtful: boolean) => Promise<void>; // upright or not: as the file has them
+  // The pixels are upright or not, as the file has them.
+  result: (mode: Mode, pixels: Uint8Array<ArrayBuffer>, doubtful: boolean) => Promise<void>;
   progress: (done: number) => void; // from 0 to 1
 }
 

@@ -20,8 +20,8 @@ export class Cells {
     this.padding = this.repeats() ? Repeated : Free;
   }
 
-  // The regions of the picture, each with its pixels in levels, moved into the likely parts of the cells.  The pixels of
-  // the next region may take the place of these.
+  // The regions of the picture, each with its pixels in levels, moved into the likely parts of the cells.  The next
+  // region's pixels may take their place.
   *improved(estimate: Estimate): Iterable<[Region, Float32Array]> {
     const {
       file: { colour },
