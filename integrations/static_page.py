@@ -36,6 +36,9 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "web-app"
 MODEL = "small"
 
+TILING = Tiling(tile=640)
+"""Smaller tiles than those of the command: browsers give a page less memory than programs get."""
+
 FACTS = "model/facts.json"
 """What the page knows about the model; its place in the folder."""
 
@@ -124,7 +127,7 @@ def facts(card: Card) -> dict[str, Any]:
         "plan": {"level": plan.level, "lowest": lowest, "highest": highest, "texture": plan.texture},
         "cost": {"denoiser": once, "finisher": card.facts["plan_multiply_adds_per_pixel"] - once},
         "noise": {key: f"{state[key]:032x}" for key in ("state", "inc")},
-        "tiling": asdict(Tiling()),
+        "tiling": asdict(TILING),
         "low_band": colour.DISTANCES,
         "flat": {"side": texture.SIDE, "flat": texture.FLAT, "textured": texture.TEXTURED},
         "cells": {

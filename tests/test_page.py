@@ -215,8 +215,9 @@ def test_work_can_be_cancelled_and_started_again(page, tmp_path: Path) -> None:
     page.get_by_text("More").click()
     page.get_by_label("Steps").fill("40")
     choose(page, made(tmp_path / "large.jpg", 480, 640))
-    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel").press("Enter")
     expect(page.locator("#status")).to_have_text("Cancelled")
+    expect(page.locator("#view")).to_be_focused()  # not lost with the button
     expect(page.get_by_role("button", name="Restore again")).to_be_visible()
     page.get_by_label("Steps").fill("1")
     page.get_by_role("button", name="Restore with these options").click()
@@ -349,7 +350,7 @@ def test_every_control_has_a_name_of_its_own_for_screen_readers(page, photo: Pat
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_needs_no_scrolling_sideways(browser, address: str, photo: Path, scheme: str) -> None:
+def test_a_phone_needs_no_scrolling_sideways(browser, address: str, photo: Path, scheme: str, tmp_path: Path) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme, device_scale_factor=2)
     page = context.new_page()
     page.goto(address)
@@ -357,4 +358,9 @@ def test_a_phone_needs_no_scrolling_sideways(browser, address: str, photo: Path,
     done(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     keep(page, f"phone-{scheme}")
+    refused = tmp_path / f"{80 * 'x'}.jpg"
+    refused.write_bytes(b"no picture")
+    choose(page, refused)
+    expect(page.locator("#error")).to_contain_text(refused.name)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
     context.close()

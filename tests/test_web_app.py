@@ -3,6 +3,7 @@
 Screenshots are kept in $DRIFTREC_SCREENSHOTS, if it is set, to be looked at.
 """
 
+import gzip
 import json
 import re
 import shutil
@@ -18,9 +19,10 @@ from PIL import Image, ImageCms, ImageFilter
 
 from browser import choose, expect, keep, launched, made, needs_chromium
 from driftrec.restoration.restorer import Restorer
+from driftrec.restoration.tiling import Tiling
 from files import kinds
 from support import CROPS, psnr, scene
-from web_app import Server, compressed, hosted, page_files, runtime_files
+from web_app import Server, hosted, loaded, page_files, runtime_files
 
 static_page = pytest.importorskip("static_page")
 pytestmark = [
@@ -51,7 +53,24 @@ def server(site: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def opened(server: Server) -> Iterator[tuple[Any, list[str]]]:
+def browser() -> Iterator[Any]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(site: Path, browser: Any) -> Iterator[tuple[Any, Server]]:
+    """The first visit of the page, for a picture that is restored faithfully, and its web server."""
+    with hosted(site) as server, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{server.address}?threads=1")
+        expect(page.locator("#engine")).to_contain_text("Runs on")
+        page.get_by_role("radio", name="Faithful").check()
+        yield page, server
+
+
+@pytest.fixture(scope="module")
+def opened(server: Server, browser: Any) -> Iterator[tuple[Any, list[str]]]:
     """The page in a browser, and what went wrong in it: requests to other machines, and errors of scripts."""
     wrong: list[str] = []
 
@@ -59,15 +78,13 @@ def opened(server: Server) -> Iterator[tuple[Any, list[str]]]:
         if urlsplit(request.url).hostname not in ("127.0.0.1", None):
             wrong.append(request.url)
 
-    with launched() as browser:
-        context = browser.new_context(viewport={"width": 1100, "height": 800})
+    with browser.new_context(viewport={"width": 1100, "height": 800}) as context:
         context.on("request", watch)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         page.goto(f"{server.address}?threads=1")
         yield page, wrong
-        context.close()
 
 
 @pytest.fixture
@@ -237,7 +254,8 @@ def test_damaged_files_are_restored_as_far_as_they_go(page, tmp_path: Path) -> N
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     choose(page, cut)
     restored(page)
-    expect(page.locator("#facts")).to_contain_text("cut short")
+    expect(page.locator("#facts")).to_contain_text("only what it holds is restored")
+    expect(page.locator("#status")).to_have_text("Restored. The file is cut short: a part of it is missing.")
     result = pixels(download(page, "PNG", tmp_path / "out.png"))
     assert (result[112:] == 128).all()  # nothing is invented there
     expected = np.asarray(Restorer(threads=1, force=True).restore(cut, mode="faithful"))
@@ -254,10 +272,12 @@ def test_several_pictures_and_cancel(page, tmp_path: Path) -> None:
     choose(page, large, *small)
     expect(page.locator("#list button")).to_have_count(3)
     expect(page.locator("#status")).to_have_text(re.compile("Restoring|Adding detail"))
-    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel").press("Enter")
     expect(page.locator("#status")).to_contain_text("Cancelled")
-    page.get_by_role("button", name="Restore again").click()
+    expect(page.locator("#again")).to_be_focused()  # the focus is not lost with the button
+    page.get_by_role("button", name="Restore again").press("Enter")
     expect(page.locator("#status")).not_to_contain_text("Cancelled")
+    expect(page.locator("#view")).to_be_focused()
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#ready")).to_contain_text("2 of 3 are ready")
     names = []
@@ -319,13 +339,17 @@ def test_phones_and_dark_screens(page, tmp_path: Path) -> None:
     page.get_by_role("radio", name="Faithful").check()
     choose(page, made(tmp_path / "a picture with a very long name that no phone can show in one line.jpg"))
     restored(page)
-    page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     keep(page, "web-app-phone")
     page.emulate_media(color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
     keep(page, "web-app-dark")
+    choose(page, saved(tmp_path / f"{80 * 'x'}.jpg", 48, 64, mode="CMYK"))
+    expect(page.locator("#error")).to_contain_text("four colours")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    keep(page, "web-app-refused")
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 1100, "height": 800})
 
@@ -391,7 +415,8 @@ def test_networks_of_the_page_are_those_of_the_model(site: Path, rng: np.random.
     model = Network("small", threads=1)
     y = (scene(64, 96).transpose(2, 0, 1)[None] / 255).astype(np.float32)
     for name, ratio in (("denoiser", 1e3), ("finisher", 0.01)):
-        session = ort.InferenceSession(str(site / f"model/{name}.onnx"), providers=["CPUExecutionProvider"])
+        stored = gzip.decompress((site / f"model/{name}.onnx.gzip").read_bytes())
+        session = ort.InferenceSession(stored, providers=["CPUExecutionProvider"])
         residual = np.float32(0.01) * rng.standard_normal(y.shape, np.float32)
         feed = {"residual": residual, "ratio": np.array([ratio], np.float32), "y": y}
         (result,) = session.run(None, feed)
@@ -399,6 +424,74 @@ def test_networks_of_the_page_are_those_of_the_model(site: Path, rng: np.random.
         np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
-def test_the_download_is_small(site: Path) -> None:
-    files = {*page_files(site), *runtime_files(site, "processor"), *site.glob("model/*")}
-    assert sum(map(compressed, files)) < 12e6
+def test_packed_files_hold_the_same(site: Path) -> None:
+    unpacked = """const z = require("node:zlib"), { readFileSync } = require("node:fs"), [, a, b] = process.argv;
+        process.exit(z.gunzipSync(readFileSync(a)).equals(z.brotliDecompressSync(readFileSync(b))) ? 0 : 1)"""
+    found = sorted(site.rglob("*.brotli"))
+    assert found
+    for file in found:
+        assert subprocess.run(["node", "-e", unpacked, file.with_suffix(".gzip"), file]).returncode == 0
+    assert not [*site.rglob("*.wasm"), *site.rglob("*.onnx")]
+
+
+def test_tiles_are_those_of_the_command(site: Path, tmp_path: Path) -> None:
+    script = "import { cut } from './tiling.mjs'; const [shape, tiling] = JSON.parse(process.argv[1]);" + (
+        "const sides = cut(...shape, tiling, 16); console.log(JSON.stringify([sides.rows, sides.columns].map("
+        "side => side.map(({ start, weights }) => [start, Array.from(weights)]))))"
+    )
+    esbuild = static_page.SOURCE / "node_modules/.bin/esbuild"
+    subprocess.run([esbuild, static_page.SOURCE / "src/tiling.ts", f"--outfile={tmp_path}/tiling.mjs"], check=True)
+    facts = json.loads((site / "model/facts.json").read_text())["tiling"]
+    tiling = Tiling(**facts)
+    for shape in ((16, 16), (512, 848), (3008, 4000), (6400, 208), (640, 656)):
+        call = ["node", "--input-type=module", "-e", script, json.dumps([shape, facts])]
+        found = json.loads(subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=True).stdout)
+        for spans, side in zip(found, tiling.cut(*shape), strict=True):
+            assert [start for start, _ in spans] == list(side.starts)
+            for (_, weights), window in zip(spans, tiling.windows(side), strict=True):
+                np.testing.assert_allclose(weights, window, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "unpacks"),
+    [("processor", "gzip"), ("graphics card", "gzip"), ("graphics card, without JSPI", "Brotli")],
+)
+def test_the_download_is_small(site: Path, runtime: str, unpacks: str) -> None:
+    files = {*page_files(site), *runtime_files(site, runtime), *site.glob("model/*")}
+    assert loaded(files, unpacks) < 12e6
+
+
+def test_visitors_load_only_what_they_use(visit: tuple[Any, Server], tmp_path: Path) -> None:
+    page, server = visit
+    choose(page, made(tmp_path / "photo.jpg", 24, 32))
+    restored(page)
+    first = asked(server)
+    page.get_by_role("radio", name="Natural").check()
+    expect(page.locator("#status")).not_to_contain_text("Restored")
+    restored(page)
+    large = {name for name in first if name.endswith((".gzip", ".brotli"))}
+    assert large == {"runtime/ort-wasm-simd-threaded.wasm.gzip", "model/denoiser.onnx.gzip"}
+    assert asked(server) - first == {"model/finisher.onnx.gzip"}
+
+
+def test_a_mode_that_was_not_loaded_can_be_tried_again(visit: tuple[Any, Server], tmp_path: Path) -> None:
+    page, server = visit
+    choose(page, made(tmp_path / "photo.jpg", 24, 32))
+    restored(page)
+    server.answers = False
+    page.get_by_role("radio", name="Natural").check()
+    expect(page.locator("#error")).to_contain_text("connect to the internet and try again")
+    page.get_by_role("radio", name="Faithful").check()
+    restored(page)
+    expect(page.locator("#error")).to_be_hidden()
+    page.get_by_role("radio", name="Natural").check()
+    expect(page.locator("#error")).to_be_visible()
+    server.answers = True
+    page.get_by_role("button", name="Restore again").click()
+    restored(page)
+    expect(page.locator("#error")).to_be_hidden()
+
+
+def asked(server: Server) -> set[str]:
+    """The files that a server was asked for."""
+    return {line.split()[1].split("?")[0].removeprefix("/") for line in server.asked}

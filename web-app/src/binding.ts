@@ -1,8 +1,9 @@
 // How firmly a file's cells bind an estimate, as in driftrec.restoration.binding: less where the faithful estimate
 // leaves so many of them that something must have happened before the last compression.
 
+import { PARTS, type Estimate } from "./estimate";
 import type { Facts } from "./facts";
-import type { Cells, Estimate } from "./jpeg/cells";
+import type { Cells } from "./jpeg/cells";
 import type { JpegFile } from "./jpeg/file";
 import { quality } from "./jpeg/quality";
 
@@ -27,14 +28,33 @@ export function certainty(faithful: Estimate, cells: Cells, file: JpegFile, fact
   return 1 / (1 + Math.exp(-Math.min(Math.max(binding.sharp * odds, -50), 50)));
 }
 
-// Draws an estimate towards the likely parts of the cells, in place, in proportion to the certainty.
-export function bind(estimate: Estimate, certain: number, cells: Cells, { none, full }: Facts["binding"]): void {
-  if (certain < none) return;
-  const { data } = estimate,
-    before = certain > full ? null : data.slice();
-  cells.improve(estimate);
-  if (before) for (let i = 0; i < data.length; i++) data[i] = before[i] + certain * (data[i] - before[i]);
+// The picture in 8 bits, (height, width, 3): an estimate, drawn towards the likely parts of the cells in proportion to
+// the certainty.
+export function bound(
+  estimate: Estimate,
+  certain: number,
+  cells: Cells,
+  { width, height }: JpegFile,
+  { none, full }: Facts["binding"],
+): Uint8Array<ArrayBuffer> {
+  const { data, stride, size } = estimate,
+    share = certain > full ? 1 : certain,
+    pixels = new Uint8Array(3 * width * height);
+  for (let row = 0, i = 0; row < height; row++)
+    for (let x = 0; x < width; x++)
+      for (let at = row * stride + x; at < 3 * size; at += size, i++) pixels[i] = level(data[at] / PARTS);
+  if (certain < none) return pixels;
+  for (const [{ top, bottom, left, right }, moved] of cells.improved(estimate))
+    for (let channel = 0, i = 0; channel < 3; channel++)
+      for (let row = top; row < bottom; row++)
+        for (let x = left; x < right; x++, i++) {
+          const before = data[channel * size + row * stride + x] / PARTS;
+          pixels[3 * (row * width + x) + channel] = level(before + share * (moved[i] - before));
+        }
+  return pixels;
 }
+
+const level = (value: number) => Math.min(Math.max(Math.round(value), 0), 255);
 
 // The number of different blocks of luma over the number of blocks, without those that have no coefficients.
 function variety(file: JpegFile, { binding: { frequencies, blocks } }: Facts): number {
@@ -55,7 +75,7 @@ function variety(file: JpegFile, { binding: { frequencies, blocks } }: Facts): n
 
 // The root mean square of the finest diagonal detail of luma, in levels.
 function texture({ data, stride, size }: Estimate, { width, height }: JpegFile): number {
-  const luma = (at: number) => 255 * (0.299 * data[at] + 0.587 * data[size + at] + 0.114 * data[2 * size + at]);
+  const luma = (at: number) => (0.299 * data[at] + 0.587 * data[size + at] + 0.114 * data[2 * size + at]) / PARTS;
   let total = 0,
     count = 0;
   for (let row = 0; row + 1 < height; row++)

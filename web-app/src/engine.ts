@@ -2,6 +2,7 @@
 
 import type { InferenceSession, Tensor } from "onnxruntime-web";
 import type { Facts } from "./facts";
+import { unpacked } from "./packed";
 import type { Network } from "./restore";
 
 type Runtime = typeof import("onnxruntime-web/wasm");
@@ -18,29 +19,31 @@ const MOST_THREADS = 8; // more gain little, and each takes memory
 export async function load(base: string, device: string | null, threads: number | null): Promise<Engine> {
   const gpu = device !== "cpu" && (await hasGpu());
   const suspends = "Suspending" in WebAssembly; // the smaller of two builds, where the browser can run it
-  const runtime: Runtime = !gpu
-    ? await import("onnxruntime-web/wasm")
+  const [runtime, build] = !gpu
+    ? [await import("onnxruntime-web/wasm"), ""]
     : suspends
-      ? ((await import("onnxruntime-web/jspi")) as unknown as Runtime)
-      : await import("onnxruntime-web/webgpu");
-  const { env, InferenceSession, Tensor } = runtime;
-  env.wasm.wasmPaths = `${base}runtime/`;
+      ? [(await import("onnxruntime-web/jspi")) as unknown as Runtime, ".jspi"]
+      : [await import("onnxruntime-web/webgpu"), ".asyncify"];
+  const { env, InferenceSession, Tensor } = runtime,
+    name = `runtime/ort-wasm-simd-threaded${build}`,
+    wasm = URL.createObjectURL(await unpacked(base, `${name}.wasm`, "application/wasm"));
+  env.wasm.wasmPaths = { mjs: `${base}${name}.mjs`, wasm };
   env.wasm.numThreads = self.crossOriginIsolated
     ? (threads ?? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS))
     : 1;
   env.logLevel = "error";
   const facts: Facts = await (await fetch(`${base}model/facts.json`)).json();
   const open = new Map<string, Promise<InferenceSession>>();
+  const opened = async (name: string) => {
+    const model = await (await unpacked(base, `model/${name}.onnx`)).arrayBuffer();
+    return InferenceSession.create(new Uint8Array(model), {
+      executionProviders: [gpu ? "webgpu" : "wasm"],
+      logSeverityLevel: 3,
+    });
+  };
   const session = (name: string) => {
-    if (!open.has(name)) {
-      open.set(
-        name,
-        InferenceSession.create(`${base}model/${name}.onnx`, {
-          executionProviders: [gpu ? "webgpu" : "wasm"],
-          logSeverityLevel: 3,
-        }),
-      );
-    }
+    if (!open.has(name)) open.set(name, opened(name));
+    open.get(name)!.catch(() => open.delete(name)); // the next picture tries again
     return open.get(name)!;
   };
   try {
@@ -48,6 +51,8 @@ export async function load(base: string, device: string | null, threads: number 
   } catch (error) {
     if (!gpu) throw error;
     return load(base, "cpu", threads);
+  } finally {
+    URL.revokeObjectURL(wasm);
   }
 
   const network: Network = async (name, { residual, ratio, y, width, height }) => {

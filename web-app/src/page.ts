@@ -1,7 +1,8 @@
 // Connects the elements of the page: the files, the options, the view and the downloads.
 
+import { setHidden } from "../../src/driftrec/web/page/focus.js";
 import { showList } from "../../src/driftrec/web/page/list.js";
-import { duration } from "../../src/driftrec/web/page/texts.js";
+import { duration, fileRows } from "../../src/driftrec/web/page/texts.js";
 import { Viewer } from "../../src/driftrec/web/page/viewer.js";
 import { isolated } from "./isolation";
 import { Pictures, stateOf, type Picture } from "./pictures";
@@ -86,7 +87,8 @@ function select(picture: Picture | null): void {
 
 function show(): void {
   at("inspect").hidden = !current?.facts;
-  at("again").hidden = !current || stateOf(current) !== "cancelled";
+  const ended = current && ["cancelled", "failed"].includes(stateOf(current)) && !current.refused;
+  setHidden(at("again"), !ended, [at("view"), at("remove")]);
   if (!current) return;
   const state = stateOf(current),
     open = state === "held" || state === "running";
@@ -100,7 +102,7 @@ function show(): void {
   at("progress").hidden = !open;
   if (current.progress) at<HTMLProgressElement>("progress").value = current.progress;
   else at("progress").removeAttribute("value");
-  at("cancel").hidden = !open;
+  setHidden(at("cancel"), !open, [at("again"), at("view"), at("remove")]);
   at("view").setAttribute("aria-busy", String(open));
   at("downloads").hidden = !current.results[current.mode];
   showFacts(current.facts);
@@ -120,7 +122,7 @@ function status(picture: Picture): string {
       if (!pictures.how) return "Loading the network …";
       return picture.results.faithful ? "Adding detail …" : "Restoring …";
     case "done":
-      return `Restored.${doubt}`;
+      return `Restored.${picture.facts?.whole === false ? "  The file is cut short: a part of it is missing." : doubt}`;
     case "failed":
       return "Not restored";
     case "cancelled":
@@ -166,27 +168,24 @@ function showFacts(facts: FileFacts | null): void {
   at("keeps").textContent = !facts ? "" : facts.keeps.length ? `with its ${facts.keeps.join(", ")}` : "";
 }
 
-function described({
-  width,
-  height,
-  bytes,
-  quality,
-  exact,
-  sampling,
-  progressive,
-  steps,
-  whole,
-}: FileFacts): [string, string][] {
-  const lost =
-    quality < 30 ? "very much" : quality < 60 ? "much" : quality < 85 ? "some" : quality < 93 ? "little" : "hardly any";
-  const rows: [string, string][] = [
-    ["Size", `${width} × ${height}`],
-    ["File", `${Math.max(Math.round(bytes / 1e3), 1)} kB, ${(bytes / (width * height)).toFixed(2)} bytes per pixel`],
-    ["JPEG", `quality ${exact ? "" : "about "}${quality}, ${sampling}${progressive ? ", progressive" : ""}`],
+// How much is lost below a quality.
+const LOST: [number, string][] = [
+  [30, "very much"],
+  [60, "much"],
+  [85, "some"],
+  [93, "little"],
+  [Infinity, "hardly any"],
+];
+
+function described(facts: FileFacts): string[][] {
+  const { quality, steps, whole } = facts,
+    [, lost] = LOST.find(([below]) => quality < below)!;
+  const rows: string[][] = [
+    ...fileRows(facts),
     ["Rounded", `in steps of ${steps[0]} to ${steps[1]} (brightness)`],
     ["Lost detail", lost],
   ];
-  if (!whole) rows.push(["Damage", "the file is cut short: the rest is restored"]);
+  if (!whole) rows.push(["Damage", "the file is cut short: only what it holds is restored"]);
   return rows;
 }
 

@@ -16,6 +16,7 @@ export interface Picture {
   progress: number;
   left: number; // seconds, 0 if not known
   error: string;
+  refused: boolean; // for what the file holds, so that another try would fail as well
   facts: FileFacts | null;
   results: Partial<Record<Mode, Result & { url: string }>>;
 }
@@ -65,6 +66,7 @@ export class Pictures {
       progress: 0,
       left: 0,
       error: "",
+      refused: false,
       facts: null,
       results: {},
     }));
@@ -77,10 +79,11 @@ export class Pictures {
   // Asks for a mode of a picture, unless there is a result already.
   want(picture: Picture, mode: Mode): void {
     picture.mode = mode;
+    if (!picture.refused) picture.error = "";
     const state = stateOf(picture);
     if (picture.results[mode]) {
       if (state !== "running") this.set(picture, "done");
-    } else if (state === "done" || state === "cancelled") {
+    } else if (state === "done" || state === "cancelled" || (state === "failed" && !picture.refused)) {
       this.set(picture, "held");
     } else if (state === "running" && mode === "natural") {
       // it would end with the faithful one
@@ -155,6 +158,7 @@ export class Pictures {
         picture ?? null,
         answer.clause && picture ? `${picture.name} ${answer.error}.` : answer.error,
         answer.id,
+        answer.clause,
       );
     } else if (!picture) {
       return;
@@ -175,7 +179,7 @@ export class Pictures {
     }
   }
 
-  private fail(picture: Picture | null, error: string, id = -1): void {
+  private fail(picture: Picture | null, error: string, id = -1, refused = false): void {
     const waiting = this.saving.get(id);
     if (waiting) {
       this.saving.delete(id);
@@ -187,6 +191,7 @@ export class Pictures {
     }
     const lost = /memory|allocat|bad_alloc|RangeError/i.test(error);
     picture.error = lost ? `${picture.name} needs more memory than this browser gives: use a smaller picture.` : error;
+    picture.refused = refused;
     if (picture === this.running) this.running = null;
     this.set(picture, "failed");
     this.next();

@@ -3,13 +3,14 @@
 // This is the plan of driftrec.diffusion.plan for a model of two evaluations: the faithful estimate, then, if the
 // file has lost enough, one evaluation of the finisher half-way between the start and the end of sampling.
 
-import { bind, certainty } from "./binding";
+import { bound, certainty } from "./binding";
+import { parts, PARTS, type Estimate } from "./estimate";
 import type { Facts } from "./facts";
 import { decode, type Planes } from "./jpeg/decode";
-import { Cells, type Estimate } from "./jpeg/cells";
+import { Cells } from "./jpeg/cells";
 import type { JpegFile } from "./jpeg/file";
 import { Noise } from "./noise";
-import { spans } from "./tiling";
+import { cut, type Span } from "./tiling";
 
 export type Mode = "faithful" | "natural";
 
@@ -25,7 +26,8 @@ export interface Tile {
 export type Network = (name: "denoiser" | "finisher", tile: Tile) => Promise<Float32Array>;
 
 export interface Steps {
-  result: (mode: Mode, pixels: Uint8Array, doubtful: boolean) => Promise<void>; // upright or not: as the file has them
+  // The pixels are upright or not, as the file has them.
+  result: (mode: Mode, pixels: Uint8Array<ArrayBuffer>, doubtful: boolean) => Promise<void>;
   progress: (done: number) => void; // from 0 to 1
 }
 
@@ -40,12 +42,12 @@ export async function restore(file: JpegFile, mode: Mode, facts: Facts, network:
   const certain = certainty(faithful, cells, file, facts),
     doubtful = certain < 0.5;
 
-  const finish = async (mode: Mode, estimate: Estimate) => {
-    bind(estimate, certain, cells, facts.binding);
-    await steps.result(mode, cut(estimate, y, file), doubtful);
+  const finish = (mode: Mode, estimate: Estimate) => {
+    const pixels = bound(estimate, certain, cells, file, facts.binding);
+    leaveAbsent(pixels, y, file);
+    return steps.result(mode, pixels, doubtful);
   };
-  const kept: Estimate = mode === "natural" ? { ...faithful, data: faithful.data.slice() } : faithful;
-  await finish("faithful", kept);
+  await finish("faithful", faithful);
   if (mode === "faithful") return;
 
   const ratio = loss(faithful, y) / plan.level; // (E20)
@@ -56,7 +58,7 @@ export async function restore(file: JpegFile, mode: Mode, facts: Facts, network:
     natural = await evaluated(network, "finisher", y, facts, state, done =>
       steps.progress((cost.denoiser + done * cost.finisher) / whole),
     );
-    withLowBand(natural, faithful, facts.low_band);
+    withLowBand(natural, faithful, y.height, facts.low_band);
     weighTexture(natural, faithful, y.height, facts);
   }
   await finish("natural", natural);
@@ -78,7 +80,8 @@ function noise(length: number, facts: Facts): Int16Array {
   return stored;
 }
 
-// A network's estimate of the whole picture, joined from tiles.
+// A network's estimate of the whole picture, joined from tiles.  The lines of the picture that a row of tiles completes
+// take the place of their noise, which no further tile needs; so there is memory for one of them only.
 async function evaluated(
   network: Network,
   name: "denoiser" | "finisher",
@@ -88,80 +91,116 @@ async function evaluated(
   progress: (done: number) => void,
 ): Promise<Estimate> {
   const size = y.width * y.height,
-    data = new Float32Array(3 * size);
-  const rows = spans(y.height, facts.tiling, facts.multiple),
-    columns = spans(y.width, facts.tiling, facts.multiple);
+    estimate = { data: state?.noise ?? new Int16Array(3 * size), stride: y.width, size };
+  const { rows, columns } = cut(y.height, y.width, facts.tiling, facts.multiple);
   const height = rows[0].weights.length,
     width = columns[0].weights.length,
     count = rows.length * columns.length;
+  const joined = new Float32Array(3 * height * y.width); // the lines of one row of tiles, from 0 to 1
+  const tile: Tile = {
+    width,
+    height,
+    ratio: state?.ratio ?? facts.regression,
+    residual: new Float32Array(3 * height * width),
+    y: new Float32Array(3 * height * width),
+  };
   let done = 0;
-  for (const row of rows)
+  for (const [i, row] of rows.entries()) {
     for (const column of columns) {
-      const tile = {
-        width,
-        height,
-        ratio: state?.ratio ?? facts.regression,
-        ...inputs(y, state, row.start, column.start, width, height),
-      };
-      const estimate = await network(name, tile);
-      for (let channel = 0, i = 0; channel < 3; channel++)
-        for (let v = 0; v < height; v++) {
-          const line = channel * size + (row.start + v) * y.width + column.start;
-          for (let h = 0; h < width; h++, i++) data[line + h] += estimate[i] * row.weights[v] * column.weights[h];
-        }
+      fill(tile, y, state, row.start, column.start);
+      add(joined, await network(name, tile), row, column, y.width);
       progress(++done / count);
     }
-  return { data, stride: y.width, size };
+    const complete = (rows[i + 1]?.start ?? y.height) - row.start;
+    keep(estimate, joined, row.start, complete, height);
+  }
+  return estimate;
 }
 
-function inputs(
-  y: Planes,
-  state: State | null,
+// Adds a tile to the lines of its row of tiles.
+function add(joined: Float32Array, tile: Float32Array, row: Span, column: Span, stride: number): void {
+  const height = row.weights.length,
+    width = column.weights.length;
+  for (let line = 0, i = 0; line < 3 * height; line++) {
+    const weight = row.weights[line % height],
+      first = line * stride + column.start;
+    for (let h = 0; h < width; h++, i++) joined[first + h] += tile[i] * weight * column.weights[h];
+  }
+}
+
+// Stores the first `complete` of `height` joined lines, and moves the others up.
+function keep(
+  { data, stride, size }: Estimate,
+  joined: Float32Array,
   top: number,
-  left: number,
-  width: number,
+  complete: number,
   height: number,
-): { y: Float32Array; residual: Float32Array } {
-  const part = new Float32Array(3 * width * height),
-    residual = new Float32Array(3 * width * height);
+): void {
+  for (let channel = 0; channel < 3; channel++) {
+    const lines = joined.subarray(channel * height * stride, (channel + 1) * height * stride),
+      first = channel * size + top * stride,
+      count = complete * stride;
+    for (let i = 0; i < count; i++) data[first + i] = parts(255 * lines[i]);
+    lines.copyWithin(0, count);
+    lines.fill(0, lines.length - count);
+  }
+}
+
+// Sets the inputs of a network for a tile.
+function fill(tile: Tile, y: Planes, state: State | null, top: number, left: number): void {
   for (let channel = 0, i = 0; channel < 3; channel++)
-    for (let v = 0; v < height; v++) {
+    for (let v = 0; v < tile.height; v++) {
       const line = (channel * y.height + top + v) * y.width + left;
-      for (let h = 0; h < width; h++, i++) {
-        part[i] = y.data[line + h] / 255;
-        if (state) residual[i] = state.faithful.data[line + h] - part[i] + (state.ratio * state.noise[line + h]) / UNIT;
+      for (let h = 0; h < tile.width; h++, i++) {
+        tile.y[i] = y.data[line + h] / 255;
+        if (!state) continue;
+        const difference = state.faithful.data[line + h] / PARTS - y.data[line + h];
+        tile.residual[i] = difference / 255 + (state.ratio * state.noise[line + h]) / UNIT;
       }
     }
-  return { y: part, residual };
 }
 
-// The mean squared difference between an estimate and the file's pixels.
+// The mean squared difference between an estimate and the file's pixels, both from 0 to 1.
 function loss({ data }: Estimate, y: Planes): number {
   let sum = 0;
-  for (let i = 0; i < data.length; i++) sum += (data[i] - y.data[i] / 255) ** 2;
-  return sum / data.length;
+  for (let i = 0; i < data.length; i++) sum += (data[i] / PARTS - y.data[i]) ** 2;
+  return sum / data.length / 255 ** 2;
 }
 
-// Gives the estimate the low band of the faithful one, (E21): the filter [1 2 1]/4 at several distances.
-function withLowBand({ data, stride, size }: Estimate, faithful: Estimate, distances: number[]): void {
-  const change = new Float32Array(size),
-    before = new Float32Array(size);
-  for (let channel = 0; channel < 3; channel++) {
-    const first = channel * size;
-    for (let i = 0; i < size; i++) change[i] = faithful.data[first + i] - data[first + i];
-    for (const distance of distances) {
-      for (const step of [distance * stride, distance]) {
-        before.set(change);
-        for (let i = 0; i + step < size; i++) {
-          if (step === distance && (i % stride) + distance >= stride) continue; // the next row
-          const flow = (before[i + step] - before[i]) / 4;
-          change[i] += flow;
-          change[i + step] -= flow;
-        }
+const BAND = 256; // lines that are filtered at once
+
+// Gives the estimate the low band of the faithful one, (E21).
+function withLowBand({ data, stride, size }: Estimate, faithful: Estimate, height: number, distances: number[]): void {
+  const reach = distances.reduce((sum, distance) => sum + distance, 0),
+    most = Math.min(BAND + 2 * reach, height) * stride,
+    changes = new Float32Array(most),
+    before = new Float32Array(most),
+    own = new Int16Array(size); // what the estimate was
+  for (let first = 0; first < 3 * size; first += size) {
+    own.set(data.subarray(first, first + size));
+    for (let top = 0; top < height; top += BAND) {
+      const start = Math.max(top - reach, 0) * stride,
+        change = changes.subarray(0, Math.min(top + BAND + reach, height) * stride - start);
+      for (let i = 0; i < change.length; i++) change[i] = faithful.data[first + start + i] - own[start + i];
+      smooth(change, before, stride, distances);
+      for (let i = top * stride; i < Math.min(top + BAND, height) * stride; i++)
+        data[first + i] = own[i] + Math.round(change[i - start]);
+    }
+  }
+}
+
+// Applies the filter [1 2 1]/4 at several distances, down and across.
+function smooth(plane: Float32Array, before: Float32Array, stride: number, distances: number[]): void {
+  for (const distance of distances)
+    for (const step of [distance * stride, distance]) {
+      before.set(plane);
+      for (let i = 0; i + step < plane.length; i++) {
+        if (step === distance && (i % stride) + distance >= stride) continue; // the next line
+        const flow = (before[i + step] - before[i]) / 4;
+        plane[i] += flow;
+        plane[i + step] -= flow;
       }
     }
-    for (let i = 0; i < size; i++) data[first + i] += change[i];
-  }
 }
 
 // Keeps a share of the texture, and none in flat areas, as driftrec.restoration.texture does, (E28).
@@ -174,7 +213,7 @@ function weighTexture(estimate: Estimate, faithful: Estimate, height: number, { 
   const means = [0, 1, 2].map(channel => {
     let sum = 0;
     for (let i = channel * size; i < (channel + 1) * size; i++) sum += faithful.data[i];
-    return sum / size;
+    return sum / size / PARTS;
   });
   const sums = new Float64Array(stride),
     squares = new Float64Array(stride);
@@ -187,7 +226,7 @@ function weighTexture(estimate: Estimate, faithful: Estimate, height: number, { 
       for (let v = -reach; v <= reach; v++) {
         const line = channel * size + mirrored(row + v, height) * stride;
         for (let x = 0; x < stride; x++) {
-          const level = 255 * (faithful.data[line + x] - means[channel]);
+          const level = faithful.data[line + x] / PARTS - means[channel];
           sums[x] += level;
           squares[x] += level * level;
         }
@@ -208,23 +247,21 @@ function weighTexture(estimate: Estimate, faithful: Estimate, height: number, { 
         weight = plan.texture * textured;
       if (weight < 1)
         for (let at = row * stride + x; at < 3 * size; at += size) {
-          data[at] = faithful.data[at] + weight * (data[at] - faithful.data[at]);
+          data[at] = faithful.data[at] + Math.round(weight * (data[at] - faithful.data[at]));
         }
     }
   }
 }
 
-// The pixels in 8 bits, (height, width, 3), without what was added around them.  Of MCUs that the file lacks, they are
-// those of the decoder: nothing is invented.
-function cut({ data, stride, size }: Estimate, y: Planes, { width, height, mcu, present }: JpegFile): Uint8Array {
-  const pixels = new Uint8Array(3 * width * height),
-    across = Math.ceil(width / mcu[1]);
-  for (let row = 0, i = 0; row < height; row++)
+// Pixels of MCUs that the file lacks are those of the decoder: nothing is invented.
+function leaveAbsent(pixels: Uint8Array, y: Planes, { width, height, mcu, present }: JpegFile): void {
+  const across = Math.ceil(width / mcu[1]),
+    size = y.width * y.height,
+    top = Math.floor(present / across) * mcu[0];
+  for (let row = top; row < height; row++)
     for (let x = 0; x < width; x++) {
-      const absent = Math.floor(row / mcu[0]) * across + Math.floor(x / mcu[1]) >= present;
-      for (let channel = 0, at = row * stride + x; channel < 3; channel++, at += size, i++) {
-        pixels[i] = absent ? y.data[at] : Math.min(Math.max(Math.round(255 * data[at]), 0), 255);
-      }
+      if (Math.floor(row / mcu[0]) * across + Math.floor(x / mcu[1]) < present) continue;
+      for (let channel = 0; channel < 3; channel++)
+        pixels[3 * (row * width + x) + channel] = y.data[channel * size + row * y.width + x];
     }
-  return pixels;
 }

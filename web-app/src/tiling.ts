@@ -7,13 +7,48 @@ export interface Span {
   weights: Float32Array; // one for each pixel; those of all tiles add up to 1
 }
 
-// The tiles along a side of `length` pixels.
-export function spans(length: number, { tile, blind, feather }: Facts["tiling"], multiple: number): Span[] {
-  const size = Math.min(tile, length),
-    stride = tile - 2 * blind - feather,
-    starts = [];
-  for (let start = 0; start < length - size; start += stride - (stride % multiple)) starts.push(start);
-  starts.push(length - size);
+// The tiles along both sides of a picture.  Of all cuts into tiles that are small enough, it is the one with the fewest
+// pixels, counting overlaps.
+export function cut(
+  height: number,
+  width: number,
+  tiling: Facts["tiling"],
+  multiple: number,
+): { rows: Span[]; columns: Span[] } {
+  let best: [Side, Side] | null = null,
+    least = Infinity;
+  for (const rows of sides(height, tiling, multiple)) {
+    const columns = sides(width, tiling, multiple).find(({ size }) => rows.size * size <= tiling.tile ** 2);
+    if (!columns || covered(rows) * covered(columns) >= least) continue;
+    [best, least] = [[rows, columns], covered(rows) * covered(columns)];
+  }
+  const [rows, columns] = best!; // tiles of the least side are small enough
+  return { rows: spans(height, rows, tiling), columns: spans(width, columns, tiling) };
+}
+
+interface Side {
+  size: number; // pixels
+  starts: number[];
+}
+
+const covered = ({ size, starts }: Side) => size * starts.length;
+
+// The ways to cut a side, from one piece to pieces of the least size, twice the overlap.
+function sides(length: number, { blind, feather }: Facts["tiling"], multiple: number): Side[] {
+  const up = (pixels: number) => Math.ceil(pixels / multiple) * multiple,
+    shared = up(2 * blind + feather),
+    found = [{ size: up(length), starts: [0] }];
+  for (let count = 2, size = 0; size !== 2 * shared; count++) {
+    size = Math.max(up((length + (count - 1) * shared) / count), 2 * shared);
+    if (size > length) break;
+    const stride = size - shared;
+    found.push({ size, starts: Array.from({ length: count }, (_, i) => Math.min(i * stride, length - size)) });
+  }
+  return found;
+}
+
+// The outer `blind` pixels of a tile are discarded; the next `feather` pixels fade into the neighbour.
+function spans(length: number, { size, starts }: Side, { blind, feather }: Facts["tiling"]): Span[] {
   const total = new Float32Array(length);
   const found = starts.map(start => {
     const weights = new Float32Array(size);

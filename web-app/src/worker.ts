@@ -42,10 +42,7 @@ async function answer(request: Request): Promise<void> {
     await restore(file, request.mode, facts, network, {
       progress: done => say({ kind: "progress", id, done, seconds: (performance.now() - start) / 1000 }),
       result: async (mode, data, doubtful) => {
-        const pixels = turned(
-          { width: file.width, height: file.height, data: data as Pixels["data"] },
-          orientation(file.exif),
-        );
+        const pixels = turned({ width: file.width, height: file.height, data }, orientation(file.exif));
         say({ kind: "result", id, mode, result: await result(pixels, file, doubtful) });
       },
     });

@@ -1,6 +1,7 @@
 // The quantisation cells of a file, as in driftrec.jpeg.cell: for each coefficient the file gives the interval that the
 // encoder's input lay in, and an estimate of the picture is drawn towards the likely part of it, around the middle.
 
+import { PARTS, type Estimate } from "../estimate";
 import type { Facts } from "../facts";
 import { dct, idct } from "./dct";
 import type { Component, JpegFile } from "./file";
@@ -8,13 +9,6 @@ import { Free, Repeated, type Padding } from "./padding";
 
 const BAND = 256,
   PASSES = 8;
-
-// An estimate of the picture: red, green and blue planes from 0 to 1, whose lines are `stride` numbers apart.
-export interface Estimate {
-  data: Float32Array;
-  stride: number;
-  size: number; // of a plane
-}
 
 export class Cells {
   private readonly padding: typeof Repeated | typeof Free;
@@ -26,32 +20,37 @@ export class Cells {
     this.padding = this.repeats() ? Repeated : Free;
   }
 
-  // Moves an estimate into the likely parts of the cells, in place.
-  improve(estimate: Estimate): void {
+  // The regions of the picture, each with its pixels in levels, moved into the likely parts of the cells.  The next
+  // region's pixels may take their place.
+  *improved(estimate: Estimate): Iterable<[Region, Float32Array]> {
     const {
       file: { colour },
       facts: { edge_passes, margin, narrow, soft },
     } = this;
-    const half = (step: number) => (narrow * step ** 2) / (step + soft);
-    for (const [region, edge] of regions(this.file)) {
-      const strips = this.strips(region, this.padding),
-        passes = PASSES + (edge ? edge_passes : 0);
+    const half = (step: number) => (narrow * step ** 2) / (step + soft),
+      arrays = new Arrays();
+    for (const region of regions(this.file)) {
+      const strips = this.strips(region, this.padding, arrays),
+        passes = PASSES + (region.edge ? edge_passes : 0),
+        pixels = levels(estimate, region, arrays);
       for (let pass = 0; pass < passes; pass++) {
-        const planes = components(estimate, region, colour);
+        const planes = components(pixels, colour, arrays);
         const moved = Math.max(...strips.map((strip, i) => strip.draw(planes[i], half)));
-        replace(estimate, region, planes, colour);
+        replace(pixels, planes, colour);
         if (moved <= margin) break;
       }
+      yield [region, pixels];
     }
   }
 
   // The share of the coefficients of an estimate that lie in their cells.
   share(estimate: Estimate): number {
+    const arrays = new Arrays();
     let outside = 0,
       total = 0;
-    for (const [region] of regions(this.file)) {
-      const planes = components(estimate, region, this.file.colour);
-      for (const [i, strip] of this.strips(region, this.padding).entries()) {
+    for (const region of regions(this.file)) {
+      const planes = components(levels(estimate, region, arrays), this.file.colour, arrays);
+      for (const [i, strip] of this.strips(region, this.padding, arrays).entries()) {
         outside += strip.outside(planes[i], step => step / 2);
         total += strip.count;
       }
@@ -62,12 +61,13 @@ export class Cells {
   // Whether the encoder may have repeated the edge of the picture in the blocks that reach beyond it, as libjpeg does.
   private repeats(): boolean {
     const { rounding, edge_passes, misfits } = this.facts,
-      half = (step: number) => step / 2 + rounding;
+      half = (step: number) => step / 2 + rounding,
+      arrays = new Arrays();
     let outside = 0,
       total = 0;
-    for (const [region, edge] of regions(this.file)) {
-      if (!edge) continue;
-      for (const strip of this.strips(region, Repeated)) {
+    for (const region of regions(this.file)) {
+      if (!region.edge) continue;
+      for (const strip of this.strips(region, Repeated, arrays)) {
         const plane = strip.decoded();
         for (let pass = 0; pass < edge_passes && strip.draw(plane, half); pass++);
         outside += strip.outside(plane, step => half(step) + rounding);
@@ -77,8 +77,25 @@ export class Cells {
     return outside <= misfits * total;
   }
 
-  private strips(region: Region, padding: typeof Repeated | typeof Free): Strip[] {
-    return this.file.components.map(component => new Strip(component, this.file, region, padding));
+  private strips(region: Region, padding: typeof Repeated | typeof Free, arrays: Arrays): Strip[] {
+    return this.file.components.map((component, i) => {
+      const array = (name: string, length: number) => arrays.zeros(`${name} ${i}`, length);
+      return new Strip(component, this.file, region, padding, array);
+    });
+  }
+}
+
+// Arrays that the next region uses again: left to the garbage collector, they would take much memory for a while.
+class Arrays {
+  private readonly kept = new Map<string, Float32Array>();
+
+  // An array of this name, filled with zeros.
+  zeros(name: string, length: number): Float32Array {
+    const array = this.kept.get(name);
+    if (array?.length === length) return array.fill(0);
+    const fresh = new Float32Array(length);
+    this.kept.set(name, fresh);
+    return fresh;
   }
 }
 
@@ -87,18 +104,19 @@ export interface Region {
   bottom: number;
   left: number;
   right: number;
+  edge: boolean; // blocks of it may reach beyond the picture
 }
 
 // Bands of whole MCUs inside the picture, then those that reach beyond its right and lower edge.
-function* regions({ width, height, mcu }: JpegFile): Iterable<[Region, boolean]> {
+function* regions({ width, height, mcu }: JpegFile): Iterable<Region> {
   const right = width - (width % mcu[1]),
     bottom = height - (height % mcu[0]);
-  function* bands(left: number, right: number, end: number): Iterable<Region> {
-    for (let top = 0; top < end; top += BAND) yield { top, bottom: Math.min(top + BAND, end), left, right };
+  function* bands(left: number, right: number, end: number, edge: boolean): Iterable<Region> {
+    for (let top = 0; top < end; top += BAND) yield { top, bottom: Math.min(top + BAND, end), left, right, edge };
   }
-  if (right) for (const band of bands(0, right, bottom)) yield [band, false];
-  if (right < width) for (const band of bands(right, width, height)) yield [band, true];
-  if (bottom < height && right) yield [{ top: bottom, bottom: height, left: 0, right }, true];
+  if (right) yield* bands(0, right, bottom, false);
+  if (right < width) yield* bands(right, width, height, true);
+  if (bottom < height && right) yield { top: bottom, bottom: height, left: 0, right, edge: true };
 }
 
 // One component in one region.
@@ -111,8 +129,9 @@ class Strip {
   constructor(
     private readonly component: Component,
     file: JpegFile,
-    region: Region,
+    private readonly region: Region,
     padding: typeof Repeated | typeof Free,
+    private readonly zeros: Arrays["zeros"],
   ) {
     const { mcu, known } = file,
       { vertical, horizontal, stride } = component;
@@ -130,9 +149,9 @@ class Strip {
         const unit = Math.floor((top + r) / vertical) * perRow + Math.floor((left + c) / horizontal);
         this.places[i] = unit < known ? 64 * ((top + r) * stride + left + c) : -1;
       }
-    this.padding = new padding({ factors, height, width, down: 8 * this.down, across: 8 * this.across }, () =>
-      this.samples(),
-    );
+    const down = 8 * this.down,
+      across = 8 * this.across;
+    this.padding = new padding({ factors, height, width, down, across }, () => this.samples("padded"), zeros);
   }
 
   // The number of coefficients that the file gives.
@@ -144,8 +163,8 @@ class Strip {
   // levels a coefficient moved.
   draw(plane: Float32Array, half: (step: number) => number): number {
     const halves = Float32Array.from(this.component.table!, half),
-      samples = this.padding.samples(plane);
-    const change = new Float32Array(samples.length);
+      samples = this.padding.samples(plane),
+      change = this.zeros("change", samples.length);
     let moved = 0;
     this.each(samples, (found, middle, put) => {
       let any = 0;
@@ -176,12 +195,14 @@ class Strip {
 
   // The pixels of the region as decoded, each sample repeated.
   decoded(): Float32Array {
-    return this.padding.spread(this.samples());
+    const plane = this.zeros("decoded", area(this.region));
+    this.padding.add(this.samples("file"), plane);
+    return plane;
   }
 
   // The samples of all blocks as the file has them.
-  private samples(): Float32Array {
-    const out = new Float32Array(64 * this.places.length);
+  private samples(name: string): Float32Array {
+    const out = this.zeros(name, 64 * this.places.length);
     this.each(out, (block, middle, put) => {
       for (let k = 0; k < 64; k++) block[k] = middle(k);
       idct(block);
@@ -221,55 +242,61 @@ class Strip {
 
 // ------------------------------------------------------------------------------------------------ colours
 
-// The components of a region in levels around 0, at the picture's size (JFIF, ITU-T T.871).
-function components({ data, stride, size }: Estimate, region: Region, colour: JpegFile["colour"]): Float32Array[] {
+// The red, green and blue of a region, one plane behind the other, in levels.
+function levels({ data, stride, size }: Estimate, region: Region, arrays: Arrays): Float32Array {
   const { top, bottom, left, right } = region,
-    count = (bottom - top) * (right - left);
-  const planes = Array.from({ length: colour === "gray" ? 1 : 3 }, () => new Float32Array(count));
-  for (let row = top, i = 0; row < bottom; row++)
-    for (let at = row * stride + left; at < row * stride + right; at++, i++) {
-      const r = 255 * data[at],
-        g = 255 * data[size + at],
-        b = 255 * data[2 * size + at];
-      if (colour === "gray") planes[0][i] = (r + g + b) / 3 - 128;
-      else if (colour === "RGB") {
-        planes[0][i] = r - 128;
-        planes[1][i] = g - 128;
-        planes[2][i] = b - 128;
-      } else {
-        const luma = 0.299 * r + 0.587 * g + 0.114 * b;
-        planes[0][i] = luma - 128;
-        planes[1][i] = (b - luma) / 1.772;
-        planes[2][i] = (r - luma) / 1.402;
-      }
+    out = arrays.zeros("levels", 3 * area(region));
+  for (let channel = 0, i = 0; channel < 3; channel++)
+    for (let row = top; row < bottom; row++) {
+      const line = channel * size + row * stride;
+      for (let at = line + left; at < line + right; at++, i++) out[i] = data[at] / PARTS;
     }
+  return out;
+}
+
+const area = ({ top, bottom, left, right }: Region) => (bottom - top) * (right - left);
+
+// The components of such a region in levels around 0, at the picture's size (JFIF, ITU-T T.871).
+function components(pixels: Float32Array, colour: JpegFile["colour"], arrays: Arrays): Float32Array[] {
+  const count = pixels.length / 3,
+    planes = (colour === "gray" ? [0] : [0, 1, 2]).map(i => arrays.zeros(`plane ${i}`, count));
+  for (let i = 0; i < count; i++) {
+    const r = pixels[i],
+      g = pixels[count + i],
+      b = pixels[2 * count + i];
+    if (colour === "gray") planes[0][i] = (r + g + b) / 3 - 128;
+    else if (colour === "RGB") {
+      planes[0][i] = r - 128;
+      planes[1][i] = g - 128;
+      planes[2][i] = b - 128;
+    } else {
+      const luma = 0.299 * r + 0.587 * g + 0.114 * b;
+      planes[0][i] = luma - 128;
+      planes[1][i] = (b - luma) / 1.772;
+      planes[2][i] = (r - luma) / 1.402;
+    }
+  }
   return planes;
 }
 
-// Puts a region's components back, limited to 0 to 1.
-function replace(
-  { data, stride, size }: Estimate,
-  region: Region,
-  planes: Float32Array[],
-  colour: JpegFile["colour"],
-): void {
-  const { top, bottom, left, right } = region;
-  for (let row = top, i = 0; row < bottom; row++)
-    for (let at = row * stride + left; at < row * stride + right; at++, i++) {
-      const a = planes[0][i] + 128;
-      if (colour === "gray") data[at] = data[size + at] = data[2 * size + at] = limited(a);
-      else if (colour === "RGB") {
-        data[at] = limited(a);
-        data[size + at] = limited(planes[1][i] + 128);
-        data[2 * size + at] = limited(planes[2][i] + 128);
-      } else {
-        const r = a + 1.402 * planes[2][i],
-          b = a + 1.772 * planes[1][i];
-        data[at] = limited(r);
-        data[size + at] = limited((a - 0.299 * r - 0.114 * b) / 0.587);
-        data[2 * size + at] = limited(b);
-      }
+// Puts a region's components back, limited to what pixels hold.
+function replace(pixels: Float32Array, planes: Float32Array[], colour: JpegFile["colour"]): void {
+  const count = pixels.length / 3;
+  for (let i = 0; i < count; i++) {
+    const a = planes[0][i] + 128;
+    if (colour === "gray") pixels[i] = pixels[count + i] = pixels[2 * count + i] = limited(a);
+    else if (colour === "RGB") {
+      pixels[i] = limited(a);
+      pixels[count + i] = limited(planes[1][i] + 128);
+      pixels[2 * count + i] = limited(planes[2][i] + 128);
+    } else {
+      const r = a + 1.402 * planes[2][i],
+        b = a + 1.772 * planes[1][i];
+      pixels[i] = limited(r);
+      pixels[count + i] = limited((a - 0.299 * r - 0.114 * b) / 0.587);
+      pixels[2 * count + i] = limited(b);
     }
+  }
 }
 
-const limited = (value: number) => (value < 0 ? 0 : value > 255 ? 1 : value / 255);
+const limited = (level: number) => (level < 0 ? 0 : level > 255 ? 255 : level);

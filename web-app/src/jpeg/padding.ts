@@ -10,34 +10,37 @@ export interface Size {
 }
 
 export interface Padding {
-  samples(plane: Float32Array): Float32Array;
+  samples(plane: Float32Array): Float32Array; // the next call writes to the same array
   add(change: Float32Array, plane: Float32Array): void;
-  spread(samples: Float32Array): Float32Array; // the pixels that have these samples
-}
-
-function addTo(sums: Float32Array, numbers: Float32Array): void {
-  for (let i = 0; i < sums.length; i++) sums[i] += numbers[i];
 }
 
 // Blocks as libjpeg fills them: the last column of pixels is repeated before chroma is subsampled, and the last row of
 // samples after that.
 export class Repeated implements Padding {
+  private readonly out: Float32Array;
+
   constructor(
     private readonly size: Size,
     _: () => Float32Array,
-  ) {}
+    zeros: (name: string, length: number) => Float32Array,
+  ) {
+    this.out = zeros("padded", size.down * size.across);
+  }
 
   samples(plane: Float32Array): Float32Array {
     const {
-      factors: [vertical, horizontal],
-      height,
-      width,
-      down,
-      across,
-    } = this.size;
-    const out = new Float32Array(down * across),
-      rows = Math.ceil(height / vertical),
+      out,
+      size: {
+        factors: [vertical, horizontal],
+        height,
+        width,
+        down,
+        across,
+      },
+    } = this;
+    const rows = Math.ceil(height / vertical),
       count = vertical * horizontal;
+    out.fill(0);
     for (let y = 0; y < down; y++) {
       if (y >= rows) {
         out.copyWithin(y * across, (rows - 1) * across, rows * across);
@@ -54,12 +57,8 @@ export class Repeated implements Padding {
     return out;
   }
 
-  add(change: Float32Array, plane: Float32Array): void {
-    addTo(plane, this.spread(change));
-  }
-
   // The last row and column of pixels take the mean of what is beyond them.
-  spread(samples: Float32Array): Float32Array {
+  add(change: Float32Array, plane: Float32Array): void {
     const {
       factors: [vertical, horizontal],
       height,
@@ -68,28 +67,29 @@ export class Repeated implements Padding {
       across,
     } = this.size;
     const rows = Math.ceil(height / vertical),
-      kept = rows < down ? samples.slice(0, rows * across) : samples;
-    if (rows < down)
-      for (let x = 0; x < across; x++) {
-        let sum = 0;
-        for (let y = rows - 1; y < down; y++) sum += samples[y * across + x];
-        kept[(rows - 1) * across + x] = sum / (down - rows + 1);
-      }
-    const out = new Float32Array(height * width),
       extra = across * horizontal - width;
     for (let y = 0; y < height; y++) {
-      const line = Math.floor(y / vertical) * across;
-      for (let x = 0; x < width; x++) out[y * width + x] = kept[line + Math.floor(x / horizontal)];
-      if (!extra) continue;
+      const source = Math.floor(y / vertical),
+        line = source === rows - 1 && rows < down ? this.last(change, rows) : change.subarray(source * across),
+        first = y * width;
+      for (let x = 0; x < width - 1; x++) plane[first + x] += line[Math.floor(x / horizontal)];
       let sum = 0;
-      for (let x = width - 1; x < across * horizontal; x++) sum += kept[line + Math.floor(x / horizontal)];
-      out[(y + 1) * width - 1] = sum / (extra + 1);
+      for (let x = width - 1; x < across * horizontal; x++) sum += line[Math.floor(x / horizontal)];
+      plane[first + width - 1] += sum / (extra + 1);
     }
-    return out;
+  }
+
+  // The mean of the lines of samples from the last one inside the picture on.
+  private last(change: Float32Array, rows: number): Float32Array {
+    const { down, across } = this.size,
+      mean = new Float32Array(across);
+    for (let y = rows - 1; y < down; y++)
+      for (let x = 0; x < across; x++) mean[x] += change[y * across + x] / (down - rows + 1);
+    return mean;
   }
 }
 
-// Blocks with any content beyond the picture: first what the file has there, then what each change makes of it. 
+// Blocks with any content beyond the picture: first what the file has there, then what each change makes of it.
 // Samples that lie only partly inside the picture are free as well.
 export class Free implements Padding {
   private readonly blocks: Float32Array;
@@ -120,25 +120,20 @@ export class Free implements Padding {
   }
 
   add(change: Float32Array, plane: Float32Array): void {
-    addTo(this.blocks, change);
-    addTo(plane, this.spread(change));
-  }
-
-  spread(samples: Float32Array): Float32Array {
     const {
+      blocks,
+      size: {
         factors: [vertical, horizontal],
-        height,
         width,
         across,
-      } = this.size,
-      out = new Float32Array(height * width);
+      },
+    } = this;
+    for (let i = 0; i < blocks.length; i++) blocks[i] += change[i];
     this.inside((y, x) => {
+      const moved = change[y * across + x];
       for (let v = 0; v < vertical; v++)
-        for (let h = 0; h < horizontal; h++) {
-          out[(y * vertical + v) * width + x * horizontal + h] = samples[y * across + x];
-        }
+        for (let h = 0; h < horizontal; h++) plane[(y * vertical + v) * width + x * horizontal + h] += moved;
     });
-    return out;
   }
 
   private inside(each: (y: number, x: number) => void): void {

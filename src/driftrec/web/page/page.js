@@ -1,5 +1,6 @@
 // Connects the elements of the page: the options, the view, the list of pictures, and the downloads.
 
+import { setHidden } from "./focus.js";
 import { showList } from "./list.js";
 import { Pictures, isDone, isOpen } from "./pictures.js";
 import { duration, expiry, facts, leftOut, remaining, sentence, status } from "./texts.js";
@@ -132,7 +133,7 @@ function show() {
   at("progress").hidden = !open;
   if (state.state === "running" && state.total) at("progress").value = state.done / state.total;
   else at("progress").removeAttribute("value");
-  at("cancel").hidden = !open;
+  setHidden(at("cancel"), !open, [at("view"), at("remove")]);
   at("view").setAttribute("aria-busy", String(Boolean(open)));
   showChoices();
   showDownloads(right, done);

@@ -78,16 +78,26 @@ export function expiry(until) {
   return `The server deletes its copies of the upload and of this result at ${time}.  Your own file stays where it is.`;
 }
 
-// Rows of the table about a file, as [name, value].
-export function facts({ width, height, bytes, bytes_per_pixel: perPixel, jpeg, earlier_compression: earlier, why }) {
+// Rows of the table about a file, as [name, value]; `quality` is missing if it is no JPEG.
+export function fileRows({ width, height, bytes, quality, exact, sampling, progressive }) {
   const rows = [["Size", `${width} × ${height}`]];
-  if (bytes) rows.push(["File", `${Math.round(bytes / 1e3)} kB, ${perPixel.toFixed(2)} bytes per pixel`]);
-  if (jpeg) {
-    const quality = `quality ${jpeg.quality_is_exact ? "" : "about "}${jpeg.quality}, ${jpeg.subsampling ?? "gray"}`;
-    rows.push(["JPEG", quality + (jpeg.progressive ? ", progressive" : "")]);
+  if (bytes) {
+    const perPixel = (bytes / (width * height)).toFixed(2);
+    rows.push(["File", `${Math.max(Math.round(bytes / 1e3), 1)} kB, ${perPixel} bytes per pixel`]);
   }
-  rows.push(["Saved before", earlier.quality
-    ? `at quality ${earlier.quality} or so (${Math.round(100 * earlier.probability)} %)` : "no trace found"]);
-  rows.push(["Decision", why]);
+  if (quality) {
+    rows.push(["JPEG", `quality ${exact ? "" : "about "}${quality}, ${sampling}${progressive ? ", progressive" : ""}`]);
+  }
   return rows;
+}
+
+// The same, and what the server found out about the file.
+export function facts({ width, height, bytes, jpeg, earlier_compression: earlier, why }) {
+  const { quality, quality_is_exact: exact, subsampling, progressive } = jpeg ?? {};
+  return [
+    ...fileRows({ width, height, bytes, quality, exact, sampling: subsampling ?? "gray", progressive }),
+    ["Saved before", earlier.quality
+      ? `at quality ${earlier.quality} or so (${Math.round(100 * earlier.probability)} %)` : "no trace found"],
+    ["Decision", why],
+  ];
 }
