@@ -6,7 +6,7 @@ small photograph.  Values that are not plain, invalid ones among them, are left 
 
 import os
 import re
-from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -23,14 +23,11 @@ class Unusual(Exception):
 def convert(value: Any, kind: Any, least: float | None, most: float | None) -> Any:  # noqa: ANN401 (what a type takes)
     """Returns the value of a parameter.
 
-    Arguments: `value`, text, several texts for a list, or None if nothing was given; `kind`, the type; `least` and
-    `most`, limits of a number.
+    Arguments: `value`, text, several texts for a list; `kind`, the type; `least` and `most`, limits of a number.
 
     Raises:
         Unusual: Typer must convert the value, or refuse it.
     """
-    if value is None:
-        raise Unusual
     if get_origin(kind) is list:
         if isinstance(value, str):
             raise Unusual
@@ -52,18 +49,20 @@ def convert(value: Any, kind: Any, least: float | None, most: float | None) -> A
 
 
 class _Conversion:
-    """Converts the values of one parameter; `of_typer` returns the object with which Typer does that."""
+    """Converts the values of one parameter; those that are not plain, as Typer would."""
 
-    def __init__(self, parameter: Any, of_typer: Callable[[], Any]) -> None:  # noqa: ANN401 (not Typer's public part)
+    def __init__(self, parameter: Any) -> None:  # noqa: ANN401 (not Typer's public part)
         described = parameter.type_descriptor
-        self._kind, self._limits = described.annotation, described.parameter_info
-        self._many, self._of_typer = parameter.nargs == -1 or getattr(parameter, "multiple", False), of_typer
+        limits = described.parameter_info
+        self._kind, self._least, self._most = described.annotation, limits.min, limits.max
+        self._many = parameter.nargs == -1 or getattr(parameter, "multiple", False)
+        self._of_typer = parameter.get_runtime_param
 
     def coerce(self, value: Any, **context: Any) -> Any:  # noqa: ANN401 (as above)
         if value is None:
             return () if self._many else None
         try:
-            return convert(value, self._kind, self._limits.min, self._limits.max)
+            return convert(value, self._kind, self._least, self._most)
         except Unusual:
             return self._of_typer().coerce(value, **context)
 
@@ -71,10 +70,10 @@ class _Conversion:
 def _plainly(parameters: list[Any]) -> list[Any]:
     """Parameters of Typer, with these conversions from now on."""
     for parameter in parameters:
-        of_typer = getattr(parameter, "get_runtime_param", None)  # earlier versions of Typer need no pydantic
-        if of_typer is not None and "get_runtime_param" not in vars(parameter):
-            conversion = _Conversion(parameter, of_typer)
-            vars(parameter)["get_runtime_param"] = lambda conversion=conversion: conversion
+        if "get_runtime_param" not in vars(parameter):
+            with suppress(AttributeError):  # other versions of Typer convert values in their own way
+                conversion = _Conversion(parameter)
+                vars(parameter)["get_runtime_param"] = lambda conversion=conversion: conversion
     return parameters
 
 
