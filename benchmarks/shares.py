@@ -3,12 +3,14 @@
     python benchmarks/shares.py                      # the shares of each stage: docs/measured/speed_shares.jsonl
     python benchmarks/shares.py --against FOLDER     # times as ratios to those of the checkout in FOLDER
 
-Both run the whole program with one thread on synthetic photographs: one of 0.4, 3 and 24 megapixels each, and a folder
-of small ones.  Times are the processor's, which other programs on the machine change little.  Ratios come from runs in
-turns; the least time of each checkout counts.  Their record is docs/measured/speed_ratios.jsonl.
+Both run the whole program, compiled as by an installer, with one thread on synthetic photographs: one of 0.4, 3 and 24
+megapixels each, and a folder of small ones.  Times are the processor's, which other programs on the machine change
+little.  Ratios come from runs in turns; the least time of each checkout counts.  Their record is
+docs/measured/speed_ratios.jsonl.
 """
 
 import argparse
+import compileall
 import json
 import os
 import subprocess
@@ -77,6 +79,8 @@ def main() -> None:
     libraries = [f"ONNX Runtime {onnxruntime.__version__}"]
     conditions = Conditions.now(f"1 core of {processor()}", [DEFAULT_MODEL], "synthetic photographs", libraries)
     partial = options.only is not None or options.modes != MODES
+    for checkout in {ROOT, options.against or ROOT}:
+        compileall.compile_dir(checkout / "src", quiet=1)
     if options.against is None:
         entries = [entry for one in chosen for mode in options.modes for entry in shares(one, mode, conditions)]
         print(keep(MEASURED / "speed_shares.jsonl", entries, "Shares of the processor's time.", partial=partial))

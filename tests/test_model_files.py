@@ -1,8 +1,10 @@
 """Model files are checked when they are opened: one sentence that names the file, and nothing that runs for ever."""
 
 import json
+import pickle
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ from driftrec.model.card import Card, ModelError
 from driftrec.model.find import bundled_models
 from driftrec.model.onnx import Network
 from driftrec.model.open import open_model
-from driftrec.model.structure import require_no_loops
+from driftrec.model.structure import require_no_loops, without_finisher
+from driftrec.restoration.restorer import Restorer
 from support import jpeg_file, scene
 
 onnx = pytest.importorskip("onnx")
@@ -244,6 +247,74 @@ def test_an_evaluation_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch:
     start = time.monotonic()
     assert "it takes more than 0.2 s for 8×16 pixels" in refused(path)
     assert time.monotonic() - start < 10
+
+
+# ----------------------------------------------------------------------------------------- finishers that are not used
+
+
+def choosing(path: Path, **changes: Any) -> Path:
+    """Writes a model that returns y with its finisher, otherwise the residual."""
+    branches = {}
+    for name, value in (("then_branch", "y"), ("else_branch", "residual")):
+        output = helper.make_tensor_value_info(f"{name}.x0", TensorProto.FLOAT, None)
+        node = helper.make_node("Identity", [value], [f"{name}.x0"])
+        branches[name] = helper.make_graph([node], name, [], [output])
+    settings: dict[str, Any] = {
+        "card": CARD | {"finisher": True},
+        "inputs": INPUTS | {"finish": (TensorProto.BOOL, [])},
+        "nodes": [helper.make_node("If", ["finish"], ["x0"], **branches)],
+    }
+    return written(path, **(settings | changes))
+
+
+def test_a_model_is_parted_from_its_finisher(tmp_path: Path) -> None:
+    content = choosing(tmp_path / "m.onnx").read_bytes()
+    alone = onnx.load_from_string(without_finisher(content))
+    onnx.checker.check_model(alone, full_check=True)
+    assert [value.name for value in alone.graph.input] == list(INPUTS)
+    assert [value.name for value in alone.graph.output] == list(OUTPUTS)
+    assert alone.metadata_props == onnx.load_from_string(content).metadata_props
+    others = [
+        written(tmp_path / "plain.onnx"),
+        choosing(tmp_path / "weights.onnx", constants={"weight": np.zeros(1, np.float32)}),
+        choosing(tmp_path / "nodes.onnx", nodes=[loop()]),
+    ]
+    assert [without_finisher(path.read_bytes()) for path in others] == [None] * 3
+    for end in range(0, len(content), 7):
+        with suppress(ValueError):
+            without_finisher(content[:end])
+
+
+def test_a_finisher_is_opened_when_it_is_first_used(tmp_path: Path) -> None:
+    network = Network(choosing(tmp_path / "m.onnx"), threads=1, finish=False)
+    residual, y = np.random.default_rng(0).random((2, 1, 3, 8, 8)).astype(np.float32)
+    assert network.card.finisher
+    assert [value.name for value in network._session.get_inputs()] == list(INPUTS)
+    np.testing.assert_array_equal(network(residual, 0.1, y), residual)
+    again = pickle.loads(pickle.dumps(network))
+    assert len(again._session.get_inputs()) == 3
+    np.testing.assert_array_equal(network(residual, 0.1, y, finish=True), y)
+    np.testing.assert_array_equal(network(residual, 0.1, y), residual)
+
+
+@pytest.mark.parametrize("name", bundled_models())
+def test_shipped_models_compute_the_same_without_their_finishers(name: str) -> None:
+    whole, alone = (Network(name, threads=1, finish=finish) for finish in (True, False))
+    residual, y = np.random.default_rng(0).random((2, 1, 3, 64, 96)).astype(np.float32)
+    assert (len(whole._session.get_inputs()), len(alone._session.get_inputs())) == (4, 3)
+    for ratio in (0.5, 30.0):
+        np.testing.assert_array_equal(alone(residual - y, ratio, y), whole(residual - y, ratio, y))
+
+
+def test_a_faithful_restorer_restores_naturally_on_request() -> None:
+    data, natural = jpeg_file(scene(64, 80), quality=10), {"mode": "natural"}
+    faithful = Restorer(threads=1, mode="faithful")
+    assert len(faithful.runner._session.get_inputs()) == 3
+    expected = np.asarray(Restorer(threads=1, **natural).restore(data))
+    np.testing.assert_array_equal(np.asarray(faithful.restore(data, **natural)), expected)
+
+
+# ----------------------------------------------------------------------------------------------------------- damage
 
 
 def test_damaged_and_cut_files_are_one_sentence(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 import driftrec
 from driftrec.jpeg import Resizing, examine, resized, resizing, unresized
 from driftrec.jpeg.detect import Trace
-from driftrec.jpeg.interpolation import needed
+from driftrec.jpeg.interpolation import LEVEL, _roughness, needed
 from driftrec.jpeg.resizing import find_resizing
 from driftrec.restoration.decision import decide
 from support import jpeg, jpeg_file, opened, psnr, scene
@@ -76,6 +76,13 @@ def test_a_side_that_keeps_its_length_is_not_changed(kernel: str) -> None:
     before = unresized(small, (120, 96), kernel)
     part = np.einsum("ij,jkc,lk->ilc", down, small[rows, columns], across)
     np.testing.assert_allclose(part, before[8:60, 8:60], atol=0.5)
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_roughness_is_the_squared_differences_of_neighbours(count: int, rng: np.random.Generator) -> None:
+    values = rng.random(count)
+    expected = np.square(np.diff(values)).sum() + LEVEL * np.square(values).sum()
+    assert values @ _roughness(count) @ values == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("lossy", [False, True])

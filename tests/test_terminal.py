@@ -121,6 +121,7 @@ def test_the_time_left_is_that_of_all_pictures(
         Image.new("L", (10 * parts, 10)).save(paths[-1])
     clock = 1000.0
     screen = Console(file=io.StringIO(), force_terminal=True, width=70)
+    monkeypatch.setattr(progress_of, "on_terminal", lambda: True)
     monkeypatch.setattr(progress_of, "err", lambda: screen)
     monkeypatch.setattr(bars, "err", lambda: screen)
     monkeypatch.setattr(bars.time, "monotonic", lambda: clock)

@@ -31,6 +31,12 @@ def err() -> "Console":
     return Console(stderr=True)
 
 
+def on_terminal() -> bool:
+    """Whether standard error is a terminal; Rich, whose import is slow, is asked only where it may say so."""
+    asked = sys.stderr is not None and sys.stderr.isatty()
+    return (asked or not {"FORCE_COLOR", "TTY_COMPATIBLE"}.isdisjoint(os.environ)) and err().is_terminal
+
+
 def tolerate_encodings() -> None:
     """Lets the program print any text to any terminal or file: what its encoding lacks becomes "?"."""
     for stream in (sys.stdout, sys.stderr):

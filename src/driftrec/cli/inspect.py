@@ -32,7 +32,7 @@ def inspect(
 
     try:
         paths = [path for text in files for path, _ in expand(text)]
-        corruption = open_model(model).card.corruption if model else "jpeg"
+        corruption = open_model(model, finish=False).card.corruption if model else "jpeg"
     except ValueError as error:
         stop(error)
     progress, failures = PictureProgress(paths), 0
@@ -76,7 +76,7 @@ def models() -> None:
     from driftrec.model.onnx import Network
 
     paths = bundled_models()
-    cards = {name: Network(path).card for name, path in paths.items()}
+    cards = {name: Network(path, finish=False).card for name, path in paths.items()}
     usual = cards[DEFAULT_MODEL]
     for name, card in sorted(cards.items(), key=lambda item: item[1] is not usual):
         facts = card.facts

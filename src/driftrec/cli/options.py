@@ -7,9 +7,10 @@ from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperOption
 
 from driftrec.cli.console import stop
+from driftrec.cli.values import PlainCommand
 
 if TYPE_CHECKING:
     from driftrec.restoration.options import Options
@@ -86,7 +87,7 @@ def _check_device(name: str | None) -> str | None:
     return name
 
 
-class DeviceHelp(TyperCommand):
+class DeviceHelp(PlainCommand):
     """A command whose help names the devices that can be used here, which takes too long to find out otherwise."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 (typer has changed the types)

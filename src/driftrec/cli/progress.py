@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from driftrec.cli.console import err
+from driftrec.cli.console import err, on_terminal
 from driftrec.restoration.batch import count_pixels
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 def tracked(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
     """Yields the items under a progress bar; `total` is None if their number is unknown."""
-    if err().is_terminal:
+    if on_terminal():
         from rich.progress import track
 
         items = track(items, label, total, console=err(), transient=True)
@@ -29,7 +29,7 @@ def tracked(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
 
 def busy(label: str, *, shown: bool = True) -> AbstractContextManager[object]:
     """Shows what is being done, for work whose length is unknown."""
-    return err().status(label) if shown and err().is_terminal else nullcontext()
+    return err().status(label) if shown and on_terminal() else nullcontext()
 
 
 class PictureProgress:
@@ -42,7 +42,7 @@ class PictureProgress:
     """
 
     def __init__(self, sources: Sequence[Path], *, shown: bool = True) -> None:
-        self.shown = shown and err().is_terminal
+        self.shown = shown and on_terminal()
         found = tracked(sources, "reading sizes", len(sources)) if self.shown else ()
         self.pixels = {path: count_pixels(path) for path in found}
         self.total = sum(self.pixels.values())

@@ -284,9 +284,11 @@ def _fitted(padding: Padding, plane: Plane, strip: Strip) -> Plane:
 
 def _bounds(strip: Strip, margin: float) -> tuple[Plane, Plane]:
     """Lowest and highest value of each coefficient: its cell, narrowed by a margin to no less than half its width."""
-    steps = strip.steps
-    middle, half = strip.coefficients * steps, np.maximum(steps / 2 - margin, steps / 4)
-    return _unbound(strip, middle - half, middle + half)
+    rows, columns = strip.coefficients.shape
+    steps = np.tile(strip.component.table.astype(np.float32), columns // BLOCK)
+    middle = strip.coefficients.reshape(-1, BLOCK, columns) * steps
+    half = np.maximum(steps / 2 - margin, steps / 4)
+    return _unbound(strip, (middle - half).reshape(rows, columns), (middle + half).reshape(rows, columns))
 
 
 def _half_width(steps: Plane) -> Plane:

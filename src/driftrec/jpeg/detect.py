@@ -172,8 +172,12 @@ def _scores(histograms: NDArray[np.float32], qualities: tuple[int, ...]) -> NDAr
 @lru_cache(maxsize=2)  # 11 MB for all qualities
 def _cosines(qualities: tuple[int, ...]) -> NDArray[np.float32]:
     """cos(2π c / step) at the centres of the bins, (frequency, quality, bin)."""
-    tables = [ijg_table(quality) for quality in qualities]
-    return np.stack([np.stack([_cosine(int(table[place])) for table in tables]) for place in FREQUENCIES])
+    cosines = np.empty((len(FREQUENCIES), len(qualities), SIZE), np.float32)
+    for number, quality in enumerate(qualities):
+        table = ijg_table(quality)
+        for place, out in zip(FREQUENCIES, cosines[:, number], strict=True):
+            out[:] = _cosine(int(table[place]))
+    return cosines
 
 
 @cache

@@ -154,12 +154,16 @@ def _inverse(before: int, after: int, kernel: str, start: int, stop: int, lossy:
     rows = slice(max(start - margin, 0) * after // before, -(-min(stop + margin, before) * after // before))
     weights, first = matrix(before, after, kernel, rows)
     count = weights.shape[1]
-    if after < before:
-        differences = np.diff(np.eye(count), axis=0)
-        penalty = differences.T @ differences + LEVEL * np.eye(count)
-        penalty *= LOSSY_ROUGHNESS if lossy else ROUGHNESS
-    else:
-        penalty = RIDGE * np.eye(count)
+    weight = LOSSY_ROUGHNESS if lossy else ROUGHNESS
+    penalty = weight * _roughness(count) if after < before else RIDGE * np.eye(count)
     inverse = np.linalg.solve(weights.T @ weights + penalty, weights.T)
     inverse[np.abs(inverse) < NEGLIGIBLE] = 0
     return rows, inverse[start - first : stop - first].astype(np.float32)
+
+
+def _roughness(count: int) -> Weights:
+    """The matrix that gives the squared differences of `count` neighbours, plus their squared norm times LEVEL."""
+    neighbours = np.minimum(np.arange(count), 1) + np.minimum(np.arange(count)[::-1], 1)
+    matrix = np.diag(neighbours + LEVEL)
+    matrix.flat[1 :: count + 1] = matrix.flat[count :: count + 1] = -1
+    return matrix

@@ -7,7 +7,6 @@ import numpy as np
 import onnxruntime as ort
 
 from driftrec.errors import first_line, is_out_of_memory
-from driftrec.model.card import Card
 
 SECONDS = 60.0
 """Time limit of the evaluation; driftrec's own models take some milliseconds."""
@@ -15,7 +14,7 @@ SECONDS = 60.0
 _FLOAT, _BOOL = "tensor(float)", "tensor(bool)"
 
 
-def require_interface(session: ort.InferenceSession, card: Card) -> None:
+def require_interface(session: ort.InferenceSession, *, finisher: bool) -> None:
     """Checks that inputs and output are those of a driftrec model.
 
     These are the images residual and y, (batch, 3, height, width) of any size, the ratio, (batch,), for models with a
@@ -25,7 +24,7 @@ def require_interface(session: ort.InferenceSession, card: Card) -> None:
         ValueError: they are not; the message is a clause that says why.
     """
     wanted = {"residual": (_FLOAT, 4), "ratio": (_FLOAT, 1), "y": (_FLOAT, 4)}
-    if card.finisher:
+    if finisher:
         wanted["finish"] = (_BOOL, 0)
     inputs = {value.name: value for value in session.get_inputs()}
     if inputs.keys() != wanted.keys():

@@ -15,7 +15,7 @@ from driftrec.model.check import require_evaluation, require_interface
 from driftrec.model.find import DEFAULT_MODEL, find_model, lasting_name
 from driftrec.model.providers import providers
 from driftrec.model.runner import Runner
-from driftrec.model.structure import require_no_loops
+from driftrec.model.structure import require_no_loops, without_finisher
 from driftrec.text import printable
 
 STANDALONE = "driftrec.standalone"
@@ -33,6 +33,7 @@ class Network(Runner):
         model: as for `find_model`.
         threads: how many CPU threads one evaluation uses (default: all cores).
         device: where it runs, see `driftrec.model.providers`.
+        finish: False to open and check the model's finisher only when it is first used.
 
     Raises:
         ModelError: there is no such model (then also a FileNotFoundError), or it is not a driftrec model.
@@ -40,32 +41,44 @@ class Network(Runner):
     """
 
     def __init__(
-        self, model: str | os.PathLike[str] = DEFAULT_MODEL, *, threads: int | None = None, device: str = "auto"
+        self,
+        model: str | os.PathLike[str] = DEFAULT_MODEL,
+        *,
+        threads: int | None = None,
+        device: str = "auto",
+        finish: bool = True,
     ) -> None:
-        path = find_model(model)
-        self._opened_as = {"model": lasting_name(model), "threads": threads, "device": device}
-        label = printable(path)
+        self._path, self._threads = find_model(model), threads
+        self._opened_as = {"model": lasting_name(model), "threads": threads, "device": device, "finish": finish}
+        self._providers = providers(device, threads)
+        self._open(finish)
+
+    def _open(self, finish: bool) -> None:
+        """Opens the model, without its finisher where `finish` is false and the file lets them be parted."""
+        label, alone = printable(self._path), None
         try:
-            require_no_loops(path.read_bytes())
+            content = self._path.read_bytes()
+            alone = None if finish else without_finisher(content)
+            require_no_loops(alone or content)
         except (ValueError, OSError) as error:
             raise ModelError(f"{label} is not a model that driftrec can run: {first_line(error)}") from error
-        chosen = providers(device, threads)
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or 0
+        options.intra_op_num_threads = self._threads or 0
         options.log_severity_level = 4  # errors become exceptions
         options.enable_mem_pattern = False  # tiles need a third less memory, and no more time
         # Waiting threads sleep: equally fast on an idle machine, and faster if other programs need the cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = ort.InferenceSession(str(path), options, providers=chosen)
+            self._session = ort.InferenceSession(alone or str(self._path), options, providers=self._providers)
             metadata = self._session.get_modelmeta().custom_metadata_map
         except Exception as error:  # ONNX Runtime's own exceptions have no public base class
             raise ModelError(f"{label} is not a model that driftrec can run: {first_line(error)}") from error
         if STANDALONE in metadata:
             raise ModelError(f"{label} is a file for other programs: give the model that it was made from")
         self.card = Card.parse(metadata.get("driftrec", "{}"), label)
+        self._finishes = self.card.finisher and alone is None
         try:
-            require_interface(self._session, self.card)
+            require_interface(self._session, finisher=self._finishes)
             self._try()
         except ValueError as error:
             raise ModelError(f"{label} is not a driftrec model ({printable(error)}): export it again") from error
@@ -76,17 +89,19 @@ class Network(Runner):
         return partial(type(self), **self._opened_as), ()
 
     def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray, *, finish: bool = False) -> np.ndarray:
+        if finish and not self._finishes and self.card.finisher:
+            self._open(finish=True)
         (x0,) = self._session.run(["x0"], self._feed(residual, ratio, y, finish))
         return np.asarray(x0)
 
     def _feed(self, residual: np.ndarray, ratio: float, y: np.ndarray, finish: bool) -> dict[str, np.ndarray]:
         ratios = np.full(len(y), min(ratio, REGRESSION_RATIO), dtype=np.float32)
         feed = {"residual": residual, "ratio": ratios, "y": y}
-        return feed | {"finish": np.asarray(finish)} if self.card.finisher else feed
+        return feed | {"finish": np.asarray(finish)} if self._finishes else feed
 
     def _try(self) -> None:
         """Raises ValueError, with a clause that says why, if the network cannot evaluate a small picture."""
         size = (1, 3, self.card.multiple, 2 * self.card.multiple)
         y, residual = np.full(size, 0.5, np.float32), np.zeros(size, np.float32)
-        for finish in (False, True)[: 1 + self.card.finisher]:
+        for finish in (False, True)[: 1 + self._finishes]:
             require_evaluation(self._session, self._feed(residual, self.card.ratio_max, y, finish))

@@ -14,7 +14,11 @@ CHECKPOINT = ".safetensors"
 
 
 def open_model(
-    model: str | os.PathLike[str] | Runner = DEFAULT_MODEL, *, threads: int | None = None, device: str = "auto"
+    model: str | os.PathLike[str] | Runner = DEFAULT_MODEL,
+    *,
+    threads: int | None = None,
+    device: str = "auto",
+    finish: bool = True,
 ) -> Runner:
     """Returns a model ready to run: a checkpoint in PyTorch, any other file in ONNX Runtime, a `Runner` as it is.
 
@@ -29,7 +33,7 @@ def open_model(
     if Path(model).suffix != CHECKPOINT:
         from driftrec.model.onnx import Network  # here, as decoding alone needs no ONNX Runtime
 
-        return Network(model, threads=threads, device=device)
+        return Network(model, threads=threads, device=device, finish=finish)
     if not Path(model).is_file():
         raise ModelNotFoundError(
             f"there is no checkpoint {model}: give the path of a .safetensors file that 'train' wrote"

@@ -159,7 +159,10 @@ class Restorer:
         Raises:
             ModelError, ValueError: as when the restorer is made.
         """
-        runner = open_model(self.options.model, threads=self.options.threads, device=self.options.device)
+        options = self.options
+        runner = open_model(
+            options.model, threads=options.threads, device=options.device, finish=options.mode == "natural"
+        )
         if runner.card.blind:
             name = runner.card.name
             raise ModelError(f"{name} is a prior that does not look at the picture: it cannot restore by itself")
