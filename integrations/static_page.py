@@ -44,17 +44,20 @@ FACTS = "model/facts.json"
 
 
 def main() -> None:
-    folder = read_options().folder
+    options = read_options()
+    folder = options.folder
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             raise SystemExit(f"{program} is missing: install Node 20 or newer, with npm")
-    build(folder)
+    build(folder, quick=options.quick)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     print(f"{folder}  {size / 1e6:.0f} MB: let a web server offer this folder")
 
 
-def build(folder: Path) -> None:
+def build(folder: Path, *, quick: bool = False) -> None:
     """Writes the page to a folder, which is created; what an earlier build left there is deleted first.
+
+    Arguments: `quick`, whether to compress a little less, which saves a minute.
 
     Raises:
         SystemExit: the folder holds something else.
@@ -65,7 +68,8 @@ def build(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "model").mkdir(parents=True)
     write_model(folder / "model")
-    subprocess.run(["npm", "run", "--silent", "build", "--", str(folder.resolve())], cwd=SOURCE, check=True)
+    call = ["npm", "run", "--silent", "build", "--", str(folder.resolve()), *(["--quick"] if quick else [])]
+    subprocess.run(call, cwd=SOURCE, check=True)
 
 
 def require_own(folder: Path) -> None:
@@ -150,6 +154,7 @@ def facts(card: Card) -> dict[str, Any]:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the folder to write: new, empty, or from an earlier build")
+    parser.add_argument("--quick", action="store_true", help="compress a little less, which saves a minute")
     return parser.parse_args()
 
 

@@ -302,3 +302,18 @@ def test_a_port_in_use_is_answered_with_the_option() -> None:
     assert (result.exit_code, result.output) == (1, f"driftrec: {sentence}\n")
     result = run("serve", "--no-browser", "--host", "203.0.113.1")  # an address of no machine (RFC 5737)
     assert result.output == "driftrec: 203.0.113.1 is no address of this machine: choose another with --host\n"
+
+
+def test_rich_is_not_imported_where_there_is_no_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(jpeg_file(scene(40, 56), quality=10))
+    words = ["driftrec", "restore", str(photo), "--mode", "decode", "-o", str(tmp_path / "photo.png")]
+    code = (
+        f"import sys\nfrom driftrec.cli.app import main\nsys.argv = {words!r}\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print('rich.console' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+    assert (tmp_path / "photo.png").exists()

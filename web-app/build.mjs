@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 
 const folder = process.argv[2],
+  quick = process.argv[3] === "--quick", // compresses a little less
   here = import.meta.dirname;
 const shared = join(here, "../src/driftrec/web/page"); // the look of the page of `driftrec serve`
 const runtime = join(here, "node_modules/onnxruntime-web/dist");
@@ -84,10 +85,11 @@ async function pack(name) {
 // The file in Brotli; since that takes a minute, it is kept for later builds, until npm installs the packages again.
 async function inBrotli(content) {
   const kept = join(here, "node_modules/.cache/driftrec"),
-    file = join(kept, `${createHash("sha256").update(content).digest("hex").slice(0, 12)}.brotli`);
+    quality = quick ? 9 : 10,
+    file = join(kept, `${createHash("sha256").update(content).digest("hex").slice(0, 12)}-${quality}.brotli`);
   if (existsSync(file)) return file;
   await mkdir(kept, { recursive: true });
-  const params = { [constants.BROTLI_PARAM_QUALITY]: 10, [constants.BROTLI_PARAM_LGWIN]: 24 };
+  const params = { [constants.BROTLI_PARAM_QUALITY]: quality, [constants.BROTLI_PARAM_LGWIN]: 24 };
   const part = `${file}.${process.pid}`;
   await writeFile(part, await promisify(brotliCompress)(content, { params }));
   await rename(part, file); // nothing half-written is kept

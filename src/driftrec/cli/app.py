@@ -20,7 +20,6 @@ from driftrec.cli.options import DeviceHelp
 from driftrec.cli.restore import restore
 from driftrec.cli.serve import serve
 from driftrec.cli.train import dataset, export, import_official, train
-from driftrec.cli.values import PlainGroup
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     restore,
@@ -56,7 +55,6 @@ def program(*commands: Callable[..., None]) -> typer.Typer:
     """Returns the program with these commands only."""
     made = typer.Typer(
         name="driftrec",
-        cls=PlainGroup,
         help="Restores over-compressed JPEGs.  Start with:  driftrec restore photo.jpg",
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},

@@ -7,10 +7,9 @@ from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
-from typer.core import TyperOption
+from typer.core import TyperCommand, TyperOption
 
 from driftrec.cli.console import stop
-from driftrec.cli.values import PlainCommand
 
 if TYPE_CHECKING:
     from driftrec.restoration.options import Options
@@ -87,7 +86,7 @@ def _check_device(name: str | None) -> str | None:
     return name
 
 
-class DeviceHelp(PlainCommand):
+class DeviceHelp(TyperCommand):
     """A command whose help names the devices that can be used here, which takes too long to find out otherwise."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 (typer has changed the types)
