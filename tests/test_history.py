@@ -1,5 +1,6 @@
 """What happened to a picture before: as found out, as the network judges, and as people say."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,18 @@ def test_the_network_judges_pictures_without_a_trace(restorer: Restorer, photo: 
     np.testing.assert_array_equal(np.asarray(left), clean)
     # Natural restorations are judged in the same way.
     assert restorer.restore(damaged, mode="natural").note == found.note
+
+
+@pytest.mark.parametrize("convert", [lambda x: x.astype(np.uint16) * 257, lambda x: x.astype(np.float32) / 255])
+def test_deep_pictures_are_judged_as_others(
+    restorer: Restorer, photo: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    damaged = turned(jpeg(photo, 10))
+    deep, shallow = restorer.restore(convert(damaged)), restorer.restore(damaged)
+    assert deep.note == shallow.note == "it shows no trace of JPEG compression, but the network finds damage"
+    np.testing.assert_allclose(deep.pixels, shallow.pixels, atol=1e-5)
+    left = restorer.restore(convert(photo))
+    assert left.verdict == "leave"
 
 
 def test_what_may_be_clean_is_changed_little() -> None:

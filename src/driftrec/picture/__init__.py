@@ -26,6 +26,7 @@ from driftrec.picture.value import (
     PictureIsFolderError,
     PictureNotFoundError,
     PicturePermissionError,
+    as_float,
 )
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "PictureNotFoundError",
     "PicturePermissionError",
     "Source",
+    "as_float",
     "atomic_write",
     "encode_picture",
     "fitted",

@@ -87,7 +87,7 @@ class Picture:
 
     def as_float(self) -> np.ndarray:
         """Returns the pixels as a float32 array (H, W, 3) in [0, 1], in file order."""
-        return _as_float(self.pixels)
+        return as_float(self.pixels)
 
     def replace_pixels(self, restored: np.ndarray) -> Self:
         """Returns the same picture with other pixels: alpha, orientation and metadata stay, ``file`` does not.
@@ -190,8 +190,8 @@ _ROWS = 64
 """Rows that are rounded at a time, which needs less memory than all of them at once, and is faster."""
 
 
-def _as_float(samples: np.ndarray) -> np.ndarray:
-    """Returns samples as float32 in [0, 1]."""
+def as_float(samples: np.ndarray) -> np.ndarray:
+    """Returns samples, uint8, uint16 or float32 in [0, 1], as float32 in [0, 1]."""
     if samples.dtype == np.float32:
         return samples
     return np.divide(samples, np.iinfo(samples.dtype).max, dtype=np.float32, order="C")
@@ -205,7 +205,7 @@ def _round_to(bit_depth: int, samples: np.ndarray) -> np.ndarray:
     rounded = np.empty(samples.shape, _SAMPLE_TYPE[bit_depth])
     for start in range(0, len(samples), _ROWS):
         rows = slice(start, start + _ROWS)
-        levels = _as_float(samples[rows]) * np.float32(top)
+        levels = as_float(samples[rows]) * np.float32(top)
         np.rint(levels, out=levels)
         np.clip(levels, 0, top, out=levels)
         rounded[rows] = levels

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from driftrec.jpeg.tables import MCU
-from driftrec.picture import Picture
+from driftrec.picture import as_float
 from driftrec.restoration.estimator import Estimator
 
 SIDE, ALONG = 192, 3
@@ -60,13 +60,13 @@ def _share(part: float, whole: float) -> float:
 
 def change(pixels: np.ndarray, estimator: Estimator) -> float:
     """Returns the PSNR between windows of a picture and their estimates, in dB; arguments as for `trust_by_change`."""
-    errors = [_error(Picture(window), estimator) for window in _windows(pixels)]
+    errors = [_error(as_float(window), estimator) for window in _windows(pixels)]
     return -10 * math.log10(max(float(np.mean(errors)), 1e-10))
 
 
-def _error(window: Picture, estimator: Estimator) -> float:
-    """The mean squared difference between a window and its estimate."""
-    return float(np.mean(np.square(estimator.estimate(window.as_float()).pixels - window.as_float())))
+def _error(window: np.ndarray, estimator: Estimator) -> float:
+    """The mean squared difference between a window, float32 in [0, 1], and its estimate."""
+    return float(np.mean(np.square(estimator.estimate(window).pixels - window)))
 
 
 def _windows(pixels: np.ndarray) -> list[np.ndarray]:
