@@ -1,6 +1,8 @@
 """Pictures that were resized after JPEG compression: how they are recognised, and what restoring them gains."""
 
+import io
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from driftrec.jpeg import Resizing, examine, resized, resizing, unresized
 from driftrec.jpeg.detect import Trace
 from driftrec.jpeg.interpolation import LEVEL, _roughness, needed
 from driftrec.jpeg.resizing import find_resizing
-from driftrec.restoration.decision import decide
+from driftrec.restoration.decision import decide, inspect
 from support import jpeg, jpeg_file, opened, psnr, scene
 
 FILTERS = {
@@ -249,6 +251,17 @@ def test_restoring_before_reducing_gains_more_than_in_the_present_size(
     present = restorer.restore(shown, mode="faithful", history="resaved")
     gain, gain_at_present = (psnr(np.asarray(r), truth) - psnr(shown, truth) for r in (found, present))
     assert gain > gain_at_present + 0.1 > 0.2
+
+
+@pytest.mark.parametrize(("quality", "found"), [(20, False), (60, True)])
+def test_webp_has_blocks_of_half_the_size_of_jpeg(quality: int, found: bool) -> None:
+    with Image.open(Path(__file__).parent / "data/otter.png") as image:
+        image.save(file := io.BytesIO(), "WEBP", quality=quality)
+    resized = inspect(file.getvalue()).report.resized
+    assert (resized is not None) == found
+    if resized is not None:
+        assert resized.factor == pytest.approx(0.5, abs=0.01)
+        assert str(resized).endswith(", or compressed as WebP")
 
 
 def test_previews_and_deviations_have_the_size_of_the_picture(restorer: driftrec.Restorer) -> None:

@@ -30,6 +30,10 @@ compared with what that compression would have left."""
 
 NOT_SEARCHED = 0.0, None
 
+WEBP_FROM = 8
+"""WebP transforms blocks of 4 pixels, which look like those of a JPEG that was reduced to half its size.  WebP files
+are restored like that if its quality would be as high; coarser ones change more than such blocks."""
+
 RESIZED_FROM = 50
 """Lowest quality at which a JPEG is searched for resizing after an earlier compression."""
 
@@ -176,6 +180,8 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
     probability, trace = _traced(pixels, file) if history else NOT_SEARCHED
     earlier = trace if probability >= LIKELY else None
     resized = _resized(pixels, file, earlier) if history else None
+    if resized is not None and resized.halved and resized.trace.quality < WEBP_FROM and is_webp(data):
+        resized = None
     offset = None
     if file is None and not is_jpeg(data) and resized is None and trace is not None and probability >= POSSIBLE:
         gray = bool((pixels == pixels[..., :1]).all())
@@ -197,6 +203,11 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
         resized,
         offset,
     )
+
+
+def is_webp(data: bytes | None) -> bool:
+    """Whether these are the bytes of a file that begins like a WebP file."""
+    return data is not None and data[:4] == b"RIFF" and data[8:12] == b"WEBP"
 
 
 def _traced(pixels: NDArray[np.generic], file: JpegFile | None) -> tuple[float, Trace | None]:

@@ -88,6 +88,11 @@ class Resizing:
         """A participle for people to read: "enlarged 1.6 times" or "reduced to 75 %"."""
         return f"enlarged {self.factor:.3g} times" if self.factor > 1 else f"reduced to {100 * self.factor:.3g} %"
 
+    @property
+    def halved(self) -> bool:
+        """Whether the blocks have 4 pixels a side, as WebP's have, too."""
+        return all(abs(before - 2 * after) <= 1 for before, after in zip(self.before, self.after, strict=True))
+
     def facts(self) -> dict[str, Any]:
         """Returns all facts as JSON values."""
         height, width = self.before
@@ -101,7 +106,8 @@ class Resizing:
 
     def __str__(self) -> str:
         """Returns a clause for people to read."""
-        return f"it was {self.how} ({self.kernel}) after a JPEG of quality {self.trace.quality}"
+        otherwise = ", or compressed as WebP" if self.halved else ""
+        return f"it was {self.how} ({self.kernel}) after a JPEG of quality {self.trace.quality}{otherwise}"
 
 
 def find_resizing(pixels: NDArray[Any], *, own_grid: bool = False) -> Resizing | None:
