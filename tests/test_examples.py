@@ -18,7 +18,7 @@ from support import opened, scene
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/tasks/*.md")), ROOT / "docs/use/command-line.md"]
-PICTURES = ("photo.jpg", "meme.jpg", "scan.jpg", "evidence.jpg")
+PICTURES = ("photo.jpg", "meme.jpg", "screenshot.png", "scan.jpg", "evidence.jpg")
 FOLDERS = ("holiday", "scans", "archive")
 ELSEWHERE = ("driftrec serve", "driftrec --install-completion")
 """Commands that other tests run, since they do not end or change the user's shell."""
@@ -46,7 +46,7 @@ def test_a_command_of_the_pages_runs(
     here = tmp_path / "here"
     shutil.copytree(inputs, here)
     monkeypatch.chdir(here)
-    before = {path: path.read_bytes() for path in here.rglob("*.jpg")}
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     words = shlex.split(command)
     if {"<", ">"} & {*words}:
         call = command.replace("driftrec", f"{shlex.quote(sys.executable)} -m driftrec", 1)
