@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 
 from driftrec.cli.app import app
 from driftrec.model import check
+from driftrec.model.branch import without_finisher
 from driftrec.model.card import Card, ModelError
 from driftrec.model.find import bundled_models
 from driftrec.model.onnx import Network
 from driftrec.model.open import open_model
-from driftrec.model.structure import require_no_loops, without_finisher
+from driftrec.model.structure import require_no_loops
 from driftrec.restoration.restorer import Restorer
 from support import jpeg_file, scene
 

@@ -10,12 +10,13 @@ import onnxruntime as ort
 
 from driftrec.diffusion.types import REGRESSION_RATIO
 from driftrec.errors import first_line
+from driftrec.model.branch import without_finisher
 from driftrec.model.card import Card, ModelError
 from driftrec.model.check import require_evaluation, require_interface
 from driftrec.model.find import DEFAULT_MODEL, find_model, lasting_name
 from driftrec.model.providers import providers
 from driftrec.model.runner import Runner
-from driftrec.model.structure import require_no_loops, without_finisher
+from driftrec.model.structure import require_no_loops
 from driftrec.text import printable
 
 STANDALONE = "driftrec.standalone"
@@ -69,39 +70,49 @@ class Network(Runner):
         # Waiting threads sleep: equally fast on an idle machine, and faster if other programs need the cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = ort.InferenceSession(alone or str(self._path), options, providers=self._providers)
-            metadata = self._session.get_modelmeta().custom_metadata_map
+            session = ort.InferenceSession(alone or str(self._path), options, providers=self._providers)
+            metadata = session.get_modelmeta().custom_metadata_map
         except Exception as error:  # ONNX Runtime's own exceptions have no public base class
             raise ModelError(f"{label} is not a model that driftrec can run: {first_line(error)}") from error
         if STANDALONE in metadata:
             raise ModelError(f"{label} is a file for other programs: give the model that it was made from")
         self.card = Card.parse(metadata.get("driftrec", "{}"), label)
-        self._finishes = self.card.finisher and alone is None
         try:
-            require_interface(self._session, finisher=self._finishes)
-            self._try()
+            require_interface(session, finisher=self.card.finisher and alone is None)
+            _try(session, self.card)
         except ValueError as error:
             raise ModelError(f"{label} is not a driftrec model ({printable(error)}): export it again") from error
-        _log.info("opened the model %s (%s) in %s", self.card.name, label, self._session.get_providers()[0])
+        self._session = session  # at last, as other threads may be using the one before
+        _log.info("opened the model %s (%s) in %s", self.card.name, label, session.get_providers()[0])
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Returns how to open the model again, as sessions of ONNX Runtime cannot be pickled."""
         return partial(type(self), **self._opened_as), ()
 
     def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray, *, finish: bool = False) -> np.ndarray:
-        if finish and not self._finishes and self.card.finisher:
+        if finish and self.card.finisher and not _finishes(self._session):
             self._open(finish=True)
-        (x0,) = self._session.run(["x0"], self._feed(residual, ratio, y, finish))
+        session = self._session
+        (x0,) = session.run(["x0"], _feed(session, residual, ratio, y, finish))
         return np.asarray(x0)
 
-    def _feed(self, residual: np.ndarray, ratio: float, y: np.ndarray, finish: bool) -> dict[str, np.ndarray]:
-        ratios = np.full(len(y), min(ratio, REGRESSION_RATIO), dtype=np.float32)
-        feed = {"residual": residual, "ratio": ratios, "y": y}
-        return feed | {"finish": np.asarray(finish)} if self._finishes else feed
 
-    def _try(self) -> None:
-        """Raises ValueError, with a clause that says why, if the network cannot evaluate a small picture."""
-        size = (1, 3, self.card.multiple, 2 * self.card.multiple)
-        y, residual = np.full(size, 0.5, np.float32), np.zeros(size, np.float32)
-        for finish in (False, True)[: 1 + self._finishes]:
-            require_evaluation(self._session, self._feed(residual, self.card.ratio_max, y, finish))
+def _finishes(session: ort.InferenceSession) -> bool:
+    """Whether the opened graph holds a finisher."""
+    return any(value.name == "finish" for value in session.get_inputs())
+
+
+def _feed(
+    session: ort.InferenceSession, residual: np.ndarray, ratio: float, y: np.ndarray, finish: bool
+) -> dict[str, np.ndarray]:
+    ratios = np.full(len(y), min(ratio, REGRESSION_RATIO), dtype=np.float32)
+    feed = {"residual": residual, "ratio": ratios, "y": y}
+    return feed | {"finish": np.asarray(finish)} if _finishes(session) else feed
+
+
+def _try(session: ort.InferenceSession, card: Card) -> None:
+    """Raises ValueError, with a clause that says why, if the network cannot evaluate a small picture."""
+    size = (1, 3, card.multiple, 2 * card.multiple)
+    y, residual = np.full(size, 0.5, np.float32), np.zeros(size, np.float32)
+    for finish in (False, True)[: 1 + _finishes(session)]:
+        require_evaluation(session, _feed(session, residual, card.ratio_max, y, finish))
