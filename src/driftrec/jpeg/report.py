@@ -179,9 +179,7 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
         file, unread = None, "its pixels are of another size"
     probability, trace = _traced(pixels, file) if history else NOT_SEARCHED
     earlier = trace if probability >= LIKELY else None
-    resized = _resized(pixels, file, earlier) if history else None
-    if resized is not None and resized.halved and resized.trace.quality < WEBP_FROM and is_webp(data):
-        resized = None
+    resized = _resized(pixels, file, earlier, webp=_is_webp(data)) if history else None
     offset = None
     if file is None and not is_jpeg(data) and resized is None and trace is not None and probability >= POSSIBLE:
         gray = bool((pixels == pixels[..., :1]).all())
@@ -205,7 +203,7 @@ def examine(pixels: NDArray[np.generic], data: bytes | None = None, *, history: 
     )
 
 
-def is_webp(data: bytes | None) -> bool:
+def _is_webp(data: bytes | None) -> bool:
     """Whether these are the bytes of a file that begins like a WebP file."""
     return data is not None and data[:4] == b"RIFF" and data[8:12] == b"WEBP"
 
@@ -217,16 +215,21 @@ def _traced(pixels: NDArray[np.generic], file: JpegFile | None) -> tuple[float, 
     return max(_traces(pixels, file), key=lambda found: found[0], default=NOT_SEARCHED)
 
 
-def _resized(pixels: NDArray[np.generic], file: JpegFile | None, earlier: Trace | None) -> Resizing | None:
+def _resized(
+    pixels: NDArray[np.generic], file: JpegFile | None, earlier: Trace | None, *, webp: bool
+) -> Resizing | None:
     """How the picture was resized after a compression that was coarser than the file's own, if it was.
 
     The grid of blocks that were enlarged by a whole number may look like an ordinary one, but with a lower score.
+    `webp`: the file is a WebP file, whose own blocks look like halved ones.
     """
     quality = 100 if file is None else file.quality[0]
     if quality < RESIZED_FROM or (earlier is not None and earlier.shift != (0, 0)):
         return None
     found = find_resizing(pixels, own_grid=file is not None)
     if found is None or found.trace.quality >= quality:
+        return None
+    if webp and found.halved and found.trace.quality < WEBP_FROM:
         return None
     return found if earlier is None or found.factor > 1 else None
 
