@@ -453,12 +453,16 @@ def test_tiles_are_those_of_the_command(site: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("runtime", "unpacks"),
-    [("processor", "gzip"), ("graphics card", "gzip"), ("graphics card, without JSPI", "Brotli")],
+    ("runtime", "unpacks", "most"),
+    [
+        ("processor", "gzip", 12e6),
+        ("graphics card", "gzip", 12e6),
+        ("graphics card, without JSPI", "Brotli", 12.3e6),  # below 12e6 without `quick`
+    ],
 )
-def test_the_download_is_small(site: Path, runtime: str, unpacks: str) -> None:
+def test_the_download_is_small(site: Path, runtime: str, unpacks: str, most: float) -> None:
     files = {*page_files(site), *runtime_files(site, runtime), *site.glob("model/*")}
-    assert loaded(files, unpacks) < 12.5e6  # 12e6 without `quick`
+    assert loaded(files, unpacks) < most
 
 
 def test_visitors_load_only_what_they_use(visit: tuple[Any, Server], tmp_path: Path) -> None:
