@@ -28,7 +28,7 @@ import driftrec
 from driftrec.evaluate.machine import PeakMemory
 from driftrec.evaluate.measurement import Conditions, Fact, Measurements, facts
 from driftrec.evaluate.tables import keep
-from driftrec.restoration.restorer import Mode
+from driftrec.restoration.options import Mode
 from driftrec.train.nn.cost import cost
 from driftrec.train.nn.ncsnpp import NCSNpp, NCSNppConfig
 from driftrec.train.nn.recompute import Recomputable, set_recompute

@@ -29,7 +29,7 @@ from driftrec.evaluate.tables import keep
 from driftrec.jpeg import Cells, examine, read_jpeg
 from driftrec.jpeg import decode as expected_decode
 from driftrec.model.find import DEFAULT_MODEL
-from driftrec.restoration.restorer import Mode
+from driftrec.restoration.options import Mode
 from driftrec.train.data.crops import open_corpus
 from hard_pictures import MAKERS, SIZE, hard_picture
 

@@ -46,7 +46,7 @@ def test_natural_pictures_depend_on_the_seed_alone(restorer: driftrec.Restorer) 
 
 @pytest.mark.parametrize("model", bundled_models())
 @pytest.mark.parametrize("mode", ["faithful", "natural"])
-def test_tiles_leave_no_seams(mode: driftrec.restoration.restorer.Mode, model: str) -> None:
+def test_tiles_leave_no_seams(mode: driftrec.restoration.options.Mode, model: str) -> None:
     corrupted = jpeg(scene(336, 400), 10)
     whole, tiles = (
         driftrec.Restorer(model, threads=1, tiling=driftrec.Tiling(tile=tile)).restore_pixels(corrupted, mode=mode)
@@ -138,7 +138,7 @@ def same_coefficients(data: bytes, pixels: np.ndarray, quality: int) -> float:
 
 @pytest.mark.parametrize("mode", ["natural", "faithful", "decode"])
 def test_consistent_restorations_compress_to_the_same_file(
-    restorer: driftrec.Restorer, mode: driftrec.restoration.restorer.Mode
+    restorer: driftrec.Restorer, mode: driftrec.restoration.options.Mode
 ) -> None:
     data = jpeg_file(scene(128, 160), quality=30)
     restored = restorer.restore(data, mode=mode, consistent="on")
@@ -187,7 +187,7 @@ def test_the_grid_of_the_compression_to_undo_is_put_where_the_network_expects_it
 
 @pytest.mark.parametrize("mode", ["faithful", "natural"])
 def test_files_saved_twice_on_one_grid_are_held_to_what_both_compressions_allow(
-    restorer: driftrec.Restorer, mode: driftrec.restoration.restorer.Mode
+    restorer: driftrec.Restorer, mode: driftrec.restoration.options.Mode
 ) -> None:
     data = jpeg_file(opened(jpeg_file(scene(96, 128), quality=20)), quality=80)
     assert driftrec.inspect(data).report.grid == (0, 0)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from driftrec.picture import Picture, PictureError, open_picture, save_picture
     from driftrec.restoration.decision import inspect
     from driftrec.restoration.options import Options
-    from driftrec.restoration.restorer import Restored, Restorer, restore
+    from driftrec.restoration.restored import Restored
+    from driftrec.restoration.restorer import Restorer, restore
     from driftrec.restoration.tiling import Tiling
 
 __version__ = "0.1.0"
@@ -54,7 +55,8 @@ _LAZY = {
     "picture": ("Picture", "PictureError", "open_picture", "save_picture"),
     "restoration.decision": ("inspect",),
     "restoration.options": ("Options",),
-    "restoration.restorer": ("Restored", "Restorer", "restore"),
+    "restoration.restored": ("Restored",),
+    "restoration.restorer": ("Restorer", "restore"),
     "restoration.tiling": ("Tiling",),
 }
 

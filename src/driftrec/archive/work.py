@@ -14,7 +14,8 @@ from driftrec.errors import why_not_restored
 from driftrec.picture import encode_picture, fitted, open_picture
 from driftrec.restoration.batch import STATUS, facts_of
 from driftrec.restoration.options import Options
-from driftrec.restoration.restorer import Restored, Restorer
+from driftrec.restoration.restored import Restored
+from driftrec.restoration.restorer import Restorer
 
 _PAUSE = (0.5, 1.5)
 """Seconds between two looks at a claim of another run, at random, so that two runs do not keep meeting."""

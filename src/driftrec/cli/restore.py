@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from driftrec.picture import Picture
     from driftrec.restoration.files import FileJob
     from driftrec.restoration.options import Options
-    from driftrec.restoration.restorer import Restored, Restorer
+    from driftrec.restoration.restored import Restored
+    from driftrec.restoration.restorer import Restorer
 
 DEVIATIONS = "-deviation.png", "-uncertainty.png"
 PAGE = ".html"

@@ -13,14 +13,19 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yields number and content of the fields of a message that consist of bytes.  Raises ValueError for damage."""
+    """Yields number and content of the fields of a message that consist of bytes.
+
+    Raises:
+        ValueError: the message is damaged.
+    """
     return ((number, content) for number, _, content in spans(message) if content is not None)
 
 
 def spans(message: memoryview) -> Iterator[tuple[int, memoryview, memoryview | None]]:
     """Yields number, whole and content of the fields of a message; the content is None if they are numbers.
 
-    Raises ValueError for damage.
+    Raises:
+        ValueError: the message is damaged.
     """
     position = 0
     while position < len(message):
@@ -57,7 +62,11 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
 
 
 def only(message: memoryview, field: int) -> bytes:
-    """Returns the content of a field that a message should have once."""
+    """Returns the content of a field that a message should have once.
+
+    Raises:
+        ValueError: the message is damaged.
+    """
     return b"".join(bytes(part) for number, part in fields(message) if number == field)
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from driftrec.errors import why_not_restored
 from driftrec.picture.quiet import quiet
 from driftrec.restoration.files import FileJob
-from driftrec.restoration.restorer import Restored
+from driftrec.restoration.restored import Restored
 from driftrec.text import json_line
 
 Status: TypeAlias = Literal["restored", "decoded", "left", "skipped", "failed"]
