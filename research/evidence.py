@@ -78,7 +78,7 @@ def collect_drawn(
     restorer = driftrec.Restorer(model, mode="faithful", steps=1, threads=threads)
     with out.open("w") as lines:
         for kind in MAKERS:
-            for seed in range(1000, 1000 + count):  # benchmarks/jpeg.py reports on those from 0
+            for seed in range(1000, 1000 + count):  # benchmarks/history.py reports on those from 0
                 picture, rng = hard_picture(kind, seed), np.random.default_rng(seed)
                 jpeg = AsJpeg(int(rng.integers(COARSE, 97)), "4:2:0" if rng.random() < 0.7 else "4:4:4")
                 file = jpeg.encode(picture)

@@ -23,7 +23,7 @@ from driftrec.evaluate.tables import keep
 from driftrec.train.data.crops import open_corpus
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-import jpeg
+import samples
 
 QUALITIES = (10, 20, 40, 75)
 MEASURED = Path(__file__).parent / "measured"
@@ -32,7 +32,7 @@ MEASURED = Path(__file__).parent / "measured"
 def main() -> None:
     options = read_options()
     metric = Lpips("alex", options.data.parent / "weights/lpips_alex_v0.1.safetensors").eval()
-    sets = {kind: [jpeg.middle(p, options.side) for p in found] for kind, found in pictures(options).items()}
+    sets = {kind: [samples.middle(p, options.side) for p in found] for kind, found in pictures(options).items()}
     size = f"{options.side}×{options.side}"
     data = f"{options.pictures} held-out pictures of each kind, the middle {size} pixels; Pillow, 4:2:0"
     entries = []
@@ -41,13 +41,13 @@ def main() -> None:
         restorers = {mode: driftrec.Restorer(model, mode=mode, threads=1) for mode in ("faithful", "natural")}
         for kind, crops in sets.items():
             for quality in QUALITIES:
-                files = [jpeg.compress(crop, quality) for crop in crops]
+                files = [samples.compress(crop, quality) for crop in crops]
                 faithful, natural = (
                     [restorer.restore(file, history="single").pixels for file in files]
                     for restorer in restorers.values()
                 )
-                gain = np.mean([psnr(jpeg.eight_bits(x), c) for x, c in zip(faithful, crops, strict=True)])
-                seen = np.mean([jpeg.distance(metric, x, c) for x, c in zip(natural, crops, strict=True)])
+                gain = np.mean([psnr(samples.eight_bits(x), c) for x, c in zip(faithful, crops, strict=True)])
+                seen = np.mean([samples.distance(metric, x, c) for x, c in zip(natural, crops, strict=True)])
                 what = {"pictures": kind, "model": label}
                 entries.append(Measurement(what, f"{quality}, dB", float(gain), "dB", "{:.2f}", conditions))
                 entries.append(Measurement(what, f"{quality}, LPIPS", float(seen), "", "{:.4f}", conditions))
@@ -62,11 +62,11 @@ def pictures(options: argparse.Namespace) -> dict[str, list[Pixels]]:
     def some(found: Iterator[Pixels]) -> list[Pixels]:
         return [picture for _, picture in zip(range(options.pictures), found, strict=False)]
 
-    rendered = open_corpus(options.rendered).split(jpeg.HELD_OUT)[1]
+    rendered = open_corpus(options.rendered).split(samples.HELD_OUT)[1]
     spread = np.linspace(0, len(rendered) - 1, options.pictures).astype(int)
     return {
-        "photographs": some(jpeg.held_out(options, "photo")),
-        "graphics of the corpus": some(jpeg.held_out(options, "graphic")),
+        "photographs": some(samples.held_out(options, "photo")),
+        "graphics of the corpus": some(samples.held_out(options, "graphic")),
         "rendered": [rendered[int(number)] for number in spread],
     }
 
@@ -74,7 +74,7 @@ def pictures(options: argparse.Namespace) -> dict[str, list[Pixels]]:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", metavar="LABEL=MODEL")
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("DRIFTREC_DATA", jpeg.SHARED / "data")))
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("DRIFTREC_DATA", samples.SHARED / "data")))
     parser.add_argument("--rendered", type=Path, nargs="+", required=True, help="folders that rendered.py has filled")
     parser.add_argument("--pictures", type=int, default=10)
     parser.add_argument("--name", default="mixture", help="of the stored table")

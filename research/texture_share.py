@@ -33,7 +33,7 @@ from driftrec.evaluate.tables import keep
 from driftrec.model.onnx import Network
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-import jpeg
+import samples
 
 MEASURED = Path(__file__).parent / "measured/texture_share.jsonl"
 SHARES = (1.0, 0.9, 0.8, 0.7, 0.6)
@@ -43,18 +43,18 @@ GRAIN = Noise(8.0, grain=1.6, seed=0)
 def main() -> None:
     options = read_options()
     lpips = Lpips("alex", options.data.parent / "weights/lpips_alex_v0.1.safetensors").eval()
-    crops = [jpeg.middle(p, options.side) for p in islice(jpeg.held_out(options, "photo"), options.pictures)]
+    crops = [samples.middle(p, options.side) for p in islice(samples.held_out(options, "photo"), options.pictures)]
     data = f"{len(crops)} held-out photographs, the middle {options.side}×{options.side} pixels; Pillow, 4:2:0"
     conditions = Conditions.now(models=[options.model], data=data)
     restorers = dict(restorations(options.model))
     entries = []
     for kind, pictures in (("photographs", crops), ("with film grain", [GRAIN(crop) for crop in crops])):
         for quality in options.quality:
-            files = [jpeg.compress(picture, quality) for picture in pictures]
-            results = {"file": [jpeg.decode(file) for file in files]}
+            files = [samples.compress(picture, quality) for picture in pictures]
+            results = {"file": [samples.decode(file) for file in files]}
             for name, restorer in restorers.items():
                 restored = [restorer.restore(file, history="single").pixels for file in files]
-                results[name] = [jpeg.eight_bits(pixels) for pixels in restored]
+                results[name] = [samples.eight_bits(pixels) for pixels in restored]
             for name, restored in results.items():
                 what = {"pictures": kind, "quality": str(quality), "restoration": name}
                 for measure, (compute, form) in measures(lpips).items():
@@ -80,7 +80,7 @@ def measures(lpips: Lpips) -> dict:
         "PSNR": (psnr, "{:.2f}"),
         "SSIMULACRA 2": (ssimulacra2, "{:.1f}"),
         "Butteraugli": (butteraugli, "{:.2f}"),
-        "LPIPS": (lambda x, c: jpeg.distance(lpips, np.float32(x) / 255, c), "{:.4f}"),
+        "LPIPS": (lambda x, c: samples.distance(lpips, np.float32(x) / 255, c), "{:.4f}"),
         "fine detail": (lambda x, c: fine(x) / fine(c), "{:.2f}"),
     }
 
@@ -104,7 +104,7 @@ def fine(pixels: Pixels) -> float:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="small")
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("DRIFTREC_DATA", jpeg.SHARED / "data")))
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("DRIFTREC_DATA", samples.SHARED / "data")))
     parser.add_argument("--quality", type=int, nargs="+", default=[5, 10, 20, 30, 40, 60, 75, 90])
     parser.add_argument("--pictures", type=int, default=12)
     parser.add_argument("--side", type=int, default=256, help="pixels")
