@@ -20,12 +20,15 @@ from driftrec.evaluate.measurement import Conditions, Measurement
 from driftrec.evaluate.tables import keep
 from driftrec.model.find import bundled_models
 from driftrec.restoration.restorer import Restorer
-from driftrec.train.standalone.export import WHOLE, Standalone, export_standalone
+from driftrec.train.standalone.export import BITS, WHOLE, Standalone, export_standalone
 from driftrec.train.standalone.noise import hashed_noise
 
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "examples/casa-mila.jpg"
-NOTE = "Half precision was computed on a CPU, which may hold intermediate values in single precision."
+NOTE = (
+    "With 16 bits, the network computes in half precision; it was computed on a CPU, which may hold intermediate "
+    "values in single precision."
+)
 
 
 def main() -> None:
@@ -42,13 +45,13 @@ def measured(pixels: np.ndarray, conditions: Conditions) -> Iterator[Measurement
         for mode in get_args(Standalone):
             restorer = Restorer(model, device="cpu", mode=mode, tiling=WHOLE)
             expected = restorer.restore_pixels(pixels, noise=hashed_noise)
-            for half in (False, True):
+            for bits in BITS:
                 with tempfile.TemporaryDirectory() as folder:
                     file = Path(folder) / "model.onnx"
-                    export_standalone(model, file, mode, half=half)
+                    export_standalone(model, file, mode, bits=bits)
                     size, result = file.stat().st_size / 1e6, restored(file, pixels)
                 psnr = -10 * math.log10(np.square(result - expected.astype(float)).mean())
-                what = {"model": model, "mode": mode, "precision": "half" if half else "single"}
+                what = {"model": model, "mode": mode, "bits of a weight": str(bits)}
                 yield Measurement(what, "size (MB)", size, "MB", "{:.1f}", conditions)
                 yield Measurement(what, "PSNR to `Restorer` (dB)", psnr, "dB", "{:.0f}", conditions)
 

@@ -2,15 +2,17 @@
 
     python integrations/release.py build/release
 
-For each shipped model it writes driftrec-MODEL-faithful.onnx and driftrec-MODEL-natural.onnx (`driftrec export
---standalone`), driftrec-MODEL-faithful.safetensors for spandrel, and denoise-driftrec-MODEL.dtmodel for darktable; and
-once driftrec-comfyui.zip, the nodes for ComfyUI.  SHA256SUMS lists the sums as `sha256sum --check` reads them.
+For each shipped model it writes driftrec-MODEL-MODE.onnx for the modes faithful and natural (`driftrec export
+--standalone`), the same with weights of 8 bits as driftrec-MODEL-MODE-8bit.onnx, driftrec-MODEL-faithful.safetensors
+for spandrel, and denoise-driftrec-MODEL.dtmodel for darktable; and once driftrec-comfyui.zip, the nodes for ComfyUI.
+SHA256SUMS lists the sums as `sha256sum --check` reads them.
 """
 
 import argparse
 import hashlib
 import json
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import get_args
 
@@ -35,9 +37,9 @@ def main() -> None:
     files = [folder / "driftrec-comfyui.zip"]
     write_zip(files[0], ROOT / "comfyui_driftrec")
     for model in bundled_models():
-        for mode in get_args(Standalone):
-            files.append(folder / f"driftrec-{model}-{mode}.onnx")
-            psnr = export_standalone(model, files[-1], mode)
+        for mode, (bits, ending) in product(get_args(Standalone), ((32, ""), (8, "-8bit"))):
+            files.append(folder / f"driftrec-{model}-{mode}{ending}.onnx")
+            psnr = export_standalone(model, files[-1], mode, bits=bits)
             print(f"{files[-1]}  {files[-1].stat().st_size / 1e6:.1f} MB  agrees with 'restore' to {psnr:.1f} dB")
         files.append(folder / f"driftrec-{model}-faithful.safetensors")
         write_weights(files[-1], load(model), model)

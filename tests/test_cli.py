@@ -148,14 +148,14 @@ def test_training_and_export_by_command(photos: Path) -> None:
     result = run("export", "run/best.safetensors", "-o", "tiny.onnx", "--name", "tiny", "--licence", "CC0-1.0")
     assert result.exit_code == 0, result.output
     assert run("restore", "0.jpg", "--model", "tiny.onnx").exit_code == 0
-    result = run("export", "tiny.onnx", "--standalone", "natural", "--half", "--seed", "3", "-o", "alone.onnx")
+    result = run("export", "tiny.onnx", "--standalone", "natural", "--bits", "16", "--seed", "3", "-o", "alone.onnx")
     assert (result.exit_code, "agrees with 'restore' to " in result.output) == (0, True), result.output
     for arguments, message in [
         (("train", "none.yaml", "--out", "x"), "none.yaml is not a readable recipe"),
         (("train", "tiny.yaml", "--out", "x", "--data", "clean", "--set", "crop=1"), "unknown setting 'crop'"),
         (("export", "0.jpg", "-o", "y.onnx", "--name", "y", "--licence", "z"), "cannot be read as a checkpoint"),
         (("export", "run/best.safetensors", "-o", "y.onnx", "--name", "y"), "give --name and --licence"),
-        (("export", "tiny.onnx", "-o", "y.onnx", "--half"), "--half is for files for other programs"),
+        (("export", "tiny.onnx", "-o", "y.onnx", "--bits", "8"), "--bits is for files for other programs"),
         (("export", "tiny.onnx", "-o", "y.onnx", "--standalone", "faithful", "--seed", "1"), "omit --seed"),
         (("export", "no.onnx", "-o", "y.onnx", "--standalone", "faithful"), "there is no model 'no.onnx'"),
         (("export", "alone.onnx", "-o", "y.onnx", "--standalone", "faithful"), "give the model that it was made from"),

@@ -59,7 +59,8 @@ def nodes(released: Path, tmp_path_factory: pytest.TempPathFactory) -> ModuleTyp
 def test_a_release_has_all_files_and_their_sums(released: Path) -> None:
     lines = (released / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
-    models = {f"driftrec-{model}-{mode}.onnx" for model in ("small", "base") for mode in ("faithful", "natural")}
+    modes = ("faithful", "faithful-8bit", "natural", "natural-8bit")
+    models = {f"driftrec-{model}-{mode}.onnx" for model in ("small", "base") for mode in modes}
     weights = {f"driftrec-{model}-faithful.safetensors" for model in ("small", "base")}
     packages = {f"denoise-driftrec-{model}.dtmodel" for model in ("small", "base")}
     assert set(sums) == models | weights | packages | {"driftrec-comfyui.zip"}

@@ -2,6 +2,8 @@
 
 import json
 import math
+import shutil
+import subprocess
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -15,6 +17,7 @@ from onnx.reference import ReferenceEvaluator
 from PIL import Image
 from scipy import stats
 
+import static_page
 from driftrec.model.card import ModelError
 from driftrec.restoration.options import Mode
 from driftrec.restoration.restorer import Restorer
@@ -23,7 +26,7 @@ from driftrec.train.export import export
 from driftrec.train.nn.ncsnpp import NCSNppConfig
 from driftrec.train.nn.unet import UNetConfig
 from driftrec.train.recipe import NoiseSection, ObjectiveSection
-from driftrec.train.standalone.export import LEAST_PSNR, export_standalone
+from driftrec.train.standalone.export import BITS, LEAST_PSNR, export_standalone
 from driftrec.train.standalone.graph import Graph
 from driftrec.train.standalone.noise import Keys, hashed_noise, noise_in
 from support import CROPS, psnr, random_checkpoint
@@ -108,19 +111,19 @@ def by_restorer(model: str | Path, batch: np.ndarray, mode: Mode, seed: int = 0)
     return np.stack([restorer.restore_pixels(pixels, noise=hashed_noise) for pixels in batch])
 
 
-@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize(("model", "mode"), [("small", "faithful"), ("small", "natural"), ("base", "natural")])
 def test_files_of_shipped_models_restore_real_pictures_as_restorer_does(
-    write: Write, model: str, mode: Mode, half: bool
+    write: Write, model: str, mode: Mode, bits: int
 ) -> None:
-    file = write(model, mode, half=half)
+    file = write(model, mode, bits=bits)
     for size in SIZES:
         batch = pictures(*size)
         results, expected = restored(file, batch), by_restorer(model, batch, mode)
         assert results.shape == batch.shape
         assert (results.min() >= 0, results.max() <= 1) == (True, True)
         for result, other, pixels in zip(results, expected, batch, strict=True):
-            assert agreement(result, other) > (60 if half else 80)
+            assert agreement(result, other) > (60 if bits == 16 else 80)
             assert size == (1, 1) or agreement(result, pixels / 255) < 40  # it is not the picture that went in
 
 
@@ -146,11 +149,11 @@ def test_what_has_lost_nothing_is_not_sampled(write: Write) -> None:
     np.testing.assert_allclose(natural, faithful, atol=1e-6)
 
 
-@pytest.mark.parametrize(("half", "limit"), [(False, 8.0), (True, 4.0)])
-def test_the_file_is_small_and_made_of_old_operations(write: Write, half: bool, limit: float) -> None:
-    file = write("small", "faithful", half=half)
-    assert file.stat().st_size < 1e6 * limit
-    for path in (file, write("small", "natural", half=half)):
+@pytest.mark.parametrize(("bits", "limits"), [(32, (5.2, 30)), (16, (2.7, 16)), (8, (1.4, 8.0))])
+def test_the_file_is_small_and_made_of_old_operations(write: Write, bits: int, limits: tuple[float, float]) -> None:
+    for mode, limit in zip(("faithful", "natural"), limits, strict=True):
+        path = write("small", mode, bits=bits)
+        assert path.stat().st_size < 1e6 * limit
         model = onnx.load(path)
         onnx.checker.check_model(model, full_check=True)
         assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 17)]
@@ -164,29 +167,75 @@ def test_the_file_is_small_and_made_of_old_operations(write: Write, half: bool, 
 
 
 def test_half_precision_halves_the_weights(write: Write) -> None:
-    single, half = (write("small", "natural", half=half).stat().st_size for half in (False, True))
-    assert half < 0.55 * single
     kinds = {
         weight.data_type
-        for weight in onnx.load(write("small", "natural", half=True)).graph.initializer
+        for weight in onnx.load(write("small", "natural", bits=16)).graph.initializer
         if len(weight.dims) == 4 and np.prod(weight.dims) > 100
     }
     assert kinds == {onnx.TensorProto.FLOAT16}
 
 
-@pytest.mark.parametrize("half", [False, True])
-def test_another_runtime_gives_the_same(write: Write, half: bool) -> None:
+def test_weights_of_eight_bits_are_those_of_the_model(write: Write) -> None:
+    batch = pictures(37, 53)
+    short, long = (restored(write("small", "natural", bits=bits), batch) for bits in (8, 32))
+    np.testing.assert_allclose(short, long, atol=1e-6)
+
+
+def test_other_numbers_of_bits_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="8, 16 or 32 bits, not 4"):
+        export_standalone("small", tmp_path / "x.onnx", "faithful", bits=4)
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_another_runtime_gives_the_same(write: Write, bits: int) -> None:
     # ONNX's reference implementation, in NumPy, also computes half precision as such.
-    file, batch = write("small", "natural", half=half), pictures(19, 30)[:1]
+    file, batch = write("small", "natural", bits=bits), pictures(19, 30)[:1]
     (result,) = ReferenceEvaluator(str(file)).run(None, {"input": np.float32(batch.transpose(0, 3, 1, 2)) / 255})
-    assert agreement(result.transpose(0, 2, 3, 1), restored(file, batch)) > (55 if half else 90)
+    assert agreement(result.transpose(0, 2, 3, 1), restored(file, batch)) > (55 if bits == 16 else 90)
+
+
+IN_JAVASCRIPT = """
+import { readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+const [folder, model, pixels, result, ...shape] = process.argv.slice(2);
+const ort = createRequire(folder)("onnxruntime-web");
+ort.env.wasm.numThreads = 1;
+const session = await ort.InferenceSession.create(readFileSync(model));
+const numbers = new Float32Array(new Uint8Array(readFileSync(pixels)).buffer);
+const input = new ort.Tensor("float32", numbers, shape.map(Number));
+const { output } = await session.run({ input });
+writeFileSync(result, output.data);
+"""
+
+
+@pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="there is no node or no npm")
+@pytest.mark.parametrize("bits", BITS)
+def test_onnx_runtime_web_gives_the_same(write: Write, bits: int, tmp_path: Path) -> None:
+    try:
+        static_page.install()
+    except subprocess.CalledProcessError:
+        pytest.skip("npm cannot install the packages of web-app/: check the connection to its registry")
+    file, batch = write("small", "natural", bits=bits), pictures(37, 53)
+    pixels, result = tmp_path / "pixels.bin", tmp_path / "result.bin"
+    feed = np.float32(batch.transpose(0, 3, 1, 2)) / 255
+    pixels.write_bytes(feed.tobytes())
+    (tmp_path / "run.mjs").write_text(IN_JAVASCRIPT)
+    arguments = (f"{static_page.SOURCE}/", file, pixels, result, *feed.shape)
+    subprocess.run(["node", tmp_path / "run.mjs", *map(str, arguments)], check=True)
+    computed = np.fromfile(result, np.float32).reshape(feed.shape).transpose(0, 2, 3, 1)
+    assert agreement(computed, restored(file, batch)) > (60 if bits == 16 else 80)
 
 
 def test_the_metadata_hold_the_card(write: Write) -> None:
     metadata = {p.key: p.value for p in onnx.load(write("small", "natural", seed=7)).metadata_props}
     card = json.loads(metadata["driftrec"])
     assert (card["name"], card["licence"]) == ("small", "Apache-2.0")
-    assert json.loads(metadata["driftrec.standalone"]) == {"mode": "natural", "precision": "single", "seed": 7}
+    assert json.loads(metadata["driftrec.standalone"]) == {
+        "mode": "natural",
+        "bits": 32,
+        "precision": "single",
+        "seed": 7,
+    }
 
 
 @pytest.mark.parametrize(
@@ -234,8 +283,8 @@ def test_the_papers_network_can_be_exported(tmp_path: Path) -> None:
     )
     export(checkpoint, tmp_path / "m.onnx", "ncsnpp", "CC0-1.0")
     batch = pictures(20, 30)
-    for half in (False, True):
-        export_standalone(tmp_path / "m.onnx", tmp_path / "x.onnx", "natural", half=half)
+    for bits in BITS:
+        export_standalone(tmp_path / "m.onnx", tmp_path / "x.onnx", "natural", bits=bits)
         assert agreement(restored(tmp_path / "x.onnx", batch), by_restorer(checkpoint, batch, "natural")) > 50
 
 

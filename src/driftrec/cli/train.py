@@ -88,9 +88,14 @@ def export(
             help="Write a file for other programs, from a picture to its restoration: faithful or natural.",
         ),
     ] = None,
-    half: Annotated[
-        bool, typer.Option("--half", help="With --standalone: compute in half precision; the file is half as large.")
-    ] = False,
+    bits: Annotated[
+        int,
+        typer.Option(
+            metavar="8|16|32",
+            help="With --standalone: bits of a weight.  With 16, the network computes in half precision; files with 8 "
+            "bits are the smallest, and need ONNX Runtime.",
+        ),
+    ] = 32,
     seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="With --standalone natural: seed of the noise.  Default: 0.")
     ] = None,
@@ -110,11 +115,12 @@ def export(
                 raise ValueError("a faithful restoration has no noise: omit --seed")
             with busy("exporting"):
                 psnr = export_standalone(
-                    model, output, standalone.value, half=half, seed=seed or 0, name=name, licence=licence
+                    model, output, standalone.value, bits=bits, seed=seed or 0, name=name, licence=licence
                 )
             return say(f"{_written(output)}  agrees with 'restore' to {psnr:.1f} dB")
-        if half or seed is not None:
-            raise ValueError(f"{'--half' if half else '--seed'} is for files for other programs: add --standalone")
+        if bits != 32 or seed is not None:
+            option = "--seed" if bits == 32 else "--bits"
+            raise ValueError(f"{option} is for files for other programs: add --standalone")
         if name is None or licence is None:
             raise ValueError("the model card needs a name and a licence: give --name and --licence")
         from driftrec.train.export import export as write

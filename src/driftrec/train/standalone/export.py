@@ -30,12 +30,17 @@ from driftrec.restoration.estimator import evaluations_for
 from driftrec.restoration.restorer import Restorer
 from driftrec.restoration.tiling import Tiling
 from driftrec.train.export import export
+from driftrec.train.standalone.graph import shorten
 from driftrec.train.standalone.networks import networks
 from driftrec.train.standalone.noise import hashed_noise
 from driftrec.train.standalone.restoration import Restoration
+from driftrec.train.storage import pack
 
 Standalone: TypeAlias = Literal["faithful", "natural"]
 """What a file computes."""
+
+BITS = 32, 16, 8
+"""Bits that a stored weight may have.  With 16, the network computes in half precision, with 32 and 8 in single."""
 
 LEAST_PSNR = 50.0
 """Least agreement with `Restorer`, in dB; the larger errors are those of half precision."""
@@ -52,7 +57,7 @@ def export_standalone(
     target: Path,
     mode: Standalone,
     *,
-    half: bool = False,
+    bits: int = 32,
     seed: int = 0,
     name: str | None = None,
     licence: str | None = None,
@@ -63,23 +68,25 @@ def export_standalone(
         model: a bundled name, an .onnx file of `export`, or a checkpoint, which needs `name` and `licence`.
         target: the file to write.
         mode: what the file computes.
-        half: whether the network computes in half precision.
+        bits: of a stored weight, one of `BITS`.
         seed: of the noise, at least 0.
         name, licence: for the card; default: those of the model's own card.
 
     Raises:
         ModelError: the model cannot be found or read.
-        ValueError: the model has no such mode or cannot be written so, or the file gives other results; then there is
-            no file.
+        ValueError: there is no such number of bits, the model has no such mode or cannot be written so, or the file
+            gives other results; then there is no file.
     """
+    if bits not in BITS:
+        raise ValueError(f"weights have 8, 16 or 32 bits, not {bits}")
     if Path(model).suffix != CHECKPOINT:
-        return _export(find_model(model), str(model), target, mode, half, seed, name, licence)
+        return _export(find_model(model), str(model), target, mode, bits, seed, name, licence)
     if name is None or licence is None:
         raise ValueError(f"{model} is a checkpoint, which has no card yet: give --name and --licence")
     with tempfile.TemporaryDirectory() as folder:
         exported = Path(folder) / "model.onnx"
         export(Path(model), exported, name, licence)
-        return _export(exported, str(model), target, mode, half, seed, name, licence)
+        return _export(exported, str(model), target, mode, bits, seed, name, licence)
 
 
 def _export(
@@ -87,7 +94,7 @@ def _export(
     label: str,
     target: Path,
     mode: Standalone,
-    half: bool,
+    bits: int,
     seed: int,
     name: str | None,
     licence: str | None,
@@ -98,7 +105,7 @@ def _export(
     content = json.loads({p.key: p.value for p in proto.metadata_props}["driftrec"])
     content |= {key: value for key, value in (("name", name), ("licence", licence)) if value is not None}
     try:
-        standalone = _graph(proto, restorer.runner.card, mode, half, seed, content)
+        standalone = _graph(proto, restorer.runner.card, mode, bits, seed, content)
         onnx.checker.check_model(standalone, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ValueError(f"the network of {label} cannot be written in opset 17 ({first_line(error)})") from error
@@ -114,13 +121,17 @@ def _export(
 
 
 def _graph(
-    proto: onnx.ModelProto, card: Card, mode: Standalone, half: bool, seed: int, content: dict[str, object]
+    proto: onnx.ModelProto, card: Card, mode: Standalone, bits: int, seed: int, content: dict[str, object]
 ) -> onnx.ModelProto:
-    graph = Restoration(card, *networks(proto, half=half), seed)
+    graph = Restoration(card, *networks(proto, half=bits == 16), seed)
     estimate = graph.faithful() if mode == "faithful" else graph.natural()
-    facts = {"mode": mode, "precision": "half" if half else "single", "seed": seed}
+    facts = {"mode": mode, "bits": bits, "precision": "half" if bits == 16 else "single", "seed": seed}
     metadata = {"driftrec": json.dumps(content), STANDALONE: json.dumps(facts)}
-    return graph.model(graph.finished(estimate), metadata)
+    model = graph.model(graph.finished(estimate), metadata)
+    if bits == 8:
+        pack(model.graph)
+        shorten(model.graph)
+    return model
 
 
 def _agreements(data: bytes, label: str, restorer: Restorer) -> Iterator[float]:

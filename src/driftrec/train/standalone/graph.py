@@ -71,3 +71,17 @@ class Graph:
         )
         helper.set_model_props(model, metadata)
         return model
+
+
+def shorten(graph: onnx.GraphProto) -> None:
+    """Replaces the names of all values but input and output by numbers, in place."""
+    ends = {value.name for value in (*graph.input, *graph.output)}
+    numbers: dict[str, str] = {}
+
+    def number(name: str) -> str:
+        return name if name in ends or not name else numbers.setdefault(name, f"{len(numbers):x}")
+
+    for node in graph.node:
+        node.input[:], node.output[:] = map(number, node.input), map(number, node.output)
+    for weight in graph.initializer:
+        weight.name = number(weight.name)
