@@ -88,11 +88,12 @@ def write_entries(folder: Path, release: Path, sums: dict[str, str], url: str, a
     architecture = {"name": "driftrec", "input": "image", "compatiblePlatforms": ["pytorch", "onnx"]}
     _write(folder / "architectures.json", _json({"driftrec": architecture}))
     for name in sums:
-        if Path(name).suffix != ".onnx":
+        stem, kind = Path(name).stem, Path(name).suffix
+        if kind != ".onnx" or stem.endswith("-8bit"):
             continue
-        _, model, mode = Path(name).stem.split("-")
+        _, model, mode = stem.split("-")
         facts = Facts.of(model)
-        files = [name, *(other for other in sums if other == f"{Path(name).stem}.safetensors")]
+        files = [file for file in (name, f"{stem}-8bit.onnx", f"{stem}.safetensors") if file in sums]
         entry = {
             "name": f"driftrec {model}, {mode}",
             "author": author,
@@ -111,7 +112,7 @@ def write_entries(folder: Path, release: Path, sums: dict[str, str], url: str, a
             "datasetSize": facts.pictures,
             "images": [],
         }
-        _write(folder / f"1x-{Path(name).stem}.json", _json(entry))
+        _write(folder / f"1x-{stem}.json", _json(entry))
 
 
 def resource(file: Path, digest: str, url: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import pytest
 
 # Read when NumPy is imported.  The matrices are so small that more threads only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:  # the processors have the other files of tests to work on
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
