@@ -36,9 +36,9 @@ restore: $(TOOL)
 	@test -n "$(PHOTO)" || { echo "which picture? make restore PHOTO=photo.jpg" >&2; exit 2; }
 	$(BIN)/driftrec restore --overwrite "$(PHOTO)"
 
-# Two files at a time: more would use up the memory of small machines.
+# Three files at a time: some tests wait most of the time; more would use up the memory of small machines.
 test: $(DEVELOPMENT)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 # Every linter runs, even if an earlier one failed.
 lint: $(DEVELOPMENT)

@@ -269,7 +269,7 @@ def test_openmodeldb_entries_follow_its_schema(released: Path, catalogued: Path)
         assert required | {"inputChannels", "outputChannels", "resources", "images"} <= set(entry)
         assert entry["architecture"] in architectures
         assert re.fullmatch(r"\d{4}-\d\d-\d\d", entry["date"])
-        assert len(entry["resources"]) == (2 if "faithful" in path.stem else 1)
+        assert len(entry["resources"]) == (3 if "faithful" in path.stem else 2)
         for resource in entry["resources"]:
             (url,) = resource["urls"]
             file = released / url.removeprefix("https://example.org/v1/")

@@ -110,6 +110,7 @@ def trained(
 ) -> tuple[str, Path]:
     """A recipe's name, and the folder of its run of one step, which was then resumed for another."""
     monkeypatch.setattr("driftrec.train.validate.COUNT", 2)
+    monkeypatch.setattr("driftrec.train.validate.SIDE", 80)  # is rounded to 64 for the paper's network
     monkeypatch.setattr("driftrec.train.finisher.find", lambda *_: Path())
     monkeypatch.setattr("driftrec.train.finisher.Lpips", lambda *_: Difference())
     name, settings = request.param

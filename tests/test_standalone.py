@@ -279,7 +279,7 @@ def test_a_checkpoint_can_be_exported(tmp_path: Path) -> None:
 
 def test_the_papers_network_can_be_exported(tmp_path: Path) -> None:
     checkpoint = random_checkpoint(
-        tmp_path / "best.safetensors", NCSNppConfig(8, (1, 2), 1, ()), noise=NoiseSection(regression=0.5)
+        tmp_path / "best.safetensors", NCSNppConfig(8, (1,), 1, ()), noise=NoiseSection(regression=0.5)
     )
     export(checkpoint, tmp_path / "m.onnx", "ncsnpp", "CC0-1.0")
     batch = pictures(20, 30)
