@@ -2,20 +2,24 @@
 
     python benchmarks/speed.py                     # everything except the installation
     python benchmarks/speed.py --install           # also the size of a clean installation (needs a package index)
-    python benchmarks/speed.py --only runtime      # one part: runtime, peer, photo, large, start, loader, training
+    python benchmarks/speed.py --only runtime      # one part: runtime, peer, programs, photo, large, start, loader,
+                                                   # training
 
 Results are written to docs/measured/speed.jsonl, which keeps those of parts that were not measured.
 
 Times on shared machines are noisy: compared programs take turns within one run, and the best of several rounds
-counts.
+counts.  programs measures those decoders of others that are on the PATH (`driftrec.evaluate.methods.PROGRAMS`).
 """
 
 import argparse
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +32,7 @@ from PIL import Image
 import driftrec
 from driftrec.evaluate.machine import processor, run_program
 from driftrec.evaluate.measurement import Conditions, Fact, facts
+from driftrec.evaluate.methods import PROGRAMS
 from driftrec.evaluate.tables import keep
 from driftrec.model.find import bundled_models
 from driftrec.train.data.crops import Corpus, Crops, Entry
@@ -46,6 +51,7 @@ def main() -> None:
     parts: dict[str, Callable[[], list[Fact]]] = {
         "runtime": runtime,
         "peer": peer,
+        "programs": programs,
         "photo": photo,
         "large": large,
         "start": start,
@@ -85,17 +91,21 @@ def runtime() -> list[Fact]:
 
 
 def peer() -> list[Fact]:
-    """One evaluation of FBCNN's network in PyTorch, relative to ours in ONNX Runtime, at 256²."""
+    """One evaluation of FBCNN's network, relative to ours, at 256²; both by ONNX Runtime."""
     networks, rival = {name: driftrec.Network(name) for name in bundled_models()}, Fbcnn().eval()
     y = synthetic(256, 256).transpose(2, 0, 1)[None].astype(np.float32) / 255
-    tensor = torch.from_numpy(y)
-    with torch.no_grad():
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rival.onnx"
+        with warnings.catch_warnings(action="ignore"):  # about deprecations in the exporter itself
+            torch.onnx.export(rival, (torch.from_numpy(y),), file, dynamo=True, verbose=False)
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        feed = {session.get_inputs()[0].name: y}
         ours = {name: lambda network=network: network(y, 0.1, y) for name, network in networks.items()}
-        seconds = in_turns({"rival": lambda: rival(tensor), **ours}, rounds=3)
+        seconds = in_turns({"rival": lambda: session.run(None, feed), **ours}, rounds=3)
     parameters = sum(p.numel() for p in rival.parameters()) / 1e6
     return [
         (
-            f"FBCNN's network ({parameters:.0f} M parameters), PyTorch eager",
+            f"FBCNN's network ({parameters:.0f} M parameters)",
             seconds["rival"] / 0.065536,
             "{:.0f} {unit}",
             "s per megapixel",
@@ -104,6 +114,38 @@ def peer() -> list[Fact]:
             (f"FBCNN's network, relative to one evaluation of {name}", seconds["rival"] / seconds[name], "× {:.0f}", "")
             for name in ours
         ),
+    ]
+
+
+def programs() -> list[Fact]:
+    """Decoders of others and ours: the whole program with a 768×512 photo, in turns, and its peak memory."""
+    peak: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "photo.jpg"
+        Image.fromarray(synthetic(512, 768)).save(path, quality=10)
+
+        def call(name: str, words: str, suffix: str) -> None:
+            target = path.with_name(name + suffix)
+            filled = [word.format(input=path, output=target) for word in shlex.split(words)]
+            done = run_program([shutil.which(filled[0]) or filled[0], *filled[1:]])
+            if done.status or done.megabytes is None:
+                raise SystemExit(f"{name} failed, or its memory cannot be measured here")
+            peak[name] = done.megabytes
+            target.unlink()  # no program replaces a file of its own accord
+
+        others = [program for program in PROGRAMS.values() if shutil.which(shlex.split(program.run)[0])]
+        work = {p.name: lambda p=p: call(p.name, p.run, p.suffix) for p in others}
+        for mode in ("decode", "faithful", "natural"):
+            words = f"{shlex.quote(DRIFTREC)} restore {{input}} -o {{output}} --mode {mode} --quiet"
+            work[f"driftrec {mode}"] = lambda mode=mode, words=words: call(f"driftrec {mode}", words, ".png")
+        seconds = in_turns(work, rounds=5)
+    return [
+        fact
+        for name, value in seconds.items()
+        for fact in (
+            (f"768×512 photo, {name}", value, "{:.2f} {unit}", "s"),
+            (f"768×512 photo, {name}: peak memory", peak[name], "{:.0f} {unit}", "MB"),
+        )
     ]
 
 
@@ -289,7 +331,7 @@ def note() -> str:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--only", choices=("runtime", "peer", "photo", "large", "start", "loader", "training", "install")
+        "--only", choices=("runtime", "peer", "programs", "photo", "large", "start", "loader", "training", "install")
     )
     parser.add_argument("--install", action="store_true", help="measure a clean installation too")
     return parser.parse_args()

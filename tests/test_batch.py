@@ -7,6 +7,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from typer.testing import CliRunner
 
 from driftrec import Picture, Restorer
 from driftrec.cli.app import app
+from driftrec.restoration.batch import Lookahead
+from driftrec.restoration.files import FileJob
+from driftrec.restoration.restored import Restored
 from support import scene
 
 
@@ -58,6 +62,49 @@ def test_one_bad_file_does_not_stop_the_rest_and_the_report_says_all(photos: Pat
     assert lines[0]["output"] == "out/0.png"
     assert (lines[0]["width"], lines[0]["evaluations"], lines[0]["left_out"]) == (56, 1, [])
     assert "not a picture" in lines[2]["error"]
+
+
+def named(path: Path, height: int, width: int) -> FileJob:
+    Image.fromarray(scene(height, width)).save(path)
+    return FileJob(path, path.with_suffix(".png"))
+
+
+def test_small_pictures_are_restored_two_at_a_time_and_come_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("driftrec.restoration.batch.SMALL", 40 * 40)
+    small = [named(tmp_path / f"{number}.jpg", 40, 40) for number in range(2)]
+    jobs = [*small, named(tmp_path / "large.jpg", 41, 40), named(tmp_path / "last.jpg", 8, 8)]
+    together, seen = threading.Barrier(2, timeout=60), []
+    facts = Restorer().restore(Picture(scene(8, 8)), force=True)
+
+    def ahead(job: FileJob) -> Restored:
+        together.wait()  # raises an error where the other small picture is not begun
+        if job is small[0]:
+            time.sleep(0.2)
+        seen.append(job.source.stem)
+        return facts
+
+    def alone(job: FileJob) -> Restored:
+        assert threading.current_thread() is threading.main_thread()
+        seen.append(job.source.stem)
+        return facts
+
+    with Lookahead(jobs, ahead) as outcomes:
+        found = [outcomes.outcome(number, alone) for number in range(len(jobs))]
+    assert [outcome.job for outcome in found] == jobs
+    assert [outcome.error for outcome in found] == [""] * len(jobs)
+    assert seen == ["1", "0", "large", "last"]
+
+
+def test_results_do_not_depend_on_what_is_restored_beside_them(tmp_path: Path) -> None:
+    for number in range(5):
+        Image.fromarray(scene(48, 56, seed=number)).save(tmp_path / f"{number}.jpg", quality=10)
+    for name, threads in (("one", ("--threads", 1)), ("two", ())):
+        assert restore(tmp_path, "-o", tmp_path / name, *threads)[0] == 0
+    for number in range(5):
+        one, two = (np.asarray(Image.open(tmp_path / name / f"{number}.png")) for name in ("one", "two"))
+        np.testing.assert_allclose(one.astype(int), two, atol=1)
 
 
 def test_a_stopped_run_goes_on(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

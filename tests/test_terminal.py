@@ -202,7 +202,10 @@ def test_a_closed_pipe_is_no_problem_to_report(photo: bytes, arguments: list[str
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_a_full_disk_behind_the_report_stops_the_run_with_one_sentence(photo: bytes) -> None:
     Path("second.jpg").write_bytes(photo)
-    result = run("restore", "photo.jpg", "second.jpg", "-o", "out", "--mode", "decode", "--report", "/dev/full")
+    result = run(
+        *("restore", "photo.jpg", "second.jpg", "-o", "out"),
+        *("--mode", "decode", "--threads", "1", "--report", "/dev/full"),
+    )
     assert result.stderr == (
         "driftrec: /dev/full cannot be written (No space left on device); stopped after 1 of 2 pictures: "
         "add --skip-existing to resume\n"

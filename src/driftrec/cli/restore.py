@@ -99,9 +99,8 @@ def restore(
         progress = PictureProgress([job.source for job in jobs if not job.done], shown=not quiet)
         tell = _no_words if quiet else note if jobs[0].target == STREAM else say
         with report_lines(report) as write:
-            counts = _restore_all(
-                jobs, partial(_restore_one, restorer, suffix, uncertainty, compare), progress, write, tell, verbose
-            )
+            work = partial(_restore_one, restorer, suffix, uncertainty, compare)
+            counts = _restore_all(jobs, work, progress, write, tell, verbose=verbose, ahead=options.threads != 1)
     except (ValueError, OSError) as error:
         stop(error)
     if counts["skipped"]:
@@ -113,37 +112,41 @@ def restore(
 
 
 def _no_words(_: str) -> None:
-    """What --quiet says about results."""
+    """Says nothing: about results with --quiet, and about pictures ahead of their turn."""
 
 
 def _restore_all(
     jobs: "Sequence[FileJob]",
-    work: "Callable[[Steps, FileJob], Restored]",
+    work: "Callable[[Steps | None, FileJob], Restored]",
     progress: "PictureProgress",
     write: Callable[[str], None],
     tell: Callable[[str], None],
+    *,
     verbose: bool,
+    ahead: bool,
 ) -> Counter[str]:
-    """Runs the jobs one after the other and returns how many pictures have each status.
+    """Runs the jobs and returns how many pictures have each status.
 
-    `write` takes the lines of the report, `tell` those for people.
+    Arguments: `write` takes the lines of the report, `tell` those for people; `ahead`, whether small pictures may be
+    worked on ahead of their turn.
     """
-    from driftrec.restoration.batch import attempt
+    from driftrec.restoration.batch import Lookahead
     from driftrec.restoration.files import STREAM
 
     counts: Counter[str] = Counter()
     try:
-        for number, job in enumerate(jobs, start=1):
-            place = f"{number}/{len(jobs)} " if len(jobs) > 1 else ""
-            with progress.picture(place + printable(Path(job.name).name), job.source) as steps:
-                outcome = attempt(job, partial(work, steps))
-            counts[outcome.status] += 1
-            write(outcome.as_json())
-            if outcome.restored:
-                heading = job.name if job.target == STREAM else f"{job.name} → {job.target}"
-                tell(entry(heading, outcome.restored.summary(details=verbose)))
-            elif outcome.error:
-                complain(outcome.error)
+        with Lookahead(jobs, partial(work, None), at_once=2 if ahead else 1) as outcomes:
+            for number, job in enumerate(jobs):
+                place = f"{number + 1}/{len(jobs)} " if len(jobs) > 1 else ""
+                with progress.picture(place + printable(Path(job.name).name), job.source) as steps:
+                    outcome = outcomes.outcome(number, partial(work, steps))
+                counts[outcome.status] += 1
+                write(outcome.as_json())
+                if outcome.restored:
+                    heading = job.name if job.target == STREAM else f"{job.name} → {job.target}"
+                    tell(entry(heading, outcome.restored.summary(details=verbose)))
+                elif outcome.error:
+                    complain(outcome.error)
     except KeyboardInterrupt:
         complain(f"stopped after {counts.total()} of {len(jobs)} pictures: add --skip-existing to resume")
         sys.exit(130)
@@ -166,17 +169,18 @@ def _with_samples(options: "Options", context: typer.Context) -> "Options":
 
 
 def _restore_one(
-    restorer: "Restorer", suffix: str, uncertainty: bool, compare: bool, steps: "Steps", job: "FileJob"
+    restorer: "Restorer", suffix: str, uncertainty: bool, compare: bool, steps: "Steps | None", job: "FileJob"
 ) -> "Restored":
-    """Restores the picture of one job and saves all its results, and says what it is doing."""
+    """Restores the picture of one job and saves all its results; `steps` is told what it is doing."""
     from driftrec.restoration.files import STREAM
 
-    steps.says("reading")
+    says = steps.says if steps else _no_words
+    says("reading")
     options = restorer.options
     before = open_source(job.source, max_pixels=options.max_pixels, partial=not options.strict)
-    steps.says("examining")
-    restored = restorer.restore(before, progress=steps.advance)
-    steps.says("saving")
+    says("examining")
+    restored = restorer.restore(before, progress=steps.advance if steps else None)
+    says("saving")
     if job.target == STREAM:
         return replace(restored, picture=print_picture(restored.picture, suffix))
     job.target.parent.mkdir(parents=True, exist_ok=True)
