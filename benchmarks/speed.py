@@ -40,7 +40,7 @@ from driftrec.train.data.degrade import jpeg, jpeg_mixture
 from driftrec.train.denoiser import Loss, Residual
 from driftrec.train.muon import Muon
 from driftrec.train.nn.unet import UNet, UNetConfig
-from peers import Fbcnn
+from peers import Fbcnn, NafUNet
 
 MEASURED = Path(__file__).parents[1] / "docs/measured/speed.jsonl"
 DRIFTREC = str(Path(sys.executable).with_name("driftrec"))
@@ -91,30 +91,34 @@ def runtime() -> list[Fact]:
 
 
 def peer() -> list[Fact]:
-    """One evaluation of FBCNN's network, relative to ours, at 256²; both by ONNX Runtime."""
-    networks, rival = {name: driftrec.Network(name) for name in bundled_models()}, Fbcnn().eval()
+    """One evaluation of other restorers' networks and of ours, all by ONNX Runtime, at 256²."""
     y = synthetic(256, 256).transpose(2, 0, 1)[None].astype(np.float32) / 255
+    rivals = {"FBCNN's network": Fbcnn().eval(), "a NAFNet of DeJPEGNet's size": NafUNet().eval()}
+    ours = {name: driftrec.Network(name) for name in bundled_models()}
+    work: dict[str, Callable[[], object]] = {name: lambda net=net: net(y, 0.1, y) for name, net in ours.items()}
+    for name, rival in rivals.items():
+        session, feed = exported(rival, y)
+        work[name] = lambda session=session, feed=feed: session.run(None, feed)
+    seconds = in_turns(work, rounds=3)
+    rows: list[Fact] = []
+    for name, rival in rivals.items():
+        size = f"{sum(p.numel() for p in rival.parameters()) / 1e6:.1f} M parameters"
+        rows.append((f"{name} ({size})", seconds[name] * 1e6 / 256**2, "{:.1f} {unit}", "s per megapixel"))
+        rows += [
+            (f"{name}, relative to one evaluation of {model}", seconds[name] / seconds[model], "× {:.1f}", "")
+            for model in ours
+        ]
+    return rows
+
+
+def exported(network: torch.nn.Module, y: np.ndarray) -> tuple[onnxruntime.InferenceSession, dict[str, np.ndarray]]:
+    """A network of one input as a session of ONNX Runtime, and what it is fed with."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "rival.onnx"
+        file = Path(folder) / "network.onnx"
         with warnings.catch_warnings(action="ignore"):  # about deprecations in the exporter itself
-            torch.onnx.export(rival, (torch.from_numpy(y),), file, dynamo=True, verbose=False)
+            torch.onnx.export(network, (torch.from_numpy(y),), file, dynamo=True, verbose=False)
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-        feed = {session.get_inputs()[0].name: y}
-        ours = {name: lambda network=network: network(y, 0.1, y) for name, network in networks.items()}
-        seconds = in_turns({"rival": lambda: session.run(None, feed), **ours}, rounds=3)
-    parameters = sum(p.numel() for p in rival.parameters()) / 1e6
-    return [
-        (
-            f"FBCNN's network ({parameters:.0f} M parameters)",
-            seconds["rival"] / 0.065536,
-            "{:.0f} {unit}",
-            "s per megapixel",
-        ),
-        *(
-            (f"FBCNN's network, relative to one evaluation of {name}", seconds["rival"] / seconds[name], "× {:.0f}", "")
-            for name in ours
-        ),
-    ]
+    return session, {session.get_inputs()[0].name: y}
 
 
 def programs() -> list[Fact]:
