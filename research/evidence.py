@@ -105,7 +105,7 @@ def choose(rows: Annotated[list[Path], typer.Argument(help="what `collect` wrote
         best = np.maximum(gain[those], 0)
         means = f"likely parts {gain[those].mean():+.3f} dB, by certainty {bound.mean():+.3f}"
         print(f"{name}: over free, {means}, best {best.mean():+.3f}")
-    untraced = [row for row in found if "inside" not in row and row["earlier"] is None and not row["resized"]]
+    untraced = [row for row in found if not ("inside" in row or row["copied"] or row["earlier"] or row["resized"])]
     for name, those in (
         ("clean", [row for row in untraced if compressions(row) == 0]),
         ("damaged", [row for row in untraced if compressions(row) > 0]),
@@ -179,7 +179,7 @@ def evidence(clean: np.ndarray, corrupted: np.ndarray, file: bytes | None, resto
         "texture": texture(free),
         "file": file is not None,
     }
-    if report.file is not None and report.unread is None:
+    if report.file is not None and report.unread is None and report.offset is None:
         cells = Cells(report.file)
         held = np.concatenate([part.coefficients.ravel() for part in report.file.components])
         facts |= {"inside": cells.contains(free, tolerance=0), "quality": report.file.quality[0]}
@@ -187,6 +187,7 @@ def evidence(clean: np.ndarray, corrupted: np.ndarray, file: bytes | None, resto
         outcome |= {"decode": decode(report.file), "cells": cells.project(free), "likely": cells.improve(free)}
     earlier = report.earlier
     facts |= {"earlier": earlier and [earlier.quality, earlier.shift], "resized": report.resized is not None}
+    facts |= {"copied": report.copied}
     return facts | {name: psnr(eight_bits(pixels), clean) for name, pixels in outcome.items()}
 
 
