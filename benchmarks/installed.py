@@ -38,10 +38,15 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         rows = [*packages(Path(folder)), *networks(), *files(Path(folder) / "dist")]
+        released = list(release(Path(folder) / "release"))
     made = {"models": bundled_models(), "libraries": [f"Python {platform.python_version()}"]}
     conditions = Conditions.now(data="a new virtual environment, without extras", **made)
-    sizes: list[Fact] = [(what, size / 1e6, "{:.1f} {unit}", "MB") for what, size in rows]
-    print(keep(ROOT / "docs/measured/installed.jsonl", facts(sizes, conditions, "part", "size"), "MB: 10⁶ bytes."))
+    for name, what, found in (("installed", "part", rows), ("release", "file", released)):
+        sizes: list[Fact] = [
+            (part, size / 1e6, "{:.2g} {unit}" if size < 1e5 else "{:.1f} {unit}", "MB") for part, size in found
+        ]
+        entries = facts(sizes, conditions if found is rows else Conditions.now(**made), what, "size")
+        print(keep(ROOT / f"docs/measured/{name}.jsonl", entries, "MB: 10⁶ bytes."))
 
 
 def packages(folder: Path) -> Iterator[tuple[str, float]]:
@@ -77,6 +82,14 @@ def files(folder: Path) -> Iterator[tuple[str, float]]:
     for name, pattern in (("the wheel", "*.whl"), ("the source archive", "*.tar.gz")):
         (path,) = folder.glob(pattern)
         yield name, path.stat().st_size
+
+
+def release(folder: Path) -> Iterator[tuple[str, float]]:
+    """The files of a release for other programs."""
+    subprocess.run([sys.executable, ROOT / "integrations/release.py", folder], check=True, capture_output=True)
+    for path in sorted(folder.iterdir()):
+        if path.name != "SHA256SUMS":
+            yield f"`{path.name}`", path.stat().st_size
 
 
 if __name__ == "__main__":
