@@ -142,12 +142,14 @@ def test_windows_are_pieces_of_the_map_each_by_itself(height: int, width: int) -
 
 
 @pytest.mark.usefixtures("half_precision")
-@pytest.mark.parametrize("window", [None, 4])
-def test_one_exported_file_is_the_network_at_every_size(window: int | None, tmp_path: Path) -> None:
-    network_section = {"kind": "ncsnpp", "features": 8, "multipliers": [1], "blocks": 1, "window": window}
+@pytest.mark.parametrize(("window", "multipliers"), [(None, [1, 2]), (4, [1])])
+def test_one_exported_file_is_the_network_at_every_size(
+    window: int | None, multipliers: list[int], tmp_path: Path
+) -> None:
+    network_section = {"kind": "ncsnpp", "features": 8, "multipliers": multipliers, "blocks": 1, "window": window}
     config = TrainConfig.model_validate(
         {
-            "network": {**network_section, "attention": [0]},
+            "network": {**network_section, "attention": [len(multipliers) - 1]},
             "objective": {"predicts": "score", "weight": "score"},
             "noise": {"regression": 0, "law": "time"},
         }

@@ -209,13 +209,14 @@ writeFileSync(result, output.data);
 
 
 @pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="there is no node or no npm")
+@pytest.mark.parametrize("mode", ["faithful", "natural"])
 @pytest.mark.parametrize("bits", BITS)
-def test_onnx_runtime_web_gives_the_same(write: Write, bits: int, tmp_path: Path) -> None:
+def test_onnx_runtime_web_gives_the_same(write: Write, mode: Mode, bits: int, tmp_path: Path) -> None:
     try:
         static_page.install()
     except subprocess.CalledProcessError:
         pytest.skip("npm cannot install the packages of web-app/: check the connection to its registry")
-    file, batch = write("small", "natural", bits=bits), pictures(37, 53)
+    file, batch = write("small", mode, bits=bits), pictures(37, 53)
     pixels, result = tmp_path / "pixels.bin", tmp_path / "result.bin"
     feed = np.float32(batch.transpose(0, 3, 1, 2)) / 255
     pixels.write_bytes(feed.tobytes())
@@ -279,7 +280,7 @@ def test_a_checkpoint_can_be_exported(tmp_path: Path) -> None:
 
 def test_the_papers_network_can_be_exported(tmp_path: Path) -> None:
     checkpoint = random_checkpoint(
-        tmp_path / "best.safetensors", NCSNppConfig(8, (1,), 1, ()), noise=NoiseSection(regression=0.5)
+        tmp_path / "best.safetensors", NCSNppConfig(8, (1, 2), 1, ()), noise=NoiseSection(regression=0.5)
     )
     export(checkpoint, tmp_path / "m.onnx", "ncsnpp", "CC0-1.0")
     batch = pictures(20, 30)
