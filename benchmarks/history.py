@@ -71,6 +71,27 @@ def measured(what: str, options: argparse.Namespace) -> Kept:
     return resized(photos, restorer, options)
 
 
+FORMS = {
+    **dict.fromkeys(("copy found", "part found", "part with a caption found", "looks halved"), ("%", "{:.0f} {unit}")),
+    "quality": ("", "{:.0f}"),
+}
+"""Units and formats of all measures that are no gains in dB."""
+
+
+def means(what: dict[str, str | int], rows: list[dict[str, float]], conditions: Conditions) -> list[Measurement]:
+    """The mean of each measure over the pictures that have it."""
+    return [
+        Measurement(
+            what,
+            measure,
+            float(np.nanmean([row[measure] for row in rows])),
+            *FORMS.get(measure, ("dB", GAIN)),
+            conditions,
+        )
+        for measure in rows[0]
+    ]
+
+
 # -------------------------------------------------------------------------------------------------------- traces
 
 
@@ -145,11 +166,7 @@ def copies(sets: dict[str, list[Pixels]], restorer: driftrec.Restorer, model: st
     for kind, pictures in sets.items():
         for quality in COPIED:
             rows = [copy_gains(picture, quality, restorer) for picture in pictures]
-            for measure in rows[0]:
-                value = float(np.mean([row[measure] for row in rows]))
-                unit, form = ("%", "{:.0f} {unit}") if measure.endswith("found") else ("dB", GAIN)
-                what = {"pictures": f"{kind}s", "quality": quality}
-                entries.append(Measurement(what, measure, value, unit, form, conditions))
+            entries += means({"pictures": f"{kind}s", "quality": quality}, rows, conditions)
             print(kind, quality, flush=True)
     note = (
         "In RGB PSNR over the picture itself, in dB, of faithful restorations: of the JPEG, of its lossless copy, and "
@@ -193,10 +210,7 @@ def half_blocks(pictures: list[Pixels], restorer: driftrec.Restorer, model: str)
     entries: list[Measurement] = []
     for quality in WEBP:
         rows = [webp_gains(picture, quality, restorer) for picture in pictures]
-        for measure in rows[0]:
-            value = float(np.nanmean([row[measure] for row in rows]))
-            unit, form = {"looks halved": ("%", "{:.0f} {unit}"), "quality": ("", "{:.0f}")}.get(measure, ("dB", GAIN))
-            entries.append(Measurement({"WebP": quality}, measure, value, unit, form, conditions))
+        entries += means({"WebP": quality}, rows, conditions)
         print(quality, flush=True)
     note = (
         "Looks halved: blocks of half the size of JPEG's were found.  Quality: that of such a JPEG, mean.  Gains: in "

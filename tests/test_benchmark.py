@@ -240,6 +240,18 @@ def test_what_is_reported_can_be_stored_and_read_again(tmp_path: Path) -> None:
     assert stored.note == "a note"
 
 
+def test_conditions_name_the_rows_that_they_hold_for() -> None:
+    here, there = Conditions("here", "driftrec 1"), Conditions("there", "driftrec 1")
+    entries = [
+        Measurement({"model": name}, measure, 1.0, "", "{:.1f}", conditions)
+        for name, conditions in (("small", here), ("base", there), ("large", here))
+        for measure in ("time", "memory")
+    ]
+    assert Measurements(entries[:2]).conditions() == str(here)
+    assert Measurements(entries).conditions() == f"base: {there}\n\nAll other rows: {here}"
+    assert Measurements([]).conditions() == ""
+
+
 def test_measurements_are_laid_out_by_what_was_measured_and_updated_in_place(tmp_path: Path) -> None:
     conditions = Conditions("a machine", "some code")
 

@@ -137,8 +137,15 @@ class Measurements:
         raise ValueError(f"nobody has measured '{measure}' of '{what}'")
 
     def conditions(self) -> str:
-        """The distinct conditions of all values, one per line."""
-        return "\n".join(dict.fromkeys(str(entry.conditions) for entry in self.entries))
+        """The conditions of all values; where they differ, with the rows that they hold for."""
+        rows: dict[str, dict[str, None]] = {}
+        for entry in self.entries:
+            rows.setdefault(str(entry.conditions), {})[", ".join(map(str, entry.what.values()))] = None
+        if len(rows) < 2:
+            return "".join(rows)
+        most = max(rows, key=lambda conditions: len(rows[conditions]))
+        named = {"; ".join(names): conditions for conditions, names in rows.items() if conditions != most}
+        return "\n\n".join(f"{names}: {conditions}" for names, conditions in [*named.items(), ("All other rows", most)])
 
 
 Fact: TypeAlias = tuple[str, float | str, str, str]
