@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from driftrec.restoration.options import Options
-from driftrec.web.queue import Job, JobQueue, QueueError
+from driftrec.web.queue import Forgotten, Job, JobQueue, QueueError
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -161,6 +161,29 @@ def test_work_that_takes_too_long_is_stopped() -> None:
     queue.submit(slow)
     wait_for(lambda: slow.state == "failed")
     assert "takes longer than 0 s" in slow.error
+    queue.close()
+
+
+def test_cancelled_jobs_keep_their_files_as_long_as_they_are_read(hands: Hands) -> None:
+    gone: list[Job] = []
+    queue = JobQueue(hands, discard=gone.append)
+    done, running = job("a", "done"), job("a", "running")
+    queue.submit(done)
+    queue.submit(running)
+    hands.go.release(1)
+    wait_for(lambda: running.state == "running")
+    with queue.reading([done, running]):
+        with queue.reading([done]):
+            queue.cancel(done)
+        queue.cancel(running)
+        wait_for(lambda: running.ended is not None)
+        assert gone == []
+        with queue.reading([done]):  # another file of an archive that is being sent
+            pass
+    assert gone == [done, running]
+    with pytest.raises(Forgotten), queue.reading([done]):
+        pass
+    assert (done.readers, running.readers) == (0, 0)
     queue.close()
 
 

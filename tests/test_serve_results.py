@@ -1,5 +1,6 @@
 """Results that leave the server: formats that can hold them, archives, how long they are kept, how long they take."""
 
+import contextlib
 import io
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +21,9 @@ from driftrec import Restorer
 from driftrec.picture import Picture, PictureError, require_format, save_picture
 from driftrec.restoration.options import Options
 from driftrec.restoration.uncertainty import COLOURS
+from driftrec.web.handlers import _WhileReading  # pyright: ignore[reportPrivateUsage]
 from driftrec.web.pace import FIXED, Pace, work_of
-from driftrec.web.queue import Job
+from driftrec.web.queue import Job, JobQueue
 from driftrec.web.workspace import LOCK, PREFIX, Workspace
 from driftrec.web.zipped import PART, ZipStream, distinct
 from serving import client_of, photo, wait_for
@@ -159,6 +162,49 @@ def test_results_expire_and_say_when(client: TestClient) -> None:
         time.sleep(1.5)
         assert folder.exists()  # a download goes on
     wait_for(lambda: not folder.exists())
+
+
+def of_a_job(client: TestClient) -> tuple[str, list[str], JobQueue]:
+    """(identifier of a job that is done, addresses of its files, its queue)."""
+    name = restored(client, "mode=decode", photo())["id"]
+    addresses = [f"jobs/{name}/{file}" for file in ("before", "after", "result", "result?format=webp")]
+    queue = client.app.state.handlers.queue  # pyright: ignore[reportAttributeAccessIssue]
+    return name, [f"/api/{address}" for address in (*addresses, f"archive?job={name}")], queue
+
+
+@pytest.mark.parametrize("which", range(5))
+def test_a_job_that_is_deleted_when_its_file_is_about_to_be_sent_is_gone(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, which: int
+) -> None:
+    name, addresses, queue = of_a_job(client)
+    call = _WhileReading.__call__
+
+    async def late(self: _WhileReading, *arguments: Any) -> None:
+        queue.cancel(queue.jobs[name])
+        await call(self, *arguments)
+
+    monkeypatch.setattr(_WhileReading, "__call__", late)
+    answer = client.get(addresses[which])
+    assert (answer.status_code, answer.json()["error"][:20]) == (404, "there is no such job")
+
+
+@pytest.mark.parametrize("which", range(5))
+def test_a_file_that_is_being_sent_is_sent_completely_though_its_job_is_deleted(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, which: int
+) -> None:
+    name, addresses, queue = of_a_job(client)
+    (expected, folder), reading = (client.get(addresses[which]), queue.jobs[name].folder), queue.reading
+
+    @contextlib.contextmanager
+    def cancelled_early(jobs: list[Job]) -> Iterator[None]:
+        with reading(jobs):
+            queue.cancel(jobs[0])
+            yield
+
+    monkeypatch.setattr(queue, "reading", cancelled_early)
+    answer = client.get(addresses[which])
+    assert (answer.status_code, answer.content) == (200, expected.content)
+    assert not folder.exists()
 
 
 # ------------------------------------------------------------------------------------------------ how long they take

@@ -9,7 +9,7 @@ import contextlib
 import json
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from driftrec import __version__
 from driftrec.picture import PictureError
@@ -30,7 +31,7 @@ from driftrec.web.limits import Limits
 from driftrec.web.opening import explain, is_disk_full
 from driftrec.web.pace import Pace
 from driftrec.web.queries import COOKIE, address_of, browser_of, name_of, number_of, options_of
-from driftrec.web.queue import OVER, Job, JobQueue, QueueError
+from driftrec.web.queue import OVER, Forgotten, Job, JobQueue, QueueError
 from driftrec.web.uploads import receive
 from driftrec.web.worker import AFTER, BEFORE, DEVIATION, FORMATS, PREVIEW, UPLOAD, JobWorker, result_name
 from driftrec.web.workspace import Workspace
@@ -158,7 +159,8 @@ class Handlers:
     async def result(self, request: Request) -> Response:
         job, kind = self._done(self._job(request)), _format(request)
         path = await self._download(job, kind)
-        return FileResponse(path, media_type=FORMATS[kind], headers=_attachment(result_name(job, kind)))
+        answer = FileResponse(path, media_type=FORMATS[kind], headers=_attachment(result_name(job, kind)))
+        return _WhileReading(answer, self.queue, [job])
 
     async def archive(self, request: Request) -> Response:
         """Results of several jobs as one ZIP archive."""
@@ -172,15 +174,15 @@ class Handlers:
                 raise HTTPException(422, reason)
 
         async def stream() -> AsyncIterator[bytes]:
-            with self.queue.reading(jobs):
-                archive = ZipStream()
-                for job, name in zip(jobs, names, strict=True):
-                    path = await self._download(job, kind)
-                    async for part in iterate_in_threadpool(archive.add(path, name)):
-                        yield part
-                yield archive.end()
+            archive = ZipStream()
+            for job, name in zip(jobs, names, strict=True):
+                path = await self._download(job, kind)
+                async for part in iterate_in_threadpool(archive.add(path, name)):
+                    yield part
+            yield archive.end()
 
-        return StreamingResponse(stream(), media_type="application/zip", headers=_attachment("restored.zip"))
+        answer = StreamingResponse(stream(), media_type="application/zip", headers=_attachment("restored.zip"))
+        return _WhileReading(answer, self.queue, jobs)
 
     async def picture(self, request: Request) -> Response:
         names = {"before": BEFORE, "after": AFTER, "preview": PREVIEW, "deviation": DEVIATION}
@@ -188,12 +190,10 @@ class Handlers:
         if name is None or not (job.folder / name).is_file():
             raise HTTPException(404, "there is no such picture, or not yet: check the name, or wait")
         if name != PREVIEW:
-            return FileResponse(job.folder / name)
+            return _WhileReading(FileResponse(job.folder / name), self.queue, [job])
         # Read in one go: FileResponse gets the length first and opens the file later, when it may have been replaced.
-        try:
+        with self.queue.reading([job]):
             return Response(await run_in_threadpool((job.folder / name).read_bytes), media_type="image/jpeg")
-        except FileNotFoundError as error:
-            raise HTTPException(404, "this job has just been cancelled") from error
 
     # ------------------------------------------------------------------------------------------------ helpers
 
@@ -211,7 +211,10 @@ class Handlers:
                 shutil.rmtree(folder, ignore_errors=True)
 
     async def _download(self, job: Job, kind: str) -> Path:
-        """The result as a file.  Raises HTTPException: 422 if the format cannot hold it, 507 if the disk is full."""
+        """The result as a file.
+
+        Raises Forgotten, and HTTPException: 422 if the format cannot hold the result, 507 if the disk is full.
+        """
         if (path := self.worker.result(job, kind)).exists():
             return path
         try:
@@ -228,7 +231,7 @@ class Handlers:
     def _find(self, identifier: str) -> Job:
         job = self.queue.find(identifier)
         if job is None:
-            raise HTTPException(404, "there is no such job, or it ended long ago: send the picture again")
+            raise Forgotten
         return job
 
     def _done(self, job: Job) -> Job:
@@ -255,6 +258,17 @@ class Handlers:
             "expires": expires if expires is None else round(expires),
             **job.facts,
         }
+
+
+class _WhileReading(Response):
+    """An answer that is made of the files of jobs, which are kept until it has been sent."""
+
+    def __init__(self, answer: Response, queue: JobQueue, jobs: Sequence[Job]) -> None:
+        self.answer, self.queue, self.jobs = answer, queue, jobs
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self.queue.reading(self.jobs):
+            await self.answer(scope, receive, send)
 
 
 @contextlib.contextmanager

@@ -28,6 +28,10 @@ class QueueError(RuntimeError):
     """A job was refused because the queue, or its client's share of it, is full."""
 
 
+class Forgotten(LookupError):
+    """A job does not exist, or not any more: it was cancelled, or ended long ago."""
+
+
 class Cancelled(Exception):
     """Raised inside a job's work after the job has been cancelled."""
 
@@ -147,8 +151,13 @@ class JobQueue:
 
     @contextmanager
     def reading(self, jobs: Sequence[Job]) -> Iterator[None]:
-        """Keeps the files of jobs that are being downloaded, even if they expire meanwhile."""
+        """Keeps the files of jobs as long as they are being read, even if the jobs expire or are cancelled meanwhile.
+
+        Raises Forgotten if one of them has been forgotten, and nobody else reads it.
+        """
         with self._changed:
+            if not all(job.readers or job.identifier in self.jobs for job in jobs):
+                raise Forgotten
             for job in jobs:
                 job.readers += 1
         try:
@@ -157,17 +166,20 @@ class JobQueue:
             with self._changed:
                 for job in jobs:
                     job.readers -= 1
+                unused = [job for job in jobs if self._is_unused(job)]
+            for job in unused:
+                self.discard(job)
 
     def cancel(self, job: Job) -> None:
         """Stops a job, waiting or running, and forgets it."""
         with self._changed:
             if job in self._queues.get(job.client, {}).get(job.browser, ()):
                 self._take_out(job)
-            running = job.state == "running"
             if job.state not in OVER:
                 job.state = "cancelled"
             known = self.jobs.pop(job.identifier, None) is not None
-        if known and not running:  # else the worker discards it
+            unused = known and self._is_unused(job)  # else the worker or a reader discards it
+        if unused:
             self.discard(job)
 
     def forget(self) -> None:
@@ -195,6 +207,10 @@ class JobQueue:
             raise QueueError("too many pictures are waiting: try again in a minute")
         if own >= self.share:
             raise QueueError(f"{self.share} of your pictures are waiting already: let some of them finish")
+
+    def _is_unused(self, job: Job) -> bool:
+        """Whether a job has been forgotten, and neither the worker nor a reader needs its files."""
+        return job.identifier not in self.jobs and job is not self._running and not job.readers
 
     def _is_old(self, job: Job) -> bool:
         return job.ended is not None and time.monotonic() - job.ended > self.kept
@@ -238,7 +254,8 @@ class JobQueue:
                 if job.state == "cancelled":
                     outcome = "cancelled"
                 job.state, job.error, job.ended, self._running = outcome, error, time.monotonic(), None
-            if outcome == "cancelled":
+                unused = self._is_unused(job)
+            if unused:
                 self.discard(job)
 
 

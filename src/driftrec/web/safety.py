@@ -111,6 +111,11 @@ async def as_sentence(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
 
 
+async def as_gone(_request: Request, _error: Exception) -> Response:
+    """The answer to a request for a job that has been forgotten."""
+    return _sentence("there is no such job, or not any more: send the picture again", 404)
+
+
 def _name(host: str) -> str:
     """The name in a Host header, without the port."""
     with contextlib.suppress(ValueError):

@@ -19,7 +19,8 @@ from driftrec.restoration.restorer import Restorer
 from driftrec.web.connections import bounded_protocol
 from driftrec.web.handlers import Handlers
 from driftrec.web.limits import Limits
-from driftrec.web.safety import Safety, as_sentence
+from driftrec.web.queue import Forgotten
+from driftrec.web.safety import Safety, as_gone, as_sentence
 
 GRACE = 5
 """Seconds for which a server that is stopped waits for downloads to end."""
@@ -64,7 +65,7 @@ def application(restorer: Restorer, limits: Limits | None = None, hosts: Sequenc
         routes=routes,
         middleware=[Middleware(Safety, hosts=["localhost", "127.0.0.1", "::1", *hosts])],
         lifespan=lifespan,
-        exception_handlers={HTTPException: as_sentence},
+        exception_handlers={HTTPException: as_sentence, Forgotten: as_gone},
     )
     app.state.handlers = handlers
     return app
