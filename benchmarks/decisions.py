@@ -30,10 +30,10 @@ from driftrec.evaluate.tables import keep
 from driftrec.jpeg import Cells, examine, read_jpeg
 from driftrec.restoration.binding import certainty
 from driftrec.restoration.estimator import Estimator
-from driftrec.restoration.judgement import CLEAN, change
+from driftrec.restoration.judgement import change_by
 from driftrec.restoration.options import Options
 
-FOUND = ("left as it is", "saved once", "damaged before", "resized before")
+FOUND = ("left as it is, or nearly", "saved once", "damaged before", "resized before")
 """What a note may say about a picture."""
 
 
@@ -81,7 +81,7 @@ def main() -> None:
         "of each kind for each; Pillow, 4:2:0"
     )
     conditions = Conditions.now(models=[options.model], data=data)
-    counted, certain, changed = [], {}, {}
+    counted, certain, damage = [], {}, {}
     for kind, draw in HISTORIES.items():
         said: Counter[str] = Counter()
         for number, picture in enumerate(pictures):
@@ -89,7 +89,7 @@ def main() -> None:
                 pixels, file = walked(picture, draw(np.random.default_rng((number, repeat))))
                 said[heard(restorer.restore(png(pixels) if file is None else file).note)] += 1
                 if file is None:
-                    changed.setdefault(kind, []).append(changes(pixels, restorer))
+                    damage.setdefault(kind, []).append(damage_of(pixels, restorer))
                 else:
                     certain.setdefault(kind, []).append(certainty_of(file, restorer))
         total = said.total()
@@ -102,7 +102,7 @@ def main() -> None:
     print(keep(results.MEASURED / "decisions.jsonl", counted, note))
     curves = [
         *curve("cells bind, certainty", certain["JPEG"], certain["JPEG, edited, saved again"], 0.5, conditions),
-        *curve("damage, change in dB", negated(changed["JPEG, edited"]), negated(changed["clean"]), -CLEAN, conditions),
+        *curve("damage, probability", damage["JPEG, edited"], damage["clean"], 0.5, conditions),
     ]
     note = (
         "Area: probability that a picture with the property ranks before one without it.  True and false: shares of "
@@ -114,16 +114,17 @@ def main() -> None:
 
 def heard(note: str) -> str:
     """What a note says about a picture's past, one of `FOUND`."""
-    if "it was enlarged" in note or "it was reduced" in note:
+    if "was enlarged" in note or "was reduced" in note:
         return "resized before"
     if any(words in note for words in ("recompressed", "once a JPEG", "before it was saved", "finds damage")):
         return "damaged before"
-    return "saved once" if "it is a JPEG" in note else "left as it is"
+    return "saved once" if "it is a JPEG" in note else "left as it is, or nearly"
 
 
-def changes(pixels: Pixels, restorer: driftrec.Restorer) -> float:
-    """The PSNR between a picture and the network's estimate, in dB."""
-    return change(pixels, Estimator(restorer.runner, restorer.options.tiling, Options(mode="faithful")))
+def damage_of(pixels: Pixels, restorer: driftrec.Restorer) -> float:
+    """The probability that a picture is damaged, as the network judges."""
+    judge = Estimator(restorer.runner, restorer.options.tiling, Options(mode="faithful"))
+    return change_by(pixels, lambda window: judge.estimate(window).pixels).damage
 
 
 def certainty_of(file: bytes, restorer: driftrec.Restorer) -> float:
@@ -132,10 +133,6 @@ def certainty_of(file: bytes, restorer: driftrec.Restorer) -> float:
     if examine(pixels, file).reworked:
         return 0.0
     return certainty(restorer.restore_pixels(pixels), Cells(read_jpeg(file)))
-
-
-def negated(values: list[float]) -> list[float]:
-    return [-value for value in values]
 
 
 def curve(

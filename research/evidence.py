@@ -1,19 +1,20 @@
 """Collects what is known about pictures before their restoration, and which treatment was best for them.
 
-    python research/evidence.py collect --data ../shared/data/train --model small --out runs/evidence.jsonl
+    python research/evidence.py collect --data ../shared/data/train --data runs/rendered-a --out runs/evidence.jsonl
     python research/evidence.py choose runs/evidence.jsonl
 
 Half of the held-out pictures (those of `benchmarks/chains.py` for choosing) go through random chains
-(`driftrec.train.data.chains`) or one compression, or stay clean.  For each, `collect` stores the report's facts, how
-much the free estimate changes, the share of its coefficients that lie in their cells, and the PSNR of the treatments:
-nothing, decoding, the free estimate, and the estimate in whole cells and in their likely parts.  `choose` prints the
-thresholds that lose least, and how often each treatment is then right.
+(`driftrec.train.data.chains`) or one compression, or stay clean; half of the last JPEGs are of high quality.  For each,
+`collect` stores the report's facts, what the free estimate changes, the share of its coefficients that lie in their
+cells, and the PSNR of the treatments: nothing, decoding, the free estimate, and the estimate in whole cells and in
+their likely parts.  `choose` fits the constants of `driftrec.restoration.binding` and `driftrec.restoration.judgement`,
+and prints what they gain.
 """
 
 import io
 import json
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,18 +28,34 @@ from driftrec.evaluate.chains.formats import AsJpeg
 from driftrec.evaluate.metrics.fidelity import psnr
 from driftrec.jpeg import Cells, decode, examine
 from driftrec.picture import Picture
-from driftrec.restoration.binding import COARSE, LEAST_NONZERO, LEAST_OUTSIDE, LEAST_TEXTURE, SHARP, texture
+from driftrec.restoration.binding import COARSE, LEAST_NONZERO, LEAST_OUTSIDE, LEAST_TEXTURE, LIKELY, SHARP, texture
+from driftrec.restoration.decision import FULL_TRUST
 from driftrec.restoration.estimator import Estimator
-from driftrec.restoration.judgement import trust_in
+from driftrec.restoration.judgement import Change, change_between, trust_in
 from driftrec.restoration.restorer import Restorer
-from driftrec.train.data.chains import RandomChains
+from driftrec.train.data.chains import DrawnChain, RandomChains
 from driftrec.train.data.crops import Corpus, Crops, open_corpus
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from hard_pictures import MAKERS, hard_picture
 
-SIDE = 192
-CHAINS = RandomChains(clean=0.15, single=0.4, realigned=0.05)
+SIDE = 256
+
+
+@dataclass(frozen=True)
+class Chains(RandomChains):
+    """Random chains of which a share `fine` of the last JPEGs has a quality above FULL_TRUST."""
+
+    fine: float = 0.5
+
+    def draw(self, side: int, rng: np.random.Generator) -> DrawnChain:
+        drawn = super().draw(side, rng)
+        if not drawn.steps or not isinstance(last := drawn.steps[-1], AsJpeg) or rng.random() >= self.fine:
+            return drawn
+        return replace(drawn, steps=(*drawn.steps[:-1], replace(last, quality=int(rng.integers(FULL_TRUST + 1, 101)))))
+
+
+CHAINS = Chains(clean=0.2, single=0.3, realigned=0.0, lossless=0.5)
 
 app = typer.Typer(add_completion=False)
 
@@ -50,16 +67,15 @@ def collect(
     model: Annotated[str, typer.Option()] = "small",
     count: Annotated[int, typer.Option()] = 400,
     threads: Annotated[int, typer.Option()] = 1,
-    files: Annotated[bool, typer.Option(help="only chains that end in a JPEG")] = False,
+    seed: Annotated[int, typer.Option()] = 11,
 ) -> None:
     corpus = choosing(open_corpus(data))
     restorer = driftrec.Restorer(model, mode="faithful", steps=1, threads=threads)
-    chains = replace(CHAINS, clean=0, realigned=0, lossless=0) if files else CHAINS
-    crops = Crops(corpus, chains, SIDE, seed=11)
+    crops = Crops(corpus, CHAINS, SIDE, seed=seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("w") as lines:
         for index in range(count):
-            chain = chains.draw(SIDE, np.random.default_rng((11, index)))
+            chain = CHAINS.draw(SIDE, np.random.default_rng((seed, index)))
             example = crops.example(index)
             row = evidence(example.clean, example.corrupted, example.file, restorer)
             kinds = [type(step).__name__ for step in chain.steps]
@@ -91,7 +107,18 @@ def collect_drawn(
 @app.command()
 def choose(rows: Annotated[list[Path], typer.Argument(help="what `collect` wrote")]) -> None:
     found = [json.loads(line) for path in rows for line in path.read_text().splitlines()]
-    files = [row for row in found if "inside" in row and row["earlier"] is None and row["quality"] >= COARSE]
+    choose_certainty([row for row in found if "inside" in row and COARSE <= row["quality"] <= FULL_TRUST])
+    choose_judgement([row for row in found if not traced(row)])
+
+
+def traced(row: dict[str, Any]) -> bool:
+    """Whether a picture needs no judgement: its file or its traces say enough."""
+    known = row["quality"] <= FULL_TRUST if "inside" in row else row["copied"]
+    return bool(known or row["earlier"] or row["resized"])
+
+
+def choose_certainty(rows: list[dict[str, Any]]) -> None:
+    files = [row for row in rows if row["earlier"] is None and np.isfinite([row["likely"], row["free"]]).all()]
     inputs = np.array([features(row) for row in files])
     gain = np.array([row["likely"] - row["free"] for row in files])
     once = np.array([compressions(row) == 1 for row in files])
@@ -105,33 +132,86 @@ def choose(rows: Annotated[list[Path], typer.Argument(help="what `collect` wrote
         best = np.maximum(gain[those], 0)
         means = f"likely parts {gain[those].mean():+.3f} dB, by certainty {bound.mean():+.3f}"
         print(f"{name}: over free, {means}, best {best.mean():+.3f}")
-    untraced = [row for row in found if not ("inside" in row or row["copied"] or row["earlier"] or row["resized"])]
-    for name, those in (
-        ("clean", [row for row in untraced if compressions(row) == 0]),
-        ("damaged", [row for row in untraced if compressions(row) > 0]),
-    ):
-        if not those:
-            continue
-        change = np.array([row["change"] for row in those])
-        print(f"no trace, {name}: {len(those)}, by their change {outcome(those)}")
-        shares = np.percentile(change, (0, 2, 5, 10, 25, 50, 75, 90, 95, 98, 100)).round(1)
-        print(f"change in dB at 0, 2, 5, 10, 25, 50, 75, 90, 95, 98, 100 %: {shares}")
 
 
-def outcome(rows: list[dict[str, Any]]) -> str:
-    """How far pictures without a trace are from the clean ones, if estimates are trusted by their change.
+INVISIBLE = 10**-4.5, 10**-5.7
+"""Added to mean squares before logarithms are taken, without and with a file: what is nearer counts as equal."""
 
-    With mean squares of the distances between input x, estimate f and clean picture c,
-    ‖x + t (f − x) − c‖² = (1 − t) ‖x − c‖² + t ‖f − c‖² − t (1 − t) ‖f − x‖².
+HARM = 8.0
+"""Weight of clean pictures without a file, beside that of damaged ones."""
+
+FOLDS = 5
+
+
+def choose_judgement(rows: list[dict[str, Any]]) -> None:
+    changes = [Change(row["change"], row["spread"]) for row in rows]
+    inputs = np.array([((c.amount - 45) / 5, (c.spread + 20) / 5, 1.0) for c in changes])
+    errors, amounts = np.array([row["errors"] for row in rows]), np.array([c.amount for c in changes])
+    has_file = np.array(["inside" in row for row in rows])
+    damaged = np.array([compressions(row) for row in rows]) > has_file
+    groups = {
+        "clean": ~has_file & ~damaged,
+        "damaged": ~has_file & damaged,
+        "saved once": has_file & ~damaged,
+        "damaged, then saved": has_file & damaged,
+    }
+    importance = np.zeros(len(rows))
+    for name, those in groups.items():
+        importance[those] = (HARM if name == "clean" else 1) / those.sum()
+
+    def outcome(damage: np.ndarray) -> np.ndarray:
+        """The mean squares that are left, in dB."""
+        left = after(errors, damage, has_file, amounts)
+        return 10 * np.log10(left + np.where(has_file, INVISIBLE[1], INVISIBLE[0]))
+
+    def best(those: np.ndarray) -> np.ndarray:
+        def loss(weights: np.ndarray) -> float:
+            return float((importance * outcome(logistic(inputs @ weights)))[those].sum() + 1e-3 * weights @ weights)
+
+        return minimize(loss, np.zeros(3)).x
+
+    amount, spread, constant = best(np.ones(len(rows), bool))
+    constant += -9 * amount + 4 * spread
+    print(f"{len(rows)} judged; amount {amount / 5:.3f}, spread {spread / 5:.3f}, constant {constant:.2f}")
+    fold = np.arange(len(rows)) % FOLDS
+    by_others = np.zeros(len(rows))
+    for k in range(FOLDS):
+        by_others[fold == k] = logistic(inputs @ best(fold != k))[fold == k]
+    shipped = np.array([c.damage for c in changes])
+    without = outcome(np.full(len(rows), np.nan))
+    for name, those in groups.items():
+        print(f"{name}, {those.sum()}: gain in dB, mean, 2 %, least")
+        for how, damage in (("by the others", by_others), ("shipped", shipped), ("all damaged", np.ones(len(rows)))):
+            gain = (without - outcome(damage))[those]
+            print(f"    {how}: {gain.mean():+.3f} {np.percentile(gain, 2):+.2f} {gain.min():+.2f}")
+        if name == "clean":
+            kept = -10 * np.log10(after(errors, shipped, has_file, amounts)[those].clip(1e-9))
+            print(f"    distance to the clean picture: 2 % {np.percentile(kept, 2):.1f} dB, least {kept.min():.1f} dB")
+    once = groups["saved once"]
+    for weight in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
+        left = after(errors, shipped, has_file, amounts, weight)[once]
+        gain = without[once] - 10 * np.log10(left + INVISIBLE[1])
+        print(f"likely parts by {weight}: {gain.mean():+.3f} {np.percentile(gain, 2):+.2f} {gain.min():+.2f}")
+
+
+def logistic(odds: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.clip(odds, -50, 50)))
+
+
+def after(
+    errors: np.ndarray, damage: np.ndarray, has_file: np.ndarray, amount: np.ndarray, weight: float = LIKELY
+) -> np.ndarray:
+    """Mean squared errors of the pictures as they would be restored; NaN for the damage: as they are.
+
+    Arguments: `errors` (n, 3, 3), the mean products of the errors of a picture without the network, of its free
+    estimate, and of that in the likely parts; the others (n); the weight of the latter.
     """
-    before, free, change = (np.array([10 ** (-row[key] / 10) for row in rows]) for key in ("input", "free", "change"))
-    trust = np.array([trust_in(row["change"]) for row in rows])
-    after = (1 - trust) * before + trust * free - trust * (1 - trust) * change
-    found = [-10 * np.log10(squares.clip(1e-7)) for squares in (before, free, after)]
-    return ", ".join(
-        f"{name} {psnr.mean():.2f} dB (least {psnr.min():.2f})"
-        for name, psnr in zip(("input", "free", "trusted"), found, strict=True)
-    )
+    trust = np.array([trust_in(a, d) for a, d in zip(amount, damage, strict=True)])
+    free = np.where(has_file, damage, trust)
+    likely = np.where(has_file, weight * (1 - damage), 0)
+    free, likely = np.nan_to_num(free), np.nan_to_num(likely)
+    weights = np.stack([1 - free - likely, free, likely], 1)
+    return np.einsum("ni,nij,nj->n", weights, errors, weights)
 
 
 LOSSY = ("AsJpeg", "AsWebp", "AsAvif", "AsPalette", "Patchwork")
@@ -174,8 +254,10 @@ def evidence(clean: np.ndarray, corrupted: np.ndarray, file: bytes | None, resto
     estimator = Estimator(restorer.runner, restorer.options.tiling, restorer.options)
     free = Restorer._estimate(picture, report, 1.0, estimator)[0].pixels
     outcome = {"input": corrupted / np.float32(255), "free": free}
+    change = change_between(corrupted, free)
     facts: dict[str, object] = {
-        "change": psnr(eight_bits(free), corrupted),
+        "change": change.amount,
+        "spread": change.spread,
         "texture": texture(free),
         "file": file is not None,
     }
@@ -188,6 +270,9 @@ def evidence(clean: np.ndarray, corrupted: np.ndarray, file: bytes | None, resto
     earlier = report.earlier
     facts |= {"earlier": earlier and [earlier.quality, earlier.shift], "resized": report.resized is not None}
     facts |= {"copied": report.copied}
+    treatments = [outcome.get("decode", outcome["input"]), free, outcome.get("likely", free)]
+    errors = np.stack([(pixels - clean / np.float32(255)).ravel() for pixels in treatments]).astype(np.float64)
+    facts["errors"] = (errors @ errors.T / errors.shape[1]).tolist()
     return facts | {name: psnr(eight_bits(pixels), clean) for name, pixels in outcome.items()}
 
 

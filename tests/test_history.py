@@ -9,10 +9,11 @@ from PIL import Image, ImageFilter
 
 from driftrec import Restorer
 from driftrec.evaluate.metrics.fidelity import psnr
-from driftrec.jpeg import Cells, examine, read_jpeg
-from driftrec.restoration.binding import Binding, certainty
+from driftrec.jpeg import Cells, decode, examine, read_jpeg
+from driftrec.jpeg.blocks import luma
+from driftrec.restoration.binding import LIKELY, Binding, certainty
 from driftrec.restoration.decision import decide, inspect, with_history
-from driftrec.restoration.judgement import KEPT, trust_in
+from driftrec.restoration.judgement import AROUND, FLAT, KEPT, change_between, trust_in
 from support import jpeg, jpeg_file, opened
 
 
@@ -97,10 +98,53 @@ def test_deep_pictures_are_judged_as_others(
 
 
 def test_what_may_be_clean_is_changed_little() -> None:
-    for change in np.arange(39, 60, 0.25):
-        trust = trust_in(float(change))
-        assert trust == 0 or change - 20 * np.log10(trust) >= KEPT - 1e-9
-    assert [trust_in(change) for change in (20.0, 36.0, 46.0, 47.0, 70.0)] == [1, 1, 1, 0, 0]
+    for amount in np.arange(20, 60, 0.25):
+        trust = trust_in(float(amount), damage=0)
+        assert trust == 0 or amount - 20 * np.log10(trust) >= KEPT - 1e-9
+    assert [trust_in(amount, damage=1) for amount in (20.0, 46.0, 47.0, 70.0, np.inf)] == [1, 1, 0, 0, 0]
+
+
+def test_the_change_is_compared_with_the_detail_around(rng: np.random.Generator) -> None:
+    before, after = rng.random((2, 70, 83, 3)).astype(np.float32)
+    before[:25] = 0.5
+    change = change_between(before, after)
+    assert change.amount == pytest.approx(-10 * np.log10(np.mean(np.square(after - before))), abs=1e-3)
+    squares = np.lib.stride_tricks.sliding_window_view(np.stack([luma(before), luma(after)]), (AROUND, AROUND), (1, 2))
+    changed = np.mean(np.square(squares[1] - squares[0]), axis=(2, 3), dtype=np.float64)
+    detail = np.var(squares[0], axis=(2, 3), dtype=np.float64)
+    assert (detail > FLAT).mean() == pytest.approx(2 / 3, abs=0.1)
+    assert change.spread == pytest.approx(
+        10 * np.log10(np.median(changed[detail > FLAT] / detail[detail > FLAT])), abs=1e-3
+    )
+    deep = change_between((before * 65535).round().astype(np.uint16), after)
+    assert (deep.amount, deep.spread) == pytest.approx((change.amount, change.spread), abs=1e-2)
+
+
+def test_changes_at_edges_alone_are_no_damage(photo: np.ndarray, rng: np.random.Generator) -> None:
+    """Two estimates that change as much."""
+    clean, noise = (photo / 255).astype(np.float32), rng.normal(0, 0.02, photo.shape).astype(np.float32)
+    edge = np.zeros((*photo.shape[:2], 1), np.float32)
+    edge[:, :32] = np.sqrt(photo.shape[1] / 32)
+    everywhere, somewhere = change_between(photo, clean + noise), change_between(photo, clean + edge * noise)
+    assert everywhere.amount == pytest.approx(somewhere.amount, abs=0.2)
+    assert everywhere.damage > somewhere.damage + 0.3
+    assert change_between(photo[:63], photo[:63] / np.float32(255)).damage < 1e-9  # too small to judge
+
+
+@pytest.mark.parametrize("quality", [94, 97, 99])
+def test_files_of_high_quality_are_weighed_against_decoding(
+    restorer: Restorer, photo: np.ndarray, quality: int
+) -> None:
+    once, again = jpeg_file(photo, quality=quality), jpeg_file(smaller(jpeg(photo, 15)), quality=quality)
+    file = read_jpeg(once)
+    kept, changed = restorer.restore(once), restorer.restore(again)
+    assert kept.consistent is not None
+    assert kept.consistent > 0.999
+    assert psnr(np.asarray(kept), photo) > psnr(np.rint(decode(file) * 255).astype(np.uint8), photo) - 0.1
+    if quality < 98:
+        bound = Cells(file).improve(restorer.restore_pixels(opened(once)))
+        np.testing.assert_allclose(kept.pixels, (1 - LIKELY) * decode(file) + LIKELY * bound, atol=0.002)
+    assert psnr(np.asarray(changed), smaller(photo)) > psnr(opened(again), smaller(photo)) + 0.5
 
 
 @pytest.mark.parametrize("history", ["single", "resaved", "resized"])

@@ -255,7 +255,7 @@ def test_it_is_silent_unless_asked(tmp_path: Path) -> None:
         [
             "opened the model small",
             "opened a.jpg: 32 × 24",
-            "a.jpg: restore, with trust 1.00",
+            "a.jpg: restore: it is a JPEG of quality 20",
             "a.jpg: 32×24",
             "saved a.png",
         ],

@@ -7,6 +7,7 @@ from PIL import Image
 
 from driftrec import Options, Picture, Restorer
 from driftrec.evaluate.measurement import Conditions, Measurements
+from driftrec.restoration.binding import LIKELY
 from driftrec.restoration.moments import Moments
 from driftrec.restoration.uncertainty import FACTORS, FULL_SCALE, QUALITIES, deviation_data, deviation_map, factor_for
 from spread import Restorations, ranks, spread
@@ -53,13 +54,12 @@ def test_a_mean_of_samples_is_the_mean_of_their_restorations() -> None:
     np.testing.assert_allclose(half.deviation, spread / 2, atol=1e-5)  # pyright: ignore[reportArgumentType]
 
 
-def test_the_deviation_shrinks_with_the_trust_in_the_network() -> None:
-    restorer, data = Restorer(), jpeg_file(scene(40, 56), quality=95)  # half-way between full trust and none
-    options = {"steps": 3, "samples": 2, "consistent": "off"}
-    trusted, blended = (restorer.restore(data, force=force, **options).deviation for force in (True, False))
-    assert trusted is not None
-    assert trusted.max() > 1e-3
-    np.testing.assert_allclose(blended, trusted / 2, atol=1e-5)  # pyright: ignore[reportArgumentType]
+def test_the_deviation_shrinks_with_the_weight_of_the_network() -> None:
+    restorer, data = Restorer(), jpeg_file(scene(40, 56), quality=95)
+    full, weighed = (restorer.restore(data, force=force, steps=3, samples=2).deviation for force in (True, False))
+    assert full is not None
+    assert full.max() > 1e-3
+    np.testing.assert_allclose(weighed, LIKELY * full, atol=1e-5)  # pyright: ignore[reportArgumentType]
 
 
 def test_a_single_sample_states_no_deviation() -> None:

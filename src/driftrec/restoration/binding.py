@@ -4,15 +4,21 @@ The network's estimate of a picture that was compressed once leaves few of its c
 happened before the last compression (an earlier JPEG, resizing, sharpening, blurring), and the clean picture need not
 lie in the cells.  How many are few depends on the quality and on the picture: where it has more texture and more
 coefficients that are not zero, the estimate is less certain, too.
+
+Files of high quality leave little to gain and something to spoil.  There, the estimate is weighed against the decoded
+file, and what it changes says whether the picture was damaged before (`driftrec.restoration.judgement`).
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from driftrec.jpeg import Cells
 from driftrec.jpeg.blocks import luma
 from driftrec.jpeg.requantised import variety
+from driftrec.restoration.blending import blend
+from driftrec.restoration.judgement import change_between
 
 OUTSIDE, QUALITY, NONZERO, TEXTURE, CONSTANT = -2.94, 0.067, 2.16, 2.08, -13.47
 """Weights of a logistic regression on the file's quality and on three logarithms: of the share of the estimate's
@@ -37,6 +43,10 @@ proves no more than one of its blocks, and a picture without texture proves noth
 
 NONE, FULL = 0.1, 0.9
 """Certainties up to which the cells do not bind at all, and from which they bind fully."""
+
+LIKELY = 0.7
+"""Weight of an estimate in the likely parts of the cells beside the decoded file, for files of high quality: where
+there is little to gain, the estimate of dense texture may be worse.  Chosen by research/evidence.py."""
 
 ROWS = 256
 """Rows that are worked on at a time, so that memory does not grow with the picture."""
@@ -79,35 +89,54 @@ def texture(pixels: np.ndarray) -> float:
 class Binding:
     """Binds the estimates of one picture to its file's cells, as firmly as the cells are certain.
 
-    Arguments: `cells` of the file; `noticing`, whether the certainty is to be found out; otherwise it is 1.
+    Arguments:
+        cells: those of the file.
+        noticing: whether the certainty is to be found out; otherwise it is 1.
+        shown, decoded: for files of high quality, the pixels that the file shows, uint8 (height, width, 3), and a
+            function that gives those to which it decodes best, float32 (height, width, 3) in [0, 1].
     """
 
-    def __init__(self, cells: Cells, *, noticing: bool) -> None:
+    def __init__(
+        self,
+        cells: Cells,
+        *,
+        noticing: bool,
+        shown: np.ndarray | None = None,
+        decoded: Callable[[], np.ndarray] | None = None,
+    ) -> None:
         self.cells, self.noticing, self.certain = cells, noticing, 1.0
+        self._shown, self._decoded = shown, decoded
 
     def notice(self, faithful: np.ndarray) -> None:
         """Learns from the faithful estimate how certain the cells are; arguments as for `certainty`."""
-        self.certain = certainty(faithful, self.cells)
+        if self._shown is None:
+            self.certain = certainty(faithful, self.cells)
+        else:
+            self.certain = 1 - change_between(self._shown, faithful).damage
 
     @property
     def doubtful(self) -> bool:
         """Whether the clean picture is likelier to lie outside the cells."""
         return self.certain < 0.5
 
+    @property
+    def weight(self) -> float:
+        """The weight of an estimate beside the decoded file."""
+        return 1.0 if self._decoded is None else 1 - self.certain * (1 - LIKELY)
+
     def estimate(self, x0: np.ndarray) -> np.ndarray:
-        """Returns an estimate drawn towards the likely parts of the cells, in proportion to the certainty.
+        """Returns an estimate drawn towards the likely parts of the cells, in proportion to the certainty, and for
+        files of high quality towards the decoded file.
 
         Arguments: `x0`, float32 (height, width, 3) in [0, 1].
         """
-        if self.certain < NONE:
+        if self.certain < NONE and self._decoded is None:
             return x0
         bound = self.cells.improve(x0)
-        if self.certain > FULL:
-            return bound
-        bound -= x0
-        bound *= np.float32(self.certain)
-        bound += x0
-        return bound
+        if self._decoded is not None:
+            share = self.certain * LIKELY / self.weight
+            return blend(self._decoded(), blend(x0, bound, share), self.weight)
+        return blend(x0, bound, 1.0 if self.certain > FULL else self.certain)
 
     def sample(self, x0: np.ndarray) -> np.ndarray:
         """Returns the picture in the cells that is nearest to a sample, unless they are doubtful.

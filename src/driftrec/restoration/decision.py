@@ -11,10 +11,10 @@ from driftrec.restoration.options import History
 
 Verdict: TypeAlias = Literal["restore", "decode", "leave"]
 
-FULL_TRUST, NO_TRUST = 92, 98
-"""JPEG qualities.  Up to the first, the network's estimate is used in full; from the second, not at all.  In between it
-is blended with the decoded file: the less a file has lost, the less there is to gain and the more to spoil."""
-
+FULL_TRUST, NEARLY_LOSSLESS = 92, 98
+"""JPEG qualities.  Up to the first, the network's estimate is used in full.  Above, it is weighed by what it changes:
+the less a file has lost, the less there is to gain and the more to spoil.  From the second on, there is nothing to gain
+that could be seen, unless the picture was damaged before."""
 
 HISTORIES = {"single": "compressed once", "resaved": "compressed before", "resized": "resized after a compression"}
 """What people read about a history that they gave."""
@@ -26,13 +26,14 @@ class Decision:
 
     Attributes:
         verdict: "restore" it with the network, only "decode" the file well, or "leave" it as it is.
-        trust: weight of the network's estimate, in [0, 1]; the rest is the decoded file.
+        judged: whether the network's estimate is to be weighed by what it changes (`driftrec.restoration.judgement`),
+            which may find damage in pictures of the other two verdicts, too.
         consistent: whether the result should lie in the file's quantisation cells.
         why: the reason, as a clause for people to read.
     """
 
     verdict: Verdict
-    trust: float
+    judged: bool
     consistent: bool
     why: str
 
@@ -97,12 +98,12 @@ def decide(report: Report, corruption: Corruption = "jpeg", history: History = "
     given history, the report should be one `with_history`.
     """
     if corruption != "jpeg":
-        return Decision("restore", 1.0, False, "the model was trained for another corruption than JPEG")
+        return Decision("restore", False, False, "the model was trained for another corruption than JPEG")
     if history == "clean":
-        return Decision("leave", 0.0, False, "it is to be treated as clean")
+        return Decision("leave", False, False, "it is to be treated as clean")
     if history != "auto":
         whole = history == "single" and report.unread is None
-        return Decision("restore", 1.0, whole, f"it is to be treated as {HISTORIES[history]}")
+        return Decision("restore", False, whole, f"it is to be treated as {HISTORIES[history]}")
     file, earlier, unread = report.file, report.earlier, report.unread
     if (resizing := report.resized) is not None:
         return _by_quality(resizing.trace.quality, str(resizing), consistent=False)
@@ -110,10 +111,10 @@ def decide(report: Report, corruption: Corruption = "jpeg", history: History = "
         if earlier is not None:
             return _by_quality(earlier.quality, f"it was once a JPEG of quality {earlier.quality}", consistent=False)
         if report.is_jpeg:
-            return Decision("restore", 1.0, False, f"it is a JPEG whose coefficients are not known: {unread}")
+            return Decision("restore", False, False, f"it is a JPEG whose coefficients are not known: {unread}")
         if report.searched:
-            return Decision("leave", 0.0, False, "it shows no trace of JPEG compression")
-        return Decision("restore", 1.0, False, "it is too small to tell whether it was ever a JPEG")
+            return Decision("leave", True, False, "it shows no trace of JPEG compression")
+        return Decision("restore", False, False, "it is too small to tell whether it was ever a JPEG")
     quality, _ = file.quality
     what = f"it is a {_copy(report)}JPEG of quality {quality}"
     if earlier is not None:
@@ -132,7 +133,7 @@ def _copy(report: Report) -> str:
 
 def _by_quality(quality: int, why: str, *, consistent: bool) -> Decision:
     """The decision for a picture whose coarsest compression had this quality."""
-    trust = min(max((NO_TRUST - quality) / (NO_TRUST - FULL_TRUST), 0.0), 1.0)
-    if trust > 0:
-        return Decision("restore", trust, consistent, why)
-    return Decision("decode" if consistent else "leave", 0.0, consistent, f"{why}, which is nearly lossless")
+    judged = quality > FULL_TRUST
+    if quality < NEARLY_LOSSLESS:
+        return Decision("restore", judged, consistent, why)
+    return Decision("decode" if consistent else "leave", judged, consistent, f"{why}, which is nearly lossless")

@@ -17,10 +17,11 @@ from driftrec.model.open import open_model
 from driftrec.model.runner import Runner
 from driftrec.picture import Picture, Source, open_picture
 from driftrec.restoration.binding import Binding
+from driftrec.restoration.blending import blend
 from driftrec.restoration.damage import decoded_pixels, keep_absent, missing_part, require_whole
 from driftrec.restoration.decision import Decision, Verdict, decide, with_history
 from driftrec.restoration.estimator import Estimate, Estimator, Preview, Progress
-from driftrec.restoration.judgement import trust_by_change
+from driftrec.restoration.judgement import change_by
 from driftrec.restoration.options import ENGINE, Consistency, Options
 from driftrec.restoration.resized import estimate_before
 from driftrec.restoration.restored import Restored
@@ -120,9 +121,7 @@ class Restorer:
         if options.strict:
             require_whole(picture, missing)
         decision = decide(report, corruption, options.history)
-        _log.debug(
-            "%s: %s, with trust %.2f in the network: %s", picture.name, decision.verdict, decision.trust, decision.why
-        )
+        _log.debug("%s: %s%s: %s", picture.name, decision.verdict, ", to be judged" * decision.judged, decision.why)
         above, before = report.offset or (0, 0)
         original, inside = picture, np.s_[above:, before:]
         if above or before:
@@ -131,19 +130,21 @@ class Restorer:
         cells = _cells(picture, report, decision, options.consistent)
         binding = None
         if cells is not None:
-            binding = Binding(cells, noticing=options.consistent == options.history == "auto")
+            binding = _binding(cells, picture, report, decision, options)
             estimator = estimator and estimator.bound_by(binding)
-        trust, why = self._trust(picture, decision, options)
+        trust, why = self._trust(picture, decision, options, bound=binding is not None)
         estimate, verdict = self._estimate(picture, report, trust, estimator)
         x0, deviation = estimate.pixels, estimate.deviation
         if binding is not None and not estimate.evaluations:
             x0 = binding.cells.project(x0)
         elif binding is not None:
-            x0 = x0 if options.mode == "sample" else binding.estimate(x0)  # each sample is bound by itself
+            if options.mode != "sample":  # each sample is bound by itself
+                x0 = binding.estimate(x0)
+                deviation = None if deviation is None else deviation * np.float32(binding.weight)
             if binding.doubtful:
                 why = f"{why}, and it was edited or compressed before it was saved"
         if options.strength < 1:
-            x0 = _blend(picture.as_float(), x0, options.strength)
+            x0 = blend(picture.as_float(), x0, options.strength)
             deviation = None if deviation is None else deviation * np.float32(options.strength)
         x0 = keep_absent(x0, picture, report.file)
         share = None if cells is None or cells.earlier is not None else cells.contains(x0, rounded=True)
@@ -203,17 +204,22 @@ class Restorer:
         """What the options undo: what the model was trained for, or JPEG where only a file is decoded."""
         return "jpeg" if options.mode == "decode" else self.runner.card.corruption
 
-    def _trust(self, picture: Picture, decision: Decision, options: Options) -> tuple[float, str]:
-        """The weight of the network's estimate, and why the picture is treated so."""
-        if options.force or decision.trust == 1:
+    def _trust(self, picture: Picture, decision: Decision, options: Options, *, bound: bool) -> tuple[float, str]:
+        """The weight of the network's estimate, and why the picture is treated so.
+
+        Estimates that are bound to a file are weighed by that (`Binding`).
+        """
+        restored = decision.verdict == "restore"
+        if options.force or (restored and (bound or not decision.judged)):
             return 1.0, decision.why
-        if options.history != "auto" or options.mode == "decode" or not self.runner.card.faithful:
-            return decision.trust, decision.why
+        if not decision.judged or options.mode == "decode" or not self.runner.card.faithful:
+            return float(restored), decision.why
         judge = Estimator(self.runner, options.tiling, Options(mode="faithful"))
-        trust = trust_by_change(picture.pixels, judge)
-        if trust <= decision.trust:
-            return decision.trust, decision.why
-        return trust, f"{decision.why}, but the network finds damage"
+        change = change_by(picture.pixels, lambda window: judge.estimate(window).pixels)
+        if restored or not change.trust:
+            return change.trust, decision.why
+        found = "but the network finds damage" if change.damage >= 0.5 else "so the network changes it only a little"
+        return 1.0 if bound else change.trust, f"{decision.why}, {found}"
 
     @staticmethod
     def _estimate(
@@ -235,7 +241,7 @@ class Restorer:
         if base is None:
             return estimate, "restore"
         deviation = None if estimate.deviation is None else estimate.deviation * np.float32(trust)
-        return replace(estimate, pixels=_blend(base, estimate.pixels, trust), deviation=deviation), "restore"
+        return replace(estimate, pixels=blend(base, estimate.pixels, trust), deviation=deviation), "restore"
 
 
 def restore(
@@ -285,6 +291,14 @@ def _cells(picture: Picture, report: Report, decision: Decision, consistent: Con
     return None
 
 
+def _binding(cells: Cells, picture: Picture, report: Report, decision: Decision, options: Options) -> Binding:
+    """What binds estimates to the cells; it weighs those of files of high quality, unless they are forced."""
+    noticing = options.consistent == options.history == "auto"
+    if not decision.judged or options.force or options.mode == "decode":
+        return Binding(cells, noticing=noticing)
+    return Binding(cells, noticing=noticing, shown=picture.pixels, decoded=lambda: decoded_pixels(picture, report))
+
+
 def _to_restore(picture: Picture, report: Report) -> np.ndarray:
     """The picture as its coarsest compression left it; later JPEGs on the same grid took little away."""
     pixels, coarser = picture.as_float(), report.coarser
@@ -298,13 +312,3 @@ def _as_asked(picture: Picture, options: Options) -> Picture:
     """The picture with the bit depth and metadata that the options ask for."""
     picture = picture if options.bits is None else picture.with_bits(options.bits)
     return picture.stripped() if options.strip else picture
-
-
-def _blend(start: np.ndarray, end: np.ndarray, weight: float) -> np.ndarray:
-    """start + weight · (end − start); allocates only the result."""
-    if weight == 1 or end is start:
-        return end
-    blend = end - start
-    blend *= np.float32(weight)
-    blend += start
-    return blend
