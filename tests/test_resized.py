@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 import driftrec
+from driftrec.evaluate.chains.drawing import Screenshot
 from driftrec.jpeg import Resizing, examine, resized, resizing, unresized
 from driftrec.jpeg.detect import Trace
-from driftrec.jpeg.interpolation import LEVEL, _roughness, needed
+from driftrec.jpeg.interpolation import LEVEL, Axis, _roughness, needed, whole
 from driftrec.jpeg.resizing import find_resizing
 from driftrec.restoration.decision import decide, inspect
 from support import jpeg, jpeg_file, opened, psnr, scene
@@ -47,14 +48,17 @@ def by_pillow(pixels: np.ndarray, size: tuple[int, int], kernel: str) -> np.ndar
 @pytest.mark.parametrize("size", [(83, 71), (120, 104), (51, 104)])
 def test_enlarging_equals_pillow_s(kernel: str, size: tuple[int, int], rng: np.random.Generator) -> None:
     plane = rng.random((48, 40), np.float32)
-    np.testing.assert_allclose(resized(plane, size, kernel), by_pillow(plane, size, kernel), atol=1e-6)
+    np.testing.assert_allclose(
+        resized(plane, whole(plane.shape, size), kernel), by_pillow(plane, size, kernel), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("kernel", FILTERS)
 @pytest.mark.parametrize("size", [(260, 230), (420, 330)])
 def test_shrinking_undoes_enlarging(kernel: str, size: tuple[int, int], rng: np.random.Generator) -> None:
     picture = rng.random((208, 176, 3), np.float32)
-    np.testing.assert_allclose(unresized(resized(picture, size, kernel), picture.shape[:2], kernel), picture, atol=0.01)
+    axes = whole(picture.shape, size)
+    np.testing.assert_allclose(unresized(resized(picture, axes, kernel), axes, kernel), picture, atol=0.01)
 
 
 @pytest.mark.parametrize("kernel", REDUCERS)
@@ -62,20 +66,32 @@ def test_shrinking_undoes_enlarging(kernel: str, size: tuple[int, int], rng: np.
 def test_reducing_equals_pillow_s(kernel: str, size: tuple[int, int], rng: np.random.Generator) -> None:
     plane = rng.random((60, 50), np.float32)
     reference = Image.fromarray(plane).resize((size[1], size[0]), REDUCERS[kernel])
-    np.testing.assert_allclose(resized(plane, size, kernel), np.asarray(reference), atol=1e-6)
+    np.testing.assert_allclose(resized(plane, whole(plane.shape, size), kernel), np.asarray(reference), atol=1e-6)
 
 
 def test_reducing_without_smoothing_interpolates_between_the_nearest_pixels() -> None:
     ramp = np.arange(40, dtype=np.float32).repeat(8).reshape(40, 8)
-    found = resized(ramp, (16, 8), "bilinear, not smoothed")
+    found = resized(ramp, whole((40, 8), (16, 8)), "bilinear, not smoothed")
     np.testing.assert_allclose(found[:, 0], (np.arange(16) + 0.5) * 2.5 - 0.5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("after", "kernel"), [(83, "bilinear"), (120, "Lanczos"), (31, "area"), (40, "bicubic")])
+def test_a_part_of_a_resized_picture_is_computed_from_the_part_before(
+    after: int, kernel: str, rng: np.random.Generator
+) -> None:
+    plane, scale = rng.random((48, 1), np.float32), 48 / after
+    expected = np.asarray(Image.fromarray(plane).resize((1, after), (FILTERS | REDUCERS)[kernel]))[9:27]
+    first = max(int(9 * scale) - 4, 0)  # no kernel reaches farther
+    axis = Axis(before=48 - first, after=18, scale=scale, start=9 * scale - first)
+    np.testing.assert_allclose(resized(plane[first:], (axis, Axis(1, 1, 1.0)), kernel), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("kernel", ["area", "bilinear, not smoothed"])
 def test_a_side_that_keeps_its_length_is_not_changed(kernel: str) -> None:
-    small = resized(textured(120, 96).astype(np.float32), (90, 96), kernel)
-    (rows, columns), (down, across) = needed((slice(8, 60), slice(8, 60)), (120, 96), (90, 96), kernel)
-    before = unresized(small, (120, 96), kernel)
+    axes = whole((120, 96), (90, 96))
+    small = resized(textured(120, 96).astype(np.float32), axes, kernel)
+    (rows, columns), (down, across) = needed((slice(8, 60), slice(8, 60)), axes, kernel)
+    before = unresized(small, axes, kernel)
     part = np.einsum("ij,jkc,lk->ilc", down, small[rows, columns], across)
     np.testing.assert_allclose(part, before[8:60, 8:60], atol=0.5)
 
@@ -90,10 +106,10 @@ def test_roughness_is_the_squared_differences_of_neighbours(count: int, rng: np.
 @pytest.mark.parametrize("lossy", [False, True])
 @pytest.mark.parametrize("kernel", [*REDUCERS, "bilinear, not smoothed"])
 def test_a_picture_before_reducing_explains_the_reduced_one(kernel: str, lossy: bool) -> None:
-    picture = textured(208, 176).astype(np.float32)
-    small = resized(picture, (156, 132), kernel)
-    before = unresized(small, (208, 176), kernel, lossy=lossy)
-    error = np.abs(resized(before, (156, 132), kernel) - small).mean()
+    picture, axes = textured(208, 176).astype(np.float32), whole((208, 176), (156, 132))
+    small = resized(picture, axes, kernel)
+    before = unresized(small, axes, kernel, lossy=lossy)
+    error = np.abs(resized(before, axes, kernel) - small).mean()
     assert error < (1.0 if lossy else 0.2)
     assert psnr(before / 255, picture / 255) > psnr(
         by_pillow(small.clip(0, 255).astype(np.uint8), (208, 176), "bicubic") / 255, picture / 255
@@ -204,7 +220,7 @@ def test_ordinary_jpegs_are_not_taken_for_enlarged_ones() -> None:
 
 
 def test_people_and_programs_can_read_what_was_found() -> None:
-    found = Resizing((100, 160), (160, 256), "bicubic", Trace((0, 0), 10, 0.5))
+    found = Resizing(whole((100, 160), (160, 256)), "bicubic", Trace((0, 0), 10, 0.5))
     report = replace(examine(scene(160, 256), history=False), resized=found)
     assert decide(report).why == "it was enlarged 1.6 times (bicubic) after a JPEG of quality 10"
     assert decide(report).verdict == "restore"
@@ -213,9 +229,46 @@ def test_people_and_programs_can_read_what_was_found() -> None:
         "kernel": "bicubic",
         "width": 160,
         "height": 100,
+        "part": False,
         "quality": 10,
     }
     assert "quality 10, enlarged 1.6 times" in report.row()
+
+
+PARTS = [("bilinear", 1.33, 15), ("Lanczos", 1.8, 30), ("bicubic", 0.7, 20)]
+
+
+def part_of(pixels: np.ndarray, kernel: str, factor: float) -> np.ndarray:
+    """A part of the resized picture that starts in the middle of a block."""
+    size = round(pixels.shape[1] * factor), round(pixels.shape[0] * factor)
+    larger = np.asarray(Image.fromarray(pixels).resize(size, (FILTERS | REDUCERS)[kernel]))
+    return larger[21 : larger.shape[0] - 10, 14 : larger.shape[1] - 17]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "factor", "quality", "last"), [*((*part, None) for part in PARTS), *((*part, 90) for part in PARTS[:2])]
+)
+def test_parts_of_resized_pictures_are_recognised(kernel: str, factor: float, quality: int, last: int | None) -> None:
+    pixels = part_of(jpeg(textured(320, 288), quality), kernel, factor)
+    file = None if last is None else jpeg_file(pixels, quality=last)
+    found = examine(pixels if file is None else opened(file), file).resized
+    assert found is not None
+    assert found.part
+    assert found.factor == pytest.approx(factor, rel=2e-3)
+    assert abs(found.trace.quality - quality) <= 2
+    for axis, grid, first in zip(found.axes, found.trace.shift, (21, 14), strict=True):
+        border = (first / factor - axis.start + grid) / 8  # where a block starts, in blocks of the whole picture
+        assert border == pytest.approx(round(border), abs=0.03)
+    if last is None and factor > 1:
+        assert found.kernel == kernel
+    words = "enlarged" if factor > 1 else "reduced"
+    assert str(found).startswith(f"it is, or holds, a part of a JPEG of quality {found.trace.quality} that was {words}")
+
+
+@pytest.mark.parametrize("kernel", ["bilinear", "bicubic", "Lanczos"])
+def test_parts_of_clean_pictures_are_not_taken_for_those_of_jpegs(kernel: str) -> None:
+    for factor in (0.7, 1.4, 2.2):
+        assert find_resizing(part_of(textured(320, 288), kernel, factor)) is None
 
 
 @pytest.fixture(scope="module")
@@ -251,6 +304,33 @@ def test_restoring_before_reducing_gains_more_than_in_the_present_size(
     present = restorer.restore(shown, mode="faithful", history="resaved")
     gain, gain_at_present = (psnr(np.asarray(r), truth) - psnr(shown, truth) for r in (found, present))
     assert gain > gain_at_present + 0.1 > 0.2
+
+
+@pytest.mark.parametrize(("kernel", "factor", "quality"), PARTS)
+def test_restoring_a_part_gains_nearly_as_much_as_before_resizing(
+    kernel: str, factor: float, quality: int, restorer: driftrec.Restorer
+) -> None:
+    clean = textured(320, 288)
+    file = jpeg_file(clean, quality=quality)
+    truth, pixels = part_of(clean, kernel, factor), part_of(opened(file), kernel, factor)
+    best = part_of(np.asarray(restorer.restore(file, mode="faithful").picture.to_pil()), kernel, factor)
+    result = restorer.restore(Image.fromarray(pixels), mode="faithful")
+    before, gained, most = (psnr(np.asarray(x), truth) for x in (pixels, result.picture.to_pil(), best))
+    assert gained - before > 0.8 * (most - before) > 0.2
+
+
+@pytest.mark.parametrize("last", [None, 90])
+def test_the_window_around_an_enlarged_picture_is_not_resized(last: int | None, restorer: driftrec.Restorer) -> None:
+    clean, window = textured(320, 288), Screenshot()
+    truth, shown = (window(by_pillow(x, (426, 383), "bilinear")) for x in (clean, jpeg(clean, 15)))
+    file = None if last is None else jpeg_file(shown, quality=last)
+    result = np.asarray(restorer.restore(file or Image.fromarray(shown), mode="faithful").picture.to_pil())
+    shown = shown if file is None else opened(file)
+    inside = np.zeros(truth.shape[:2], bool)
+    inside[window.top : -window.bottom, window.left : -window.right] = True
+    error, changed = (np.square(x.astype(float) - y).mean(axis=2) for x, y in ((shown, truth), (result, truth)))
+    assert changed[inside].mean() < 0.85 * error[inside].mean()
+    assert changed[~inside].mean() < (2.0 if last is None else error[~inside].mean())
 
 
 @pytest.mark.parametrize(("quality", "found"), [(20, False), (60, True)])

@@ -5,7 +5,7 @@ from driftrec.jpeg.copied import completed
 from driftrec.jpeg.dequantise import decode
 from driftrec.jpeg.file import Component, JpegError, JpegFile, is_jpeg, read_jpeg
 from driftrec.jpeg.interpolation import resized, unresized
-from driftrec.jpeg.recover import recovered
+from driftrec.jpeg.recover import compressed_part, recovered
 from driftrec.jpeg.report import Report, examine
 from driftrec.jpeg.resizing import Resizing
 from driftrec.jpeg.tables import ijg_quality, ijg_table
@@ -18,6 +18,7 @@ __all__ = [
     "Report",
     "Resizing",
     "completed",
+    "compressed_part",
     "decode",
     "examine",
     "ijg_quality",

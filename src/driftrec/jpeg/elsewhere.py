@@ -35,6 +35,12 @@ LEAST = -4.0
 ENOUGH = -2.0
 """Blocks below this mean evidence of themselves and their eight neighbours were not quantised."""
 
+DECISIVE = 4.0
+"""Maximum of what one block says about the rectangle that was quantised."""
+
+COARSE = 96
+"""Rectangles are compared on a grid of at most this many squares of blocks along a side."""
+
 
 def elsewhere(coefficients: Plane, table: NDArray[np.int_], quantised: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tells which blocks were not quantised with a table.
@@ -43,6 +49,43 @@ def elsewhere(coefficients: Plane, table: NDArray[np.int_], quantised: NDArray[n
 
     Returns booleans (rows, columns), all false if the multiples cannot be told from other values.
     """
+    evidence = _evidence(coefficients, table, quantised)
+    rows, columns = evidence.shape
+    around = np.pad(evidence, 1)
+    total = sum(around[v : v + rows, u : u + columns] for v in range(3) for u in range(3))
+    return np.asarray(total < 9 * ENOUGH)
+
+
+def quantised_part(
+    coefficients: Plane, table: NDArray[np.int_], quantised: NDArray[np.bool_]
+) -> tuple[slice, slice] | None:
+    """Finds the rectangle that holds a picture which was quantised with a table, in a larger one such as a screenshot.
+
+    It is the rectangle with the largest sum of the evidence of its blocks, each of which counts for little alone:
+    clipped blocks inside are no multiples either.
+
+    Arguments: as for `elsewhere`.
+
+    Returns the rows and columns of its blocks; None if the evidence speaks for no block.
+    """
+    evidence = _evidence(coefficients, table, quantised).clip(-DECISIVE, DECISIVE)
+    rows, columns = evidence.shape
+    side = max(1, -(-max(rows, columns) // COARSE))
+    coarse = np.add.reduceat(np.add.reduceat(evidence, np.arange(0, rows, side), 0), np.arange(0, columns, side), 1)
+    sums = np.pad(coarse.cumsum(axis=0), ((1, 0), (0, 0)))
+    best, part = 0.0, None
+    for top in range(len(coarse)):
+        strips = np.pad((sums[top + 1 :] - sums[top]).cumsum(axis=1), ((0, 0), (1, 0)))  # (bottom, end)
+        gains = strips - np.minimum.accumulate(strips, axis=1)
+        if (most := float(gains.max())) > best:
+            height, end = np.unravel_index(int(gains.argmax()), gains.shape)
+            start = int(strips[height, : end + 1].argmin())
+            best, part = most, (slice(top * side, (top + int(height) + 1) * side), slice(start * side, int(end) * side))
+    return part
+
+
+def _evidence(coefficients: Plane, table: NDArray[np.int_], quantised: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The evidence that blocks were quantised with a table; arguments as for `elsewhere`."""
     looked_at = quantised.copy()
     looked_at[0, 0] = False  # the mean of a block is what filters and edits change first
     steps = table.astype(np.float32)[..., None, None]
@@ -56,10 +99,7 @@ def elsewhere(coefficients: Plane, table: NDArray[np.int_], quantised: NDArray[n
         ratio = np.log(density * step / np.sqrt(np.pi * double) + np.float32(np.exp(LEAST)))
         objection = (FREE - np.square(errors[u, v]) / double).clip(LEAST, 0)
         evidence += np.where(multiples[u, v] == 0, objection, ratio)
-    rows, columns = coefficients.shape[2:]
-    around = np.pad(evidence, 1)
-    total = sum(around[v : v + rows, u : u + columns] for v in range(3) for u in range(3))
-    return np.asarray(total < 9 * ENOUGH)
+    return evidence
 
 
 def _deviations(

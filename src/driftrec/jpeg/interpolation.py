@@ -1,12 +1,14 @@
 """Resizing of pictures by interpolation, and its inverse.
 
 A resized picture is x = A s Bᵀ.  Each row of the matrices A and B holds the weights with which one pixel of x is
-computed from the picture s; they follow from the sizes and from the interpolation's kernel.  Where a picture was
-enlarged, x determines s; where it was reduced, it determines the low frequencies of s only, and the smoothest picture
-that explains x is taken.
+computed from the picture s; they follow from the sides (`Axis`) and from the interpolation's kernel.  Where a picture
+was enlarged, x determines s; where it was reduced, it determines the low frequencies of s only, and the smoothest
+picture that explains x is taken.
 """
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -68,19 +70,50 @@ ROUGHNESS, LOSSY_ROUGHNESS, LEVEL = 1e-3, 1e-2, 1e-4
 later, and of those that were compressed again; and the weight of the squared norm relative to them."""
 
 
+@dataclass(frozen=True)
+class Axis:
+    """How one side of a picture was resized.
+
+    Attributes:
+        before, after: its lengths in pixels.
+        scale: pixels before per pixel after.
+        start: where the first pixel after starts, in pixels before; not 0 in a part of a resized picture.
+    """
+
+    before: int
+    after: int
+    scale: float
+    start: float = 0.0
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the side was not resized."""
+        return self.before == self.after and self.scale == 1 and self.start == 0
+
+
+Axes = tuple[Axis, Axis]
+
+
+def whole(before: tuple[int, ...], after: tuple[int, ...]) -> Axes:
+    """Returns how a whole picture is resized, from one (height, width) to another."""
+    down, across = (Axis(old, new, old / new) for old, new in zip(before[:2], after[:2], strict=True))
+    return down, across
+
+
 @lru_cache(maxsize=32)
-def taps(before: int, after: int, kernel: str) -> tuple[NDArray[np.int64], Weights]:
-    """Returns the rows of the matrix that resizes `before` pixels to `after`: indices and weights, each (after, taps).
+def taps(axis: Axis, kernel: str) -> tuple[NDArray[np.int64], Weights]:
+    """Returns the rows of the matrix that resizes a side: indices and weights, each (after, taps).
 
     Weights of one pixel add up to 1; beyond the border there is nothing, as in Pillow.
 
     Arguments: `kernel`, a name in `KERNELS` to enlarge, and in `REDUCERS` to reduce.
     """
+    before, after = axis.before, axis.after
     shape, widened = REDUCERS.get(kernel, (kernel, False))
     function, radius = KERNELS[shape]
-    width = max(before / after, 1.0) if widened else 1.0
+    width = max(axis.scale, 1.0) if widened else 1.0
     # Added up as Pillow does, because the nearest neighbour of a position half-way depends on rounding errors.
-    centres = np.cumsum(np.repeat([0.5, 1], [1, after - 1]) * (before / after)) - 0.5
+    centres = np.cumsum(np.repeat([0.5, 1], [1, after - 1]) * axis.scale) + (axis.start - 0.5)
     first = np.floor(centres - radius * width).astype(np.int64)
     index = first[:, None] + np.arange(int(2 * radius * width) + 2)
     weights = function((index - centres[:, None]) / width) * ((index >= 0) & (index < before))
@@ -89,76 +122,77 @@ def taps(before: int, after: int, kernel: str) -> tuple[NDArray[np.int64], Weigh
     return index.clip(0, before - 1)[:, used], weights[:, used]
 
 
-def matrix(before: int, after: int, kernel: str, rows: slice) -> tuple[Weights, int]:
+def matrix(axis: Axis, kernel: str, rows: slice) -> tuple[Weights, int]:
     """Returns some rows of the matrix that resizes, without empty columns; and the first column's number."""
-    index, weights = (part[rows] for part in taps(before, after, kernel))
+    index, weights = (part[rows] for part in taps(axis, kernel))
     start, count = index.min(), len(index)
     dense = np.zeros((count, index.max() - start + 1))
     np.add.at(dense, (np.arange(count)[:, None], index - start), weights)
     return dense, int(start)
 
 
-def resized(picture: Levels, size: tuple[int, int], kernel: str) -> Levels:
-    """Returns the picture (height, width, …) interpolated to another (height, width), not clipped.
+def resized(picture: Levels, axes: Axes, kernel: str) -> Levels:
+    """Returns the picture (height, width, …) interpolated to another size, not clipped.
 
-    Arguments: `kernel`, as for `taps`; both sides become larger, or both smaller.
+    Arguments: `axes`, how; `kernel`, as for `taps`; both sides become larger, or both smaller.
     """
-    for axis, length in enumerate(size):
-        if length == picture.shape[axis]:
+    for number, axis in enumerate(axes):
+        if axis.is_same:
             continue
-        index, weights = taps(picture.shape[axis], length, kernel)
-        source = picture.swapaxes(0, axis)
-        shape = (length, *(1,) * (source.ndim - 1))
-        out = np.zeros((length, *source.shape[1:]), np.float32)
+        index, weights = taps(axis, kernel)
+        source = picture.swapaxes(0, number)
+        shape = (axis.after, *(1,) * (source.ndim - 1))
+        out = np.zeros((axis.after, *source.shape[1:]), np.float32)
         for i in range(index.shape[1]):
             out += weights[:, i].astype(np.float32).reshape(shape) * source[index[:, i]]
-        picture = out.swapaxes(0, axis)
+        picture = out.swapaxes(0, number)
     return picture
 
 
-def unresized(picture: Levels, size: tuple[int, int], kernel: str, *, lossy: bool = False) -> Levels:
-    """Returns the picture of that (height, width) that, once resized, is closest to `picture` (height, width, …).
+def unresized(picture: Levels, axes: Axes, kernel: str, *, lossy: bool = False) -> Levels:
+    """Returns the picture before that, once resized, is closest to `picture` (height, width, …).
 
-    Arguments: `lossy`, whether the picture was compressed after it was reduced, so that it explains less.
+    Arguments: `axes`, how it was resized; `lossy`, whether it was compressed after it was reduced, so that it explains
+    less.
     """
-    for axis, before in enumerate(size):
-        source = picture.swapaxes(0, axis)
-        if before == len(source):
+    for number, axis in enumerate(axes):
+        source = picture.swapaxes(0, number)
+        if axis.is_same:
             continue
-        out = np.empty((before, *source.shape[1:]), np.float32)
-        for start in range(0, before, PART):
-            stop = min(start + PART, before)
-            rows, inverse = _inverse(before, len(source), kernel, start, stop, lossy)
+        out = np.empty((axis.before, *source.shape[1:]), np.float32)
+        for start in range(0, axis.before, PART):
+            stop = min(start + PART, axis.before)
+            rows, inverse = _inverse(axis, kernel, start, stop, lossy)
             out[start:stop] = np.tensordot(inverse, source[rows], 1)
-        picture = out.swapaxes(0, axis)
+        picture = out.swapaxes(0, number)
     return picture
 
 
-def needed(
-    part: tuple[slice, slice], before: tuple[int, int], after: tuple[int, int], kernel: str, *, lossy: bool = False
-) -> Parts:
+def needed(part: tuple[slice, slice], axes: Axes, kernel: str, *, lossy: bool = False) -> Parts:
     """Returns what gives a part of the picture before: a part x of the resized picture, and two matrices.
 
     With matrices M (height, rows) and N (width, columns), M x Nᵀ is that part of the result of `unresized`.
     """
     (rows, down), (columns, across) = (
-        _inverse(old, new, kernel, at.start, at.stop, lossy) for at, old, new in zip(part, before, after, strict=True)
+        _inverse(axis, kernel, at.start, at.stop, lossy) for at, axis in zip(part, axes, strict=True)
     )
     return (rows, columns), (down, across)
 
 
 @lru_cache(maxsize=64)
-def _inverse(before: int, after: int, kernel: str, start: int, stop: int, lossy: bool) -> tuple[slice, Levels]:
+def _inverse(axis: Axis, kernel: str, start: int, stop: int, lossy: bool) -> tuple[slice, Levels]:
     """Some rows of the resized picture, and the matrix that gives the pixels from `start` to `stop` from them."""
-    margin = WIDE_MARGIN if after < before else MARGIN
-    rows = slice(max(start - margin, 0) * after // before, -(-min(stop + margin, before) * after // before))
-    weights, first = matrix(before, after, kernel, rows)
+    reduced = axis.scale > 1
+    margin = WIDE_MARGIN if reduced else MARGIN
+    first, last = max(start - margin, 0) - axis.start, min(stop + margin, axis.before) - axis.start
+    rows = slice(max(math.floor(first / axis.scale), 0), min(math.ceil(last / axis.scale), axis.after))
+    weights, offset = matrix(axis, kernel, rows)
     count = weights.shape[1]
     weight = LOSSY_ROUGHNESS if lossy else ROUGHNESS
-    penalty = weight * _roughness(count) if after < before else RIDGE * np.eye(count)
+    penalty = weight * _roughness(count) if reduced else RIDGE * np.eye(count)
     inverse = np.linalg.solve(weights.T @ weights + penalty, weights.T)
     inverse[np.abs(inverse) < NEGLIGIBLE] = 0
-    return rows, inverse[start - first : stop - first].astype(np.float32)
+    return rows, inverse[start - offset : stop - offset].astype(np.float32)
 
 
 def _roughness(count: int) -> Weights:

@@ -1,12 +1,16 @@
-"""Periods of blocks: from which sizes a picture may have been resized after JPEG compression.
+"""Periods of blocks: from which sizes, or by which factor, a picture may have been resized after JPEG compression.
 
 Blocks of a picture that was resized by f have a period of 8 f pixels.  Profiles of mean absolute second differences
 along both axes have peaks at the blocks' borders, and their Fourier coefficients at the first three multiples of the
 blocks' frequency are real and positive.  The sum of these coefficients, as a function of the size before, has peaks at
 a few candidates.  What repeats with the period of a later file's own blocks is removed before.
+
+In a part of a resized picture, blocks start anywhere.  Then the sum is a function of the factor and of the phase; the
+phase with the largest sum is taken.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +23,23 @@ SMOOTHING = 25
 
 HARMONICS = 3
 """Number of multiples of the blocks' frequency.  The eighth multiple is that of the interpolation itself."""
+
+FINENESS = 16
+"""Frequencies that are compared per one that the longer side of a picture resolves."""
+
+PHASES = 64
+"""Number of places within a block where blocks may start."""
+
+LEAST_SUM = 4.5
+"""Least sum of Fourier coefficients, of profiles of norm 1, for a part of a resized picture."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks along one side of a picture: their `period` in pixels, and where the `first` one starts."""
+
+    period: float
+    first: float
 
 
 def candidates(
@@ -47,6 +68,22 @@ def candidates(
             yield (other_size, size) if wide else (size, other_size)
 
 
+def parts(
+    down: Plane, across: Plane, factors: tuple[float, float], *, count: int, least: float, own_grid: bool
+) -> Iterator[tuple[Blocks, Blocks]]:
+    """Yields likely blocks (down, across) of a part of a resized picture, the likeliest first; arguments as above."""
+    size = FINENESS * max(len(down), len(across))
+    bins = np.arange(int(size / (BLOCK * factors[1])), int(size / (BLOCK * factors[0])) + 1)
+    sums, phases = zip(*(_Periods(plane, own_grid).best(bins, size) for plane in (down, across)), strict=True)
+    total = sums[0] + sums[1]
+    peaks = 1 + np.flatnonzero((total[1:-1] > total[:-2]) & (total[1:-1] >= total[2:]))
+    for peak in sorted(peaks, key=lambda i: -total[i])[:count]:
+        if total[peak] > LEAST_SUM and total[peak] - np.median(total) > least * total.std():
+            period = size / float(bins[peak])
+            one, other = (Blocks(period, float(phase[peak]) * period) for phase in phases)
+            yield one, other
+
+
 class _Periods:
     """The spectrum of a picture's second differences along the first axis."""
 
@@ -59,13 +96,25 @@ class _Periods:
         relative -= relative.mean()
         for phase in range(BLOCK if own_grid else 0):
             relative[phase::BLOCK] -= np.median(relative[phase::BLOCK])
-        # The frequency of blocks, size / (8 length), is a whole number of bins.
-        self.spectrum = np.fft.rfft(relative, BLOCK * self.length) / (np.linalg.norm(relative) + 1e-9)
+        self._relative = relative / (np.linalg.norm(relative) + 1e-9)
 
     def sums(self, sizes: NDArray[np.int64]) -> NDArray[np.float64]:
         """The sum of the Fourier coefficients of blocks, for each size before (count)."""
-        bins = np.arange(1, HARMONICS + 1)[:, None] * sizes
-        half_a_pixel = np.exp(-1j * np.pi * bins / (BLOCK * self.length))  # blocks meet half-way between pixels
-        last = len(self.spectrum) - 1
-        found = (self.spectrum[bins.clip(max=last)] * half_a_pixel).real
-        return np.where(bins < last, found, 0).sum(axis=0)
+        # The frequency of blocks, size / (8 length), is a whole number of bins.
+        return self._coefficients(sizes, BLOCK * self.length).real.sum(axis=0)
+
+    def best(self, bins: NDArray[np.int64], size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """For each frequency of blocks (count), in bins of a spectrum of `size`: the largest sum of all places where
+        blocks may start, and that place, in periods."""
+        places = np.arange(PHASES) / PHASES
+        turns = np.exp(2j * np.pi * np.arange(1, HARMONICS + 1)[:, None] * places)
+        sums = (self._coefficients(bins, size).T @ turns).real
+        return sums.max(axis=1), places[sums.argmax(axis=1)]
+
+    def _coefficients(self, bins: NDArray[np.int64], size: int) -> NDArray[np.complex128]:
+        """The Fourier coefficients (harmonic, count) at multiples of frequencies; 0 where there are none so high."""
+        spectrum = np.fft.rfft(self._relative, size)
+        bins = np.arange(1, HARMONICS + 1)[:, None] * bins
+        half_a_pixel = np.exp(-1j * np.pi * bins / size)  # blocks meet half-way between pixels
+        last = len(spectrum) - 1
+        return np.where(bins < last, spectrum[bins.clip(max=last)] * half_a_pixel, 0)

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from driftrec.jpeg.blocks import Plane, box_mean, dct, idct, pad, to_components, to_image, upsample_triangle
 from driftrec.jpeg.detect import Trace
-from driftrec.jpeg.elsewhere import elsewhere
+from driftrec.jpeg.elsewhere import elsewhere, quantised_part
 from driftrec.jpeg.file import JpegFile
 from driftrec.jpeg.layout import BAND
 from driftrec.jpeg.tables import BLOCK, CHROMA, LUMA, MCU, ijg_table
@@ -88,6 +88,20 @@ Resubsample = Callable[[Plane, tuple[int, int]], Plane]
 """(chroma at full size, pixel (row, column) where it starts) -> the same after the file's own subsampling."""
 
 
+def compressed_part(pixels: Plane, trace: Trace) -> NDArray[np.bool_]:
+    """Returns which pixels belong to the rectangle that a compression left its trace in, as in a screenshot.
+
+    Arguments: `pixels`, RGB (height, width, 3), float32 in [0, 1]; the trace of the compression.
+
+    Returns booleans (height, width), all true if the rectangle cannot be told.
+    """
+    middle = _middle(pixels)
+    luma = _fit_luma(to_components(middle, "YCbCr")[0], trace, _unclipped(middle))
+    if luma is None:
+        return np.ones(pixels.shape[:2], bool)
+    return luma.part(to_components(pixels, "YCbCr")[0])
+
+
 def recovered(pixels: NDArray[np.float32], trace: Trace, file: JpegFile | None = None) -> NDArray[np.float32]:
     """An estimate of the picture as it was right after the compression that left the trace.
 
@@ -100,31 +114,39 @@ def recovered(pixels: NDArray[np.float32], trace: Trace, file: JpegFile | None =
     compression did not touch, or whose recovered coefficients do not explain their pixels; chroma that does not look
     quantised with libjpeg's table of the trace's quality; and the whole picture if its luma does not.
     """
-    height, width = pixels.shape[:2]
-    top, left = (max(n - SAMPLE_SIDE, 0) // (2 * MCU) * MCU for n in (height, width))
-    middle = pixels[top : top + SAMPLE_SIDE, left : left + SAMPLE_SIDE]
+    middle = _middle(pixels)
     planes, unclipped, resubsample = to_components(middle, "YCbCr"), _unclipped(middle), _resubsampling(file)
-    table, grid = ijg_table(trace.quality, LUMA), Grid(trace.shift, (1, 1))
-    luma = _fit(planes[:1], table, unclipped, grid, _unchanged)
-    for _ in range(ROUNDS):
-        if luma is None:
-            return pixels
-        others = luma.elsewhere(planes[0])
-        if not others.any():
-            break
-        unclipped &= ~others
-        luma = _fit(planes[:1], table, unclipped, grid, _unchanged)
+    luma = _fit_luma(planes[0], trace, unclipped)
     if luma is None or luma.median_score < LUMA_SCORE:
         return pixels
     chroma = _fit_chroma(planes[1:], trace, unclipped, resubsample)
 
     out = np.empty_like(pixels)
-    for rows, kept in _bands(height):
+    for rows, kept in _bands(len(pixels)):
         image = _recover_band(
             pixels[rows], luma.starting_at(rows.start), chroma and chroma.starting_at(rows.start), resubsample
         )
         out[kept] = image[kept.start - rows.start : kept.stop - rows.start]
     return out
+
+
+def _middle(pixels: Plane) -> Plane:
+    """The part of a picture from which statistics are computed; it starts where an MCU could."""
+    height, width = pixels.shape[:2]
+    top, left = (max(n - SAMPLE_SIDE, 0) // (2 * MCU) * MCU for n in (height, width))
+    return pixels[top : top + SAMPLE_SIDE, left : left + SAMPLE_SIDE]
+
+
+def _fit_luma(plane: Plane, trace: Trace, unclipped: NDArray[np.bool_]) -> "_Fit | None":
+    """The fit of luma without the parts that the compression did not touch, which are taken out of `unclipped`."""
+    table, grid = ijg_table(trace.quality, LUMA), Grid(trace.shift, (1, 1))
+    luma = _fit([plane], table, unclipped, grid, _unchanged)
+    for _ in range(ROUNDS):
+        if luma is None or not (others := luma.elsewhere(plane)).any():
+            break
+        unclipped &= ~others
+        luma = _fit([plane], table, unclipped, grid, _unchanged)
+    return luma
 
 
 @dataclass(frozen=True)
@@ -211,6 +233,22 @@ class _Fit:
         blocks = elsewhere(coefficients, self.table, self.quantised)
         self.grid.whole(outside)[...] = np.repeat(np.repeat(blocks, BLOCK, axis=0), BLOCK, axis=1)
         return outside
+
+    def part(self, plane: Plane) -> NDArray[np.bool_]:
+        """Which pixels of a component belong to the rectangle that was quantised with this table, (height, width).
+
+        The parts of blocks at the plane's border belong to their neighbours.
+        """
+        coefficients = _by_frequency(_coefficients(plane, self.grid, _unchanged))
+        found = quantised_part(coefficients, self.table, self.quantised)
+        if found is None:
+            return np.ones(plane.shape, bool)
+        blocks = np.zeros(coefficients.shape[2:], bool)
+        blocks[found] = True
+        inside = np.repeat(np.repeat(blocks, BLOCK, axis=0), BLOCK, axis=1)
+        top, left = self.grid.start
+        after = [n - m - at for n, m, at in zip(plane.shape, inside.shape, (top, left), strict=True)]
+        return np.pad(inside, ((top, after[0]), (left, after[1])), mode="edge")
 
     def expected(self, coefficients: Plane) -> Plane:
         """Coefficients (8, 8, …), the quantised frequencies replaced by E[m Q | c] over the three nearest m."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from driftrec.jpeg import Resizing, recovered, resized, unresized
+from driftrec.jpeg import Resizing, compressed_part, recovered, resized, unresized
 from driftrec.restoration.estimator import Estimate, Estimator
 
 
@@ -15,28 +15,37 @@ def estimate_before(pixels: np.ndarray, resizing: Resizing, estimator: Estimator
     to it.  If the resized picture was compressed again, its coefficients are first drawn to the multiples that the
     earlier compression left (`driftrec.jpeg.recovered`).  A restoration of an enlarged picture is then resized itself,
     without the losses of the later compression, and so is a faithful one of a reduced picture, which is averaged with
-    the restoration in the present size: each is better where the other one lacks information.
+    the restoration in the present size: each is better where the other one lacks information.  What was added to an
+    enlarged picture, such as the windows in a screenshot, is not resized: it stays as it is, or is restored in the
+    present size if something was lost later.
 
     Arguments: `pixels`, float32 (height, width, 3) in [0, 1]; how they were resized; `estimator`, whose previews get
     the size of `pixels`; `lossy`, whether something was lost after the resizing.
     """
-    size, kernel = resizing.after, resizing.kernel
-    before = unresized(pixels, resizing.before, kernel, lossy=lossy).clip(0, 1)
+    axes, kernel, grid = resizing.axes, resizing.kernel, resizing.trace.shift
+    before = unresized(pixels, axes, kernel, lossy=lossy).clip(0, 1)
     if lossy:
         before = recovered(before, resizing.trace)
     alone = lossy and (estimator.faithful or resizing.factor > 1)
+    inside, present = None, None
+    if resizing.part and resizing.factor > 1 and not (own := compressed_part(before, resizing.trace)).all():
+        inside = resized(own.astype(np.float32), axes, kernel).clip(0, 1)[..., None]
+    if alone and (inside is not None or resizing.factor < 1):
+        present = estimator.silent().estimate(pixels)
 
     def after(restored: np.ndarray) -> np.ndarray:
-        if alone:
-            return resized(restored, size, kernel).clip(0, 1)
-        return (pixels + resized(restored - before, size, kernel)).clip(0, 1)
+        result = resized(restored, axes, kernel) if alone else pixels + resized(restored - before, axes, kernel)
+        if inside is not None:
+            around = pixels if present is None else present.pixels
+            result = around + inside * (result - around)
+        return result.clip(0, 1)
 
-    estimate = estimator.showing(after).estimate(before)
+    estimate = estimator.showing(after).estimate(before, grid)
     restored, evaluations = after(estimate.pixels), estimate.evaluations
-    if alone and resizing.factor < 1:
-        present = estimator.silent().estimate(pixels)
-        restored, evaluations = (restored + present.pixels) / 2, evaluations + present.evaluations
+    if present is not None:
+        evaluations += present.evaluations
+        restored = restored if resizing.factor > 1 else (restored + present.pixels) / 2
     deviation = estimate.deviation
     if deviation is not None:
-        deviation = resized(deviation, size, kernel).clip(0)  # an approximation: it ignores correlations
+        deviation = resized(deviation, axes, kernel).clip(0)  # an approximation: it ignores correlations
     return replace(estimate, pixels=restored, evaluations=evaluations, deviation=deviation)
