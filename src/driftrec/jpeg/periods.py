@@ -30,8 +30,9 @@ FINENESS = 16
 PHASES = 64
 """Number of places within a block where blocks may start."""
 
-LEAST_SUM = 4.5
-"""Least sum of Fourier coefficients, of profiles of norm 1, for a part of a resized picture."""
+LEAST_WHOLE, LEAST_PART = 2.8, 4.5
+"""Least sum of the Fourier coefficients of both profiles, whose norms are 1: for whole pictures, and for parts, which
+are compared at more places."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def candidates(
     sums = _Periods(longer, own_grid).sums(sizes) + np.max([shorter.sums(others + by) for by in (-1, 0, 1)], axis=0)
     peaks = 1 + np.flatnonzero((sums[1:-1] > sums[:-2]) & (sums[1:-1] >= sums[2:]))
     for peak in sorted(peaks, key=lambda i: -sums[i])[:count]:
-        if sums[peak] - np.median(sums) > least * sums.std():
+        if sums[peak] > LEAST_WHOLE and sums[peak] - np.median(sums) > least * sums.std():
             size, other_size = int(sizes[peak]), int(others[peak])
             yield (other_size, size) if wide else (size, other_size)
 
@@ -78,7 +79,7 @@ def parts(
     total = sums[0] + sums[1]
     peaks = 1 + np.flatnonzero((total[1:-1] > total[:-2]) & (total[1:-1] >= total[2:]))
     for peak in sorted(peaks, key=lambda i: -total[i])[:count]:
-        if total[peak] > LEAST_SUM and total[peak] - np.median(total) > least * total.std():
+        if total[peak] > LEAST_PART and total[peak] - np.median(total) > least * total.std():
             period = size / float(bins[peak])
             one, other = (Blocks(period, float(phase[peak]) * period) for phase in phases)
             yield one, other

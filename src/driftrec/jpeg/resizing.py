@@ -35,7 +35,7 @@ picture in a larger size would take more time and memory than its own size lets 
 LINES = 256
 """Maximum number of rows and columns whose periods are looked at."""
 
-CANDIDATES = 4
+CANDIDATES = 3
 """Number of sizes of each range that are verified: the highest peaks."""
 
 MIN_PEAK = 2.5
