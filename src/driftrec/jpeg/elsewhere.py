@@ -35,8 +35,9 @@ LEAST = -4.0
 ENOUGH = -2.0
 """Blocks below this mean evidence of themselves and their eight neighbours were not quantised."""
 
-DECISIVE = 4.0
-"""Maximum of what one block says about the rectangle that was quantised."""
+DECISIVE, INDIFFERENT = 4.0, 0.1
+"""Maximum of what one block says about the rectangle that was quantised, and what every block says against it, so that
+flat surroundings do not belong to it."""
 
 COARSE = 96
 """Rectangles are compared on a grid of at most this many squares of blocks along a side."""
@@ -68,7 +69,7 @@ def quantised_part(
 
     Returns the rows and columns of its blocks; None if the evidence speaks for no block.
     """
-    evidence = _evidence(coefficients, table, quantised).clip(-DECISIVE, DECISIVE)
+    evidence = _evidence(coefficients, table, quantised).clip(-DECISIVE, DECISIVE) - INDIFFERENT
     rows, columns = evidence.shape
     side = max(1, -(-max(rows, columns) // COARSE))
     coarse = np.add.reduceat(np.add.reduceat(evidence, np.arange(0, rows, side), 0), np.arange(0, columns, side), 1)
