@@ -9,7 +9,7 @@ from PIL import Image
 from driftrec.evaluate.chains.drawing import Screenshot
 from driftrec.jpeg import recovered
 from driftrec.jpeg.detect import Trace
-from driftrec.jpeg.elsewhere import elsewhere
+from driftrec.jpeg.elsewhere import DECISIVE, INDIFFERENT, _evidence, elsewhere, quantised_part
 from driftrec.jpeg.tables import LUMA, ijg_table
 from driftrec.restoration.restorer import Restorer
 from support import CROPS, jpeg, jpeg_file, opened, psnr, scene
@@ -41,6 +41,36 @@ def test_nothing_is_said_where_multiples_are_blurred(rng: np.random.Generator) -
     values = 10 * np.rint(values / 10) + rng.normal(0, 6, values.shape).astype(np.float32)
     assert not elsewhere(values, table, ALL).any()
     assert not elsewhere(np.zeros((8, 8, 5, 5), np.float32), table, ALL).any()
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_the_rectangle_that_was_quantised_is_found(rng: np.random.Generator, flat: bool) -> None:
+    table = ijg_table(20, LUMA)
+    values = np.zeros((8, 8, 30, 40), np.float32) if flat else coefficients(rng, 30, 40)
+    inside, steps = np.s_[:, :, 7:21, 4:33], table[..., None, None].astype(np.float32)
+    values[inside] = steps * np.rint(coefficients(rng, 14, 29) / steps)
+    values[:, :, 10:13, 9:12] += 5  # as if it had been clipped
+    values += rng.normal(0, 0.3, values.shape).astype(np.float32)
+    assert quantised_part(values, table, ALL) == inside[2:]
+
+
+def test_the_rectangle_has_the_largest_sum_of_evidence(rng: np.random.Generator) -> None:
+    table = ijg_table(20, LUMA)
+    values = coefficients(rng, 7, 9)
+    chosen = rng.random((7, 9)) < 0.6
+    steps = table[..., None, None].astype(np.float32)
+    values[..., chosen] = (steps * np.rint(values / steps))[..., chosen]
+    evidence = _evidence(values, table, ALL).clip(-DECISIVE, DECISIVE) - INDIFFERENT
+    sums = {
+        (top, bottom, left, right): evidence[top:bottom, left:right].sum()
+        for top in range(7)
+        for bottom in range(top + 1, 8)
+        for left in range(9)
+        for right in range(left + 1, 10)
+    }
+    top, bottom, left, right = max(sums, key=sums.__getitem__)
+    assert quantised_part(values, table, ALL) == (slice(top, bottom), slice(left, right))
+    assert quantised_part(values[..., :0], table, ALL) is None
 
 
 def test_a_window_around_a_jpeg_stays_as_it_is() -> None:
