@@ -61,6 +61,9 @@ MIN_LEAD, MIN_LEAD_LARGER = 1.05, 1.25
 """Factors of clearly better fits: of the score if the picture was reduced, and of the mean square difference from
 enlarged pictures if it was enlarged, which tells kernels apart as long as nothing was lost later."""
 
+MIN_LEAD_PART = 1.2
+"""Factor by which the score of a part must be higher than that of a whole picture, which has fewer ways to fit."""
+
 COLUMNS = 32
 """Maximum number of columns for this difference."""
 
@@ -146,7 +149,10 @@ def find_resizing(pixels: NDArray[Any], *, own_grid: bool = False) -> Resizing |
         return None
     down, across = (luma(axis[:, :: -(-axis.shape[1] // LINES)]) for axis in (pixels, pixels.swapaxes(0, 1)))
     search = _Search(pixels, own_grid)
-    return search.of_whole(down, across) or search.of_part(down, across)
+    all_of_it, part = search.of_whole(down, across), search.of_part(down, across)
+    if all_of_it is None or part is None:
+        return all_of_it or part
+    return part if search.score_of(part) > MIN_LEAD_PART * search.score_of(all_of_it) else all_of_it
 
 
 class _Placed(NamedTuple):
@@ -163,6 +169,10 @@ class _Search:
         self.pixels, self.lossy = pixels, lossy
         self.after = pixels.shape[0], pixels.shape[1]
         self.scores: dict[tuple[_Placed, str], float] = {}
+
+    def score_of(self, resizing: Resizing) -> float:
+        """How well a way of resizing fits."""
+        return self._score(_Placed(resizing.axes, resizing.trace.shift), resizing.kernel)
 
     def of_whole(self, down: Plane, across: Plane) -> Resizing | None:
         """How the picture was resized as a whole; arguments as for `candidates`."""
@@ -188,11 +198,7 @@ class _Search:
         Multiples of the right size can be proved, too, with a lower score.
         """
         found = [self._proved(place, least) for place in places if place is not None]
-        return max(
-            filter(None, found),
-            key=lambda one: self._score(_Placed(one.axes, one.trace.shift), one.kernel),
-            default=None,
-        )
+        return max(filter(None, found), key=self.score_of, default=None)
 
     def _proved(self, place: _Placed, least: float) -> Resizing | None:
         """How the picture was resized, if the clearest trace of compression before has a score of at least `least`."""
