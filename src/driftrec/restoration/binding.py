@@ -109,10 +109,9 @@ class Binding:
 
     def notice(self, faithful: np.ndarray) -> None:
         """Learns from the faithful estimate how certain the cells are; arguments as for `certainty`."""
-        if self._shown is None:
-            self.certain = certainty(faithful, self.cells)
-        else:
-            self.certain = 1 - change_between(self._shown, faithful).damage
+        self.certain = certainty(faithful, self.cells)
+        if self._shown is not None:  # both witnesses must agree that the picture was damaged before
+            self.certain = 1 - change_between(self._shown, faithful).damage * (1 - self.certain)
 
     @property
     def doubtful(self) -> bool:
