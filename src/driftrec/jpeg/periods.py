@@ -30,7 +30,7 @@ FINENESS = 16
 PHASES = 64
 """Number of places within a block where blocks may start."""
 
-LEAST_WHOLE, LEAST_PART = 2.8, 4.5
+LEAST_WHOLE, LEAST_PART = 2.0, 4.5
 """Least sum of the Fourier coefficients of both profiles, whose norms are 1: for whole pictures, and for parts, which
 are compared at more places."""
 
