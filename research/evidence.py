@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import numpy.typing as npt
 import typer
 from PIL import Image
 from scipy.optimize import minimize
@@ -28,7 +29,20 @@ from driftrec.evaluate.chains.formats import AsJpeg
 from driftrec.evaluate.metrics.fidelity import psnr
 from driftrec.jpeg import Cells, decode, examine
 from driftrec.picture import Picture
-from driftrec.restoration.binding import COARSE, LEAST_NONZERO, LEAST_OUTSIDE, LEAST_TEXTURE, LIKELY, SHARP, texture
+from driftrec.restoration.binding import (
+    COARSE,
+    CONSTANT,
+    LEAST_NONZERO,
+    LEAST_OUTSIDE,
+    LEAST_TEXTURE,
+    LIKELY,
+    NONZERO,
+    OUTSIDE,
+    QUALITY,
+    SHARP,
+    TEXTURE,
+    texture,
+)
 from driftrec.restoration.decision import FULL_TRUST
 from driftrec.restoration.estimator import Estimator
 from driftrec.restoration.judgement import Change, change_between, trust_in
@@ -145,6 +159,7 @@ FOLDS = 5
 
 def choose_judgement(rows: list[dict[str, Any]]) -> None:
     changes = [Change(row["change"], row["spread"]) for row in rows]
+    doubts = np.array([1 - shipped_certainty(row) if "inside" in row else 1.0 for row in rows])
     inputs = np.array([((c.amount - 45) / 5, (c.spread + 20) / 5, 1.0) for c in changes])
     errors, amounts = np.array([row["errors"] for row in rows]), np.array([c.amount for c in changes])
     has_file = np.array(["inside" in row for row in rows])
@@ -170,6 +185,7 @@ def choose_judgement(rows: list[dict[str, Any]]) -> None:
 
         return minimize(loss, np.zeros(3)).x
 
+    # Fitted by itself; the cells of a file are a second witness, and both must agree on damage.
     amount, spread, constant = best(np.ones(len(rows), bool))
     constant += -9 * amount + 4 * spread
     print(f"{len(rows)} judged; amount {amount / 5:.3f}, spread {spread / 5:.3f}, constant {constant:.2f}")
@@ -182,19 +198,19 @@ def choose_judgement(rows: list[dict[str, Any]]) -> None:
     for name, those in groups.items():
         print(f"{name}, {those.sum()}: gain in dB, mean, 2 %, least")
         for how, damage in (("by the others", by_others), ("shipped", shipped), ("all damaged", np.ones(len(rows)))):
-            gain = (without - outcome(damage))[those]
+            gain = (without - outcome(doubts * damage))[those]
             print(f"    {how}: {gain.mean():+.3f} {np.percentile(gain, 2):+.2f} {gain.min():+.2f}")
         if name == "clean":
-            kept = -10 * np.log10(after(errors, shipped, has_file, amounts)[those].clip(1e-9))
+            kept = -10 * np.log10(after(errors, doubts * shipped, has_file, amounts)[those].clip(1e-9))
             print(f"    distance to the clean picture: 2 % {np.percentile(kept, 2):.1f} dB, least {kept.min():.1f} dB")
     once = groups["saved once"]
     for weight in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
-        left = after(errors, shipped, has_file, amounts, weight)[once]
+        left = after(errors, doubts * shipped, has_file, amounts, weight)[once]
         gain = without[once] - 10 * np.log10(left + INVISIBLE[1])
         print(f"likely parts by {weight}: {gain.mean():+.3f} {np.percentile(gain, 2):+.2f} {gain.min():+.2f}")
 
 
-def logistic(odds: np.ndarray) -> np.ndarray:
+def logistic(odds: npt.ArrayLike) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(odds, -50, 50)))
 
 
@@ -226,6 +242,11 @@ def features(row: dict[str, Any]) -> tuple[float, ...]:
     """The inputs of `driftrec.restoration.binding.certainty`."""
     outside, nonzero = 1 - row["inside"] + LEAST_OUTSIDE, row["nonzero"] + LEAST_NONZERO
     return np.log(outside), row["quality"], np.log(nonzero), np.log(row["texture"] + LEAST_TEXTURE), 1.0
+
+
+def shipped_certainty(row: dict[str, Any]) -> float:
+    """What `driftrec.restoration.binding.certainty` says of a file."""
+    return float(logistic(SHARP * np.dot(features(row), (OUTSIDE, QUALITY, NONZERO, TEXTURE, CONSTANT))))
 
 
 def fitted(inputs: np.ndarray, gain: np.ndarray) -> np.ndarray:
