@@ -88,7 +88,8 @@ benchmark: $(DEVELOPMENT)
 	$(BIN)/python benchmarks/installed.py
 	$(BIN)/python benchmarks/standalone.py
 	$(BIN)/python benchmarks/jpeg.py photos graphics live1 luma cells
-	$(BIN)/python benchmarks/history.py traces copies webp histories resized
+	$(BIN)/python benchmarks/history.py traces copies webp histories
+	$(BIN)/python benchmarks/resized.py resized parts
 	$(BIN)/python benchmarks/files.py kinds metadata fuzz
 	$(BIN)/python benchmarks/serve.py load uploads
 	$(BIN)/python benchmarks/web_app.py download results memory

@@ -2,9 +2,9 @@
 
     python benchmarks/jpeg.py photos graphics live1 luma cells
 
-With those of history.py, these are all tables of docs/science/jpeg.md; they take some 15 minutes.  photos and graphics
-are held-out pictures of the training corpus (`Corpus.split`); live1 is used for reporting only.  The middles of the
-pictures are compressed with Pillow and restored as `driftrec restore` does.
+With those of history.py and resized.py, these are all tables of docs/science/jpeg.md; they take some 15 minutes.
+photos and graphics are held-out pictures of the training corpus (`Corpus.split`); live1 is used for reporting only.
+The middles of the pictures are compressed with Pillow and restored as `driftrec restore` does.
 """
 
 import argparse
