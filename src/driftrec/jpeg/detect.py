@@ -9,6 +9,7 @@ Characteristic functions of all steps come from one histogram per grid and frequ
 computed once more from blocks that are different: a pattern that repeats itself proves no more than one of its blocks.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -34,8 +35,8 @@ FREQUENCIES = tuple((int(k) // BLOCK, int(k) % BLOCK) for k in NATURAL[1:22])
 QUALITIES = (*range(2, 20, 2), *range(20, 60, 4), *range(60, 96, 3))
 """Candidates for the earlier quality; the best one is refined to single steps."""
 
-BINS, SIZE = 8, 4096
-"""Bins of a histogram per level, and their number: coefficients beyond 512 levels are rare."""
+BINS, SIZE, FEW = 8, 4096, 1024
+"""Bins of a histogram per level, and their number: in full, and for a quick look.  Larger coefficients are left out."""
 
 ALIKE = 8
 """Rounding, in levels, after which blocks are alike."""
@@ -121,8 +122,7 @@ def shifted_trace(luma: Plane, *, own_grid: bool) -> Trace:
     different = _histograms(few)
     scores = _scores(different, QUALITIES)[:, 0]
     quality = _refined(_coarsest(table[:, best]), lambda qualities: _scores(different, qualities)[:, 0])
-    noise = NOISE / np.sqrt(2 * len(FREQUENCIES) * count)
-    return Trace(shifts[best], quality, float(min(table[:, best].max() - chance, scores.max() - noise)))
+    return Trace(shifts[best], quality, float(min(table[:, best].max() - chance, scores.max() - _noise(count))))
 
 
 def aligned_score(luma: Plane) -> float:
@@ -130,24 +130,33 @@ def aligned_score(luma: Plane) -> float:
 
     It is compared with few other grids, so it is quick, and tells which of several versions of a picture fits best.
     """
-    return float(_scores(_histograms(_coefficients(luma, ((0, 0), *OTHERS))), QUALITIES)[:, 0].max())
+    grids = [_distinct(grid) for grid in _coefficients(luma, ((0, 0), *OTHERS))]
+    count = min(grid.shape[1] for grid in grids)
+    if count < MIN_BLOCKS:
+        return 0.0
+    return float(_scores(_histograms(grids, FEW), QUALITIES)[:, 0].max() - _noise(count))
 
 
-def _histograms(grids: NDArray[np.float32] | Sequence[Plane]) -> NDArray[np.float32]:
+def _noise(count: int) -> float:
+    """The part of a score that random coefficients of `count` blocks may reach."""
+    return NOISE / math.sqrt(2 * len(FREQUENCIES) * count)
+
+
+def _histograms(grids: NDArray[np.float32] | Sequence[Plane], most: int = SIZE) -> NDArray[np.float32]:
     """Relative frequencies of the absolute values of coefficients (frequency, block) of several grids, in bins of
-    1 / BINS levels: (grid, frequency, bin); bins above the largest value are left out."""
-    size = min(round(max(max(float(grid.max()), -float(grid.min())) for grid in grids) * BINS), SIZE - 1) + 1
+    1 / BINS levels: (grid, frequency, bin).  There are at most `most` bins, and none above the largest value."""
+    size = min(round(max(max(float(grid.max()), -float(grid.min())) for grid in grids) * BINS) + 1, most)
     frequencies = len(FREQUENCIES)
     histograms = np.empty((len(grids), frequencies, size), np.float32)
-    first = size * np.arange(frequencies)[:, None]
+    first = (size + 1) * np.arange(frequencies, dtype=np.int32)[:, None]
     for grid, out in zip(grids, histograms, strict=True):
         bins = np.abs(grid)
         bins *= BINS
         np.rint(bins, out=bins)
-        if size == SIZE:
-            np.minimum(bins, SIZE - 1, out=bins)
-        counts = np.bincount((bins.astype(np.intp) + first).ravel(), minlength=frequencies * size)
-        np.divide(counts.reshape(out.shape), grid.shape[1], out=out, casting="same_kind")
+        np.minimum(bins, size, out=bins)  # one more bin for those that are left out
+        counts = np.bincount((bins.astype(np.int32) + first).ravel(), minlength=frequencies * (size + 1))
+        counts = counts.reshape(frequencies, -1)[:, :size]
+        np.divide(counts, np.maximum(counts.sum(axis=1, keepdims=True), 1), out=out, casting="same_kind")
     return histograms
 
 

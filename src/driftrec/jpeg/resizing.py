@@ -44,15 +44,16 @@ MIN_PEAK = 2.5
 REACH = 2
 """Sizes up to this many pixels smaller or larger than a candidate are compared."""
 
-STEPS = {0.5: 0.1, 0.25: 0.12, 0.12: 0.15, 0.06: 0.15}
+STEPS = {0.5: 0.08, 0.25: 0.1, 0.12: 0.12, 0.06: 0.12}
 """Both ends of each side of a part of a resized picture are moved by these steps, in pixels before, where the score
 becomes better.  It must then be at least as given: more places are compared than if the picture is whole."""
 
-PART_CANDIDATES, PART_PEAK, PART_PROMISING, PART_SCORE = 2, 3.5, 0.07, 0.15
+PART_CANDIDATES, PART_PEAK, PART_PROMISING, PART_SCORE = 2, 3.5, 0.05, 0.15
 """The same for parts of resized pictures, and the minimum score of their trace: more of them are compared."""
 
-PROMISING = 0.05
-"""Score from which the exact size is searched for."""
+PROMISING, DIAGONAL, EXACT = 0.07, 0.1, 0.12
+"""Minimum scores of sizes near a candidate, of the best one with its proportions, and of the best one of all; those of
+right sizes are higher."""
 
 USUAL = "bicubic"
 """The kernel with which sizes are compared, and which is assumed unless another one fits clearly better."""
@@ -147,12 +148,13 @@ def find_resizing(pixels: NDArray[Any], *, own_grid: bool = False) -> Resizing |
     """
     if min(pixels.shape[:2]) < MIN_SIDE:
         return None
-    down, across = (luma(axis[:, :: -(-axis.shape[1] // LINES)]) for axis in (pixels, pixels.swapaxes(0, 1)))
     search = _Search(pixels, own_grid)
-    all_of_it, part = search.of_whole(down, across), search.of_part(down, across)
-    if all_of_it is None or part is None:
-        return all_of_it or part
-    return part if search.score_of(part) > MIN_LEAD_PART * search.score_of(all_of_it) else all_of_it
+    down, across = (luma(axis[:, :: -(-axis.shape[1] // LINES)]) for axis in (pixels, pixels.swapaxes(0, 1)))
+    if (all_of_it := search.of_whole(down, across)) is None:
+        return search.of_part(down, across)
+    least = MIN_LEAD_PART * search.score_of(all_of_it)
+    part = search.of_part(down, across) if least < 1 else None
+    return part if part is not None and search.score_of(part) > least else all_of_it
 
 
 class _Placed(NamedTuple):
@@ -245,12 +247,15 @@ class _Search:
         def score(size: tuple[int, int]) -> float:
             return self._score(placed(size))
 
-        if not self._within(placed(size)) or max(score(_longer(size, by)) for by in (0, -1, 1)) < PROMISING:
+        if not self._within(placed(size)) or all(score(_longer(size, by)) < PROMISING for by in (0, -1, 1)):
             return None
         steps = range(-REACH, REACH + 1)
         size = max((_longer(size, by) for by in steps), key=score)
+        if score(size) < DIAGONAL:
+            return None
         size = max(((size[0], size[1] + by) for by in steps), key=score)
-        return placed(max(((size[0] + by, size[1]) for by in steps), key=score))
+        size = max(((size[0] + by, size[1]) for by in steps), key=score)
+        return placed(size) if score(size) >= EXACT else None
 
     def _refined_part(self, blocks: tuple[Blocks, Blocks]) -> _Placed | None:
         """The part near that of likely blocks with the best score."""
