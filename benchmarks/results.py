@@ -22,7 +22,7 @@ from driftrec.evaluate.methods import Driftrec, parse_method
 from driftrec.evaluate.protocols import PROTOCOLS, find_protocol
 from driftrec.evaluate.published import published
 from driftrec.evaluate.report import caption, conditions, section
-from driftrec.evaluate.tables import Row, as_csv, rows_of
+from driftrec.evaluate.tables import Row, as_csv, rows_of, set_rows
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "docs/measured"
@@ -54,9 +54,10 @@ def main() -> None:
 def measure(name: str, options: argparse.Namespace) -> None:
     """Runs a protocol and stores its results."""
     folder = options.graphics if name in MADE else options.shared / "data/test"
-    records, measured = run(name, folder / DATA[name], DATA[name], options)
+    records, settings, measured = run(name, folder / DATA[name], DATA[name], options)
     target = MEASURED / f"results_{name}.jsonl"
-    fresh = Measurements([row.measurement(measured) for row in rows_of(records)])
+    rows = [*rows_of(records), *set_rows(records, settings)]
+    fresh = Measurements([row.measurement(measured) for row in rows])
     if options.only or options.quality:
         stored = Measurements.read(target)
         quality = [entry for entry in fresh.entries if entry.measure not in COSTS]  # costs compare methods of one run
@@ -67,7 +68,7 @@ def measure(name: str, options: argparse.Namespace) -> None:
         shutil.copyfile(plot, MEASURED / f"results_{name}.png")
 
 
-def run(name: str, data: Path, title: str, options: argparse.Namespace) -> tuple[list[Record], Conditions]:
+def run(name: str, data: Path, title: str, options: argparse.Namespace) -> tuple[list[Record], Settings, Conditions]:
     """Runs a protocol on the pictures of a folder, which its conditions call `title`."""
     out = options.out / name
     print(call(name, data.name), flush=True)
@@ -92,11 +93,12 @@ def run(name: str, data: Path, title: str, options: argparse.Namespace) -> tuple
         and (not only or record.method in asked[0])
         and (not qualities or record.corruption in asked[1])
     ]
-    settings = Settings((), out, threads=options.threads, workers=options.workers)
+    kept = protocol.features if (out / "features").is_dir() else None
+    settings = Settings((), out, features=kept, threads=options.threads, workers=options.workers)
     models = dict.fromkeys(
         str(m.options.model) for m in methods if isinstance(m, Driftrec) and m.options.mode != "decode"
     )
-    return records, conditions(records, settings, title, models)
+    return records, settings, conditions(records, settings, title, models)
 
 
 def call(name: str, data: str) -> str:

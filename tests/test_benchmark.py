@@ -32,7 +32,7 @@ from driftrec.evaluate.tables import (
     difference_tables,
     metric_tables,
     rows_of,
-    set_table,
+    set_rows,
     summarise,
     table_of,
 )
@@ -141,14 +141,17 @@ def test_features_are_kept_and_distances_come_from_them(
 
     torch.manual_seed(0)
     save_file(Inception(None).state_dict(), tmp_path / weights.INCEPTION.file)
-    settings = Settings(("psnr",), tmp_path / "out", tmp_path, features=True)
+    settings = Settings(("psnr",), tmp_path / "out", tmp_path, features="inception")
     methods = [parse_method("plain")]
     poor, good = (list(run(tasks_of(photos, q), methods, settings)) for q in (2, 95))
-    distances = [bench.distances(records, settings.out) for records in (poor, good)]
-    assert distances[0]["fid"] > distances[1]["fid"] >= 0
-    assert distances[0]["samples"] == 3
-    table = set_table({("JPEG", "q2"): distances[0]}, published("imagenet-fid"))
-    assert "±" in table[1].rows[0][1][0]
+    fids = [bench.distances_of(records, settings)["fid"][0] for records in (poor, good)]
+    assert fids[0] > fids[1] >= 0
+    rows = set_rows(poor, settings)
+    assert [row.metric for row in rows] == ["fid", "kid"]
+    assert [Row.of(row.measurement(Conditions.now(models=[]))).text for row in rows] == [row.text for row in rows]
+    kid = metric_tables(rows, published("imagenet-fid"))[1]
+    assert kid.title == "KID × 10³ ↓"
+    assert "±" in kid.rows[0][1][0]
     monkeypatch.setattr(bench, "_measured", None)  # a second run must find everything
     assert len(list(run(tasks_of(photos, 2), methods, settings))) == 3
 

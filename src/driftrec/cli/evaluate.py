@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from driftrec.cli.console import note, report_lines, require_apart, say, sentences
 from driftrec.text import printable
+
+if TYPE_CHECKING:
+    from driftrec.evaluate.features import Network
 
 Weights = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Folder of metric weights.  Default: the cache, or a download.")
@@ -102,9 +105,8 @@ def benchmark(
         with busy("loading the methods"):
             for one in methods:
                 one.load(threads)  # reports what is missing before anything is measured
-        settings = bench.Settings(
-            tuple(_metrics(metric, chosen.metrics, weights)), out, weights, chosen.features, sheets, threads, workers
-        )
+        metrics, features = tuple(_metrics(metric, chosen.metrics, weights)), _features(chosen.features, weights)
+        settings = bench.Settings(metrics, out, weights, features, sheets, threads, workers)
         tasks = [
             bench.BenchmarkTask(path, corruption, chosen.gray)
             for path in paths
@@ -130,6 +132,21 @@ def _metrics(asked: list[str] | None, standard: Iterable[str], weights: Path | N
     if not names:
         raise ValueError("no metric is available: provide what the lines above name")
     return names
+
+
+def _features(network: "Network | None", weights: Path | None) -> "Network | None":
+    """The network for KID, if it is available; Inception must be, as a protocol that names it is there for FID."""
+    from driftrec.evaluate.features import load
+
+    try:
+        if network is not None:
+            load(network, weights)
+    except ValueError as error:
+        if network == "inception":
+            raise
+        note(f"KID is left out: {error}")
+        return None
+    return network
 
 
 def _qualities(text: str | None) -> tuple[int, ...]:

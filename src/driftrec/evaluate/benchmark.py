@@ -7,26 +7,27 @@ A stopped run therefore resumes where it was, and a run that changed in part mea
 import hashlib
 import json
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, features
 
-from driftrec.evaluate import weights
 from driftrec.evaluate.chains.chain import Chain
 from driftrec.evaluate.corruptions import Corruption, decode, to_gray
+from driftrec.evaluate.features import Distance, Network, distances, load
 from driftrec.evaluate.machine import PeakMemory
 from driftrec.evaluate.measures import Comparison, Measures, as_batch, patches
 from driftrec.evaluate.method import Case, Method
-from driftrec.evaluate.metrics.distribution import fid, kid
 from driftrec.evaluate.metrics.fidelity import Pixels
 from driftrec.picture import PICTURE_SUFFIXES, atomic_write
 from driftrec.text import json_line
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMAT = 1
 """Changes whenever metrics or records change their meaning, so that old records are measured again."""
@@ -95,7 +96,7 @@ class Settings:
         metrics: names of `driftrec.evaluate.measures.METRICS`.
         weights: folder with the weights of metrics, searched first.
         out: folder that receives records.jsonl, features/ and pictures/.
-        features: whether Inception features are kept, for FID and KID.
+        features: the network whose features are kept, for FID and KID; None for none.
         pictures: how many restored pictures of each method and corruption are kept for contact sheets.
         threads: CPU threads of one worker; None for all cores.
         workers: number of parallel processes; with more than one, the seconds are measured on a busy machine.
@@ -104,7 +105,7 @@ class Settings:
     metrics: tuple[str, ...]
     out: Path
     weights: Path | None = None
-    features: bool = False
+    features: Network | None = None
     pictures: int = 0
     threads: int | None = None
     workers: int = 1
@@ -162,20 +163,19 @@ def read_records(path: Path) -> list[Record]:
     return records
 
 
-def distances(records: Sequence[Record], out: Path) -> dict[str, float]:
-    """FID, and KID with its standard error, between the restored pictures of `records` and the clean ones.
+def distances_of(records: Sequence[Record], settings: Settings) -> dict[str, Distance]:
+    """The distances between the restored pictures of `records` and the clean ones, see `features.distances`."""
+    if not settings.features:
+        return {}
+    restored, clean = (
+        [np.load(_features_path(settings, key)) for key in keys]
+        for keys in ([r.key for r in records], [_clean_key(r) for r in records])
+    )
+    return distances(settings.features, restored, clean)
 
-    Keys: fid, kid, kid_error, samples.  Raises ValueError as `fid` and `kid` do.
-    """
-    restored = [np.load(out / "features" / f"{r.key}.npy") for r in records]
-    clean = [np.load(out / "features" / f"{_clean_key(r)}.npy") for r in records]
-    value, error = kid(restored, clean)
-    return {
-        "fid": fid(np.concatenate(restored), np.concatenate(clean)),
-        "kid": value,
-        "kid_error": error,
-        "samples": float(sum(len(x) for x in restored)),
-    }
+
+def _features_path(settings: Settings, key: str) -> Path:
+    return settings.out / "features" / str(settings.features) / f"{key}.npy"
 
 
 class BenchmarkWorker:
@@ -186,6 +186,7 @@ class BenchmarkWorker:
         if settings.threads:
             _limit_torch(settings)
         self.measures = Measures(settings.metrics, settings.weights)
+        self.features = load(settings.features, settings.weights) if settings.features else None
         self.memory = PeakMemory()
         self.restore = method.load(settings.threads)
 
@@ -214,24 +215,20 @@ class BenchmarkWorker:
             self.measures(Comparison(pixels, case.clean, case.file)),
         )
         record = _rounded(record)
-        if self.settings.features and case.clean is not None:
-            self._keep_features(record, pixels, case.clean)
+        if self.features and case.clean is not None:
+            self._keep_features(record, pixels, case.clean, self.features)
         if keep:
             self._keep_pictures(record, pixels, case)
         return record
 
-    @cached_property
-    def _inception(self):  # noqa: ANN202 (PyTorch is imported only when needed)
-        from driftrec.evaluate.metrics.inception import Inception
-
-        return Inception(weights.find(weights.INCEPTION, self.settings.weights))
-
-    def _keep_features(self, record: Record, pixels: Pixels, clean: Pixels) -> None:
-        folder = self.settings.out / "features"
-        folder.mkdir(exist_ok=True)
+    def _keep_features(
+        self, record: Record, pixels: Pixels, clean: Pixels, network: "Callable[[Tensor], Tensor]"
+    ) -> None:
         for key, picture in ((record.key, pixels), (_clean_key(record), clean)):
-            if not (path := folder / f"{key}.npy").is_file():
-                np.save(path, np.concatenate([self._inception(as_batch(p)).numpy() for p in patches(picture)]))
+            path = _features_path(self.settings, key)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.is_file():
+                np.save(path, np.concatenate([network(as_batch(p)).numpy() for p in patches(picture)]))
 
     def _keep_pictures(self, record: Record, pixels: Pixels, case: Case) -> None:
         save(pixels, picture_path(self.settings.out, record))
@@ -293,7 +290,7 @@ def _done(key: str, keep: bool, known: dict[str, Record], settings: Settings) ->
         return False
     if keep and not picture_path(settings.out, known[key]).is_file():
         return False
-    return not settings.features or (settings.out / "features" / f"{key}.npy").is_file()
+    return not settings.features or _features_path(settings, key).is_file()
 
 
 def _key(task: BenchmarkTask, method: Method, settings: Settings) -> str:
@@ -340,7 +337,7 @@ def _like(pixels: Pixels, clean: Pixels) -> Pixels:
 
 def _limit_torch(settings: Settings) -> None:
     """Limits the threads of PyTorch, which uses all cores by default."""
-    if settings.features or any(name.startswith(("lpips", "dists")) for name in settings.metrics):
+    if settings.features or any(name.startswith(("lpips", "dists", "classes")) for name in settings.metrics):
         import torch
 
         torch.set_num_threads(settings.threads or 1)

@@ -24,7 +24,7 @@ GRID_SHIFT = 4
 """Offset in rows and columns between the two grids on which blocking is measured: the usual shift of double JPEGs."""
 
 PATCH = 256
-"""Side of the patches that FID and KID are computed from, in pixels."""
+"""Side of the patches that classifiers and other networks for features see, in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +102,18 @@ def _cells(_: Path | None) -> Compute:
     return compute
 
 
+def _classes(_: Path | None) -> Compute:
+    from driftrec.evaluate.metrics.classifier import Classifier, packaged_weights
+
+    classifier = Classifier(packaged_weights())
+
+    def changed(restored: Pixels, clean: Pixels) -> float:
+        a, b = ([int(classifier(as_batch(patch)).argmax()) for patch in patches(x)] for x in (restored, clean))
+        return 100 * float(np.mean(np.not_equal(a, b)))
+
+    return _full(changed)(None)
+
+
 def _network(distance: Callable[["Tensor", "Tensor"], "Tensor"]) -> Compute:
     def compute(restored: Pixels, clean: Pixels) -> float:
         return float(distance(as_batch(restored), as_batch(clean)))
@@ -144,6 +156,7 @@ METRICS: dict[str, Metric] = {
     "cells": Metric("coefficients in the file's cells (%)", 2, "higher", _cells, paired=False),
     "colour_shift": Metric("colour shift (gray levels)", 2, "lower", _full(fidelity.colour_shift)),
     "ssimulacra2": Metric("SSIMULACRA 2", 1, "higher", _ssimulacra2),
+    "classes": Metric("patches that a classifier takes for something else (%)", 1, "lower", _classes),
     "unevenness": Metric("unevenness of flat areas (gray levels)", 2, "lower", _full(graphics.unevenness)),
     "off_white": Metric("white pixels that are off white (%)", 1, "lower", _full(graphics.off_white)),
     "ink_chroma": Metric("chroma of black ink (gray levels)", 2, "lower", _full(graphics.ink_chroma)),
@@ -152,7 +165,7 @@ METRICS: dict[str, Metric] = {
 
 FIDELITY = ("psnr", "psnr_y", "psnr_b", "psnr_b_channels", "ssim", "ssim_plain", "bef", "cells", "colour_shift")
 GRAPHICS = ("psnr", "ssim", "ssimulacra2", "lpips_alex", "unevenness", "off_white", "ink_chroma", "misread", "cells")
-STANDARD = (*FIDELITY, "ssimulacra2", "niqe", "lpips_alex", "lpips_squeeze", "spectrum", "wavelets")
+STANDARD = (*FIDELITY, "ssimulacra2", "niqe", "classes", "lpips_alex", "lpips_squeeze", "spectrum", "wavelets")
 
 
 class Measures:

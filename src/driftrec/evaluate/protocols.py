@@ -5,6 +5,7 @@ from itertools import product
 
 from driftrec.evaluate.chains.listed import CHOOSING, REPORTED
 from driftrec.evaluate.corruptions import Corruption, DoubleJpeg, Jpeg
+from driftrec.evaluate.features import Network
 from driftrec.evaluate.measures import FIDELITY, GRAPHICS, STANDARD
 
 
@@ -19,7 +20,7 @@ class Protocol:
         metrics: names of `driftrec.evaluate.measures.METRICS`.
         published: the set in `published.json` to show beside the results, "" for none.
         methods: the methods to compare by default.
-        features: whether FID and KID are computed.
+        features: the network from whose features FID and KID are computed, see `features.distances`.
     """
 
     title: str
@@ -28,7 +29,7 @@ class Protocol:
     metrics: tuple[str, ...] = STANDARD
     published: str = ""
     methods: tuple[str, ...] = ("plain", "decode", "faithful", "natural")
-    features: bool = False
+    features: Network | None = None
 
 
 _CHAINS = Protocol(
@@ -51,6 +52,7 @@ PROTOCOLS: dict[str, Protocol] = {
         "LIVE1, colour, single JPEG",
         tuple(Jpeg(q) for q in (5, 10, 20, 30, 40)),
         published="live1-color",
+        features="classifier",
         methods=(
             *("plain", "decode", "faithful", "faithful:steps=2", "natural", "natural:steps=6"),
             *("faithful:model=base", "faithful:model=base,steps=2", "natural:model=base"),
@@ -93,7 +95,7 @@ PROTOCOLS: dict[str, Protocol] = {
         tuple(Jpeg(q) for q in (5, 10, 20)),
         metrics=("psnr", "ssim", "lpips_alex", "colour_shift"),
         published="imagenet-fid",
-        features=True,
+        features="inception",
     ),
 }
 

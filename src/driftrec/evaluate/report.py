@@ -8,7 +8,7 @@ import onnxruntime
 import PIL
 from PIL import features
 
-from driftrec.evaluate.benchmark import Record, Settings, distances
+from driftrec.evaluate.benchmark import Record, Settings
 from driftrec.evaluate.machine import processor
 from driftrec.evaluate.measurement import Conditions
 from driftrec.evaluate.measures import METRICS
@@ -23,7 +23,7 @@ from driftrec.evaluate.tables import (
     difference_tables,
     metric_tables,
     rows_of,
-    set_table,
+    set_rows,
     sources,
     table_of,
 )
@@ -39,65 +39,58 @@ to a difference of one level of rounding.  Colour shift is the distance between 
 bootstrap intervals over pictures; p is from a sign-flip test of the paired differences.  The share compares the gain
 with that of the same method before a chain's later steps, its ceiling."""
 
-FID_NOTE = """\
+SET_NOTES = {
+    "fid": """\
 FID is biased upwards, more so with fewer pictures, so compare only values for equal numbers of pictures.  KID is not
-biased; ± is its jackknife standard error over pictures."""
+biased; ± is its jackknife standard error over pictures.""",
+    "kid_classifier": """\
+KID compares the features of all patches of 256×256 pixels with those of the clean pictures; it is not biased, and ± is
+its jackknife standard error over pictures.""",
+}
 
 
 TRAINED = """\
 The finishers, which make the last evaluation of natural restorations, were trained for LPIPS with both networks.
-SSIMULACRA 2, NIQE, spectrum and wavelets had no part in the training, but the default share of texture was chosen by
-SSIMULACRA 2 on other pictures."""
+SSIMULACRA 2, NIQE, EfficientNet-Lite0, spectrum and wavelets had no part in the training, but the default share of
+texture was chosen by SSIMULACRA 2 on other pictures."""
 
 
 def page(records: Sequence[Record], protocol: Protocol, settings: Settings, data: str) -> str:
     """The Markdown page of a run: its conditions, tables and conventions."""
     note = caption(conditions(records, settings, data))
-    text = section(rows_of(records), protocol, note, tables_of(records, protocol, settings))
+    rows = [*rows_of(records), *set_rows(records, settings)]
+    text = section(rows, protocol, note, share_tables(records, settings))
     return f"# {protocol.title}\n\n{text}\n\n{CONVENTIONS}\n"
 
 
-def section(rows: Sequence[Row], protocol: Protocol, note: str, sets: Sequence[Table] = ()) -> str:
+def section(rows: Sequence[Row], protocol: Protocol, note: str, shared: Sequence[Table] = ()) -> str:
     """The tables of a run in Markdown, below a note, with the sources of published rows."""
     others = published(protocol.published)
-    parts = [note, *(table.markdown() for table in [*tables(rows, protocol, sets), *difference_tables(rows)])]
+    parts = [note, *(table.markdown() for table in [*tables(rows, protocol, shared), *difference_tables(rows)])]
     if any("natural" in row.method and row.metric.startswith("lpips") for row in rows):
         parts.insert(1, TRAINED)
-    if protocol.features:
-        parts.append(FID_NOTE)
+    parts += [text for name, text in SET_NOTES.items() if any(row.metric == name for row in rows)]
     if others:
         parts.append(f"Rows marked † are published figures, not measured here:\n\n{sources(others)}")
     return "\n\n".join(parts)
 
 
-def tables(rows: Sequence[Row], protocol: Protocol, sets: Sequence[Table] = ()) -> list[Table]:
+def tables(rows: Sequence[Row], protocol: Protocol, shared: Sequence[Table] = ()) -> list[Table]:
     """All tables of a run except the differences."""
     cost = cost_table(rows)
-    return [*metric_tables(rows, published(protocol.published)), *sets, *([cost] if cost else [])]
+    return [*metric_tables(rows, published(protocol.published)), *shared, *([cost] if cost else [])]
 
 
-def tables_of(records: Sequence[Record], protocol: Protocol, settings: Settings) -> list[Table]:
-    """The tables that need every record: shares of ceilings for chains, distances between sets of pictures."""
+def share_tables(records: Sequence[Record], settings: Settings) -> list[Table]:
+    """The tables of the shares of ceilings, for chains."""
     measured = conditions(records, settings, "")
-    shared = [
+    return [
         table_of(
             [*(cell for one in found for cell in one.measurements(measured)), *mean_share(found, measured)],
             f"{method}: share of its ceiling's gain, {METRICS[metric].heading}",
         )
         for (method, metric), found in shares(records).items()
     ]
-    return [*shared, *sets_of(records, protocol, settings)]
-
-
-def sets_of(records: Sequence[Record], protocol: Protocol, settings: Settings) -> list[Table]:
-    """The tables of distances between sets of pictures, for protocols that measure them."""
-    if not protocol.features:
-        return []
-    groups: dict[tuple[str, str], list[Record]] = {}
-    for record in records:
-        groups.setdefault((record.method, record.corruption), []).append(record)
-    values = {key: distances(group, settings.out) for key, group in groups.items()}
-    return set_table(values, published(protocol.published))
 
 
 def conditions(records: Sequence[Record], settings: Settings, data: str, models: Iterable[str] = ()) -> Conditions:
@@ -123,10 +116,10 @@ def write(records: Sequence[Record], protocol: Protocol, settings: Settings, dat
     """Writes tables.md, tables.tex, tables.csv, plots/ and sheets/ into the run's folder; returns tables.md's path."""
     from driftrec.evaluate.plots import all_plots, sheet
 
-    out, rows = settings.out, rows_of(records)
+    out, rows = settings.out, [*rows_of(records), *set_rows(records, settings)]
     target = out / "tables.md"
     target.write_text(page(records, protocol, settings, data), encoding="utf-8")
-    latex = "\n\n".join(t.latex() for t in tables(rows, protocol, tables_of(records, protocol, settings)))
+    latex = "\n\n".join(t.latex() for t in tables(rows, protocol, share_tables(records, settings)))
     (out / "tables.tex").write_text(latex + "\n", encoding="utf-8")
     (out / "tables.csv").write_text(as_csv(rows, published(protocol.published)), encoding="utf-8")
     all_plots(records, out / "plots")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from driftrec.evaluate.benchmark import Record
+from driftrec.evaluate.benchmark import Record, Settings, distances_of
 from driftrec.evaluate.measurement import Conditions, Measurement, Measurements
 from driftrec.evaluate.measures import METRICS
 from driftrec.evaluate.published import Published
@@ -21,7 +21,15 @@ COST = {
 }
 """Columns of the cost table: heading, decimals, unit."""
 
-SETS = {"fid": ("FID ↓", 2), "kid": ("KID × 10³ ↓", 2)}
+SETS = {
+    "fid": ("FID ↓", 1.0),
+    "kid": ("KID × 10³ ↓", 1e3),
+    "kid_classifier": ("KID × 10³ of EfficientNet-Lite0's features ↓", 1e3),
+}
+"""Distances between sets of pictures: heading, and the factor by which tables multiply them."""
+
+INTERVAL = 1.96
+"""Half of a 95 % interval, in standard errors."""
 
 BASELINE = "JPEG"
 """The method that the others are compared with in tables of differences."""
@@ -45,6 +53,9 @@ class Row:
     @property
     def text(self) -> str:
         """The mean as tables show it; a difference also shows its interval and p."""
+        if self.metric in SETS:
+            scale, error = SETS[self.metric][1], (self.mean.high - self.mean.low) / 2 / INTERVAL
+            return f"{scale * self.mean.value:.2f}" + (f" ± {scale * error:.2f}" if error else "")
         decimals = METRICS[self.metric].decimals if self.metric in METRICS else COST[self.metric][1]
         if not self.over:
             return f"{self.mean.value:.{decimals}f}"
@@ -55,7 +66,7 @@ class Row:
     def measurement(self, conditions: Conditions) -> Measurement:
         """The row as a measurement."""
         what = {"method": self.method, "corruption": self.corruption, "over": self.over}
-        mean, unit = self.mean, COST[self.metric][2] if self.metric in COST else unit_of(METRICS[self.metric].label)
+        mean, unit = self.mean, COST[self.metric][2] if self.metric in COST else unit_of(heading_of(self.metric)[:-2])
         return Measurement(
             what, self.metric, mean.value, unit, "{}", conditions, mean.low, mean.high, mean.count, self.p
         )
@@ -182,8 +193,18 @@ def differences(records: Sequence[Record], baseline: str, metrics: Sequence[str]
     return rows
 
 
+def set_rows(records: Sequence[Record], settings: Settings) -> list[Row]:
+    """The distances between the sets of restored and of clean pictures, for every method and corruption."""
+    rows = []
+    for (method, corruption), group in _groups(records).items():
+        for name, (value, error) in distances_of(group, settings).items():
+            mean = Mean(value, value - INTERVAL * error, value + INTERVAL * error, len(group))
+            rows.append(Row(method, corruption, name, mean))
+    return rows
+
+
 def metric_tables(
-    rows: Sequence[Row], others: Sequence[Published] = (), names: Sequence[str] = tuple(METRICS)
+    rows: Sequence[Row], others: Sequence[Published] = (), names: Sequence[str] = (*METRICS, *SETS)
 ) -> list[Table]:
     """One table for each measured metric: rows are methods, columns corruptions, published rows (†) come last."""
     measured = [row for row in rows if row.corruption and not row.over]
@@ -192,8 +213,9 @@ def metric_tables(
     for name in names:
         lines = _lines([row for row in measured if row.metric == name], corruptions)
         if lines:
-            lines += _published_lines(name, METRICS[name].decimals, corruptions, others)
-            tables.append(Table(METRICS[name].heading, corruptions, tuple(lines)))
+            decimals = METRICS[name].decimals if name in METRICS else 2
+            lines += _published_lines(name, decimals, corruptions, others)
+            tables.append(Table(heading_of(name), corruptions, tuple(lines)))
     return tables
 
 
@@ -216,28 +238,6 @@ def difference_tables(rows: Sequence[Row]) -> list[Table]:
         )
         for name, over in dict.fromkeys((row.metric, row.over) for row in found)
     ]
-
-
-def set_table(values: dict[tuple[str, str], dict[str, float]], others: Sequence[Published] = ()) -> list[Table]:
-    """Tables of FID, and of KID ± its standard error, by method and corruption, from `benchmark.distances`."""
-    corruptions = _ordered(c for _, c in values)
-    tables = []
-    for name, (heading, decimals) in SETS.items():
-        lines = []
-        for method in _ordered(m for m, _ in values):
-            cells = []
-            for c in corruptions:
-                v = values.get((method, c))
-                if v is None:
-                    cells.append("–")
-                elif name == "kid":
-                    cells.append(f"{1e3 * v['kid']:.{decimals}f} ± {1e3 * v['kid_error']:.{decimals}f}")
-                else:
-                    cells.append(_cell(v[name], decimals))
-            lines.append((method, tuple(cells)))
-        lines += _published_lines(name, decimals, corruptions, others)
-        tables.append(Table(heading, corruptions, tuple(lines)))
-    return tables
 
 
 def as_csv(rows: Sequence[Row], others: Sequence[Published] = ()) -> str:
@@ -267,6 +267,11 @@ def _groups(records: Sequence[Record]) -> dict[tuple[str, str], list[Record]]:
     for record in records:
         groups.setdefault((record.method, record.corruption), []).append(record)
     return groups
+
+
+def heading_of(name: str) -> str:
+    """The heading of a metric's table."""
+    return METRICS[name].heading if name in METRICS else SETS[name][0]
 
 
 def unit_of(label: str) -> str:
