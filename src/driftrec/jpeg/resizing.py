@@ -51,9 +51,8 @@ becomes better.  It must then be at least as given: more places are compared tha
 PART_CANDIDATES, PART_PEAK, PART_PROMISING, PART_SCORE = 2, 3.5, 0.05, 0.15
 """The same for parts of resized pictures, and the minimum score of their trace: more of them are compared."""
 
-PROMISING, DIAGONAL, EXACT = 0.07, 0.1, 0.12
-"""Minimum scores of sizes near a candidate, of the best one with its proportions, and of the best one of all; those of
-right sizes are higher."""
+PROMISING, LIKELY = 0.07, 0.1
+"""Minimum score of a size near a candidate for a closer look, and of the best one for a proof."""
 
 USUAL = "bicubic"
 """The kernel with which sizes are compared, and which is assumed unless another one fits clearly better."""
@@ -251,11 +250,11 @@ class _Search:
             return None
         steps = range(-REACH, REACH + 1)
         size = max((_longer(size, by) for by in steps), key=score)
-        if score(size) < DIAGONAL:
+        if score(size) < LIKELY:
             return None
         size = max(((size[0], size[1] + by) for by in steps), key=score)
         size = max(((size[0] + by, size[1]) for by in steps), key=score)
-        return placed(size) if score(size) >= EXACT else None
+        return placed(size)
 
     def _refined_part(self, blocks: tuple[Blocks, Blocks]) -> _Placed | None:
         """The part near that of likely blocks with the best score."""
