@@ -35,7 +35,7 @@ def main() -> None:
     options = read_options()
     pictures = write_pictures(options)
     for name in options.protocols:
-        records, measured = results.run(
+        records, _, measured = results.run(
             name, pictures[name], f"{pictures[name].name}, {options.side}×{options.side}", options
         )
         found = shares(records)
