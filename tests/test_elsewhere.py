@@ -1,6 +1,7 @@
 """Parts of a picture that a compression did not touch."""
 
 import io
+import math
 
 import numpy as np
 import pytest
@@ -46,7 +47,9 @@ def test_nothing_is_said_where_multiples_are_blurred(rng: np.random.Generator) -
 @pytest.mark.parametrize("flat", [False, True])
 def test_the_rectangle_that_was_quantised_is_found(rng: np.random.Generator, flat: bool) -> None:
     table = ijg_table(20, LUMA)
-    values = np.zeros((8, 8, 30, 40), np.float32) if flat else coefficients(rng, 30, 40)
+    values = coefficients(rng, 30, 40)
+    if flat:
+        values[:, :, 3:] = 0  # below a line of text
     inside, steps = np.s_[:, :, 7:21, 4:33], table[..., None, None].astype(np.float32)
     values[inside] = steps * np.rint(coefficients(rng, 14, 29) / steps)
     values[:, :, 10:13, 9:12] += 5  # as if it had been clipped
@@ -54,7 +57,19 @@ def test_the_rectangle_that_was_quantised_is_found(rng: np.random.Generator, fla
     assert quantised_part(values, table, ALL) == inside[2:]
 
 
-def test_the_rectangle_has_the_largest_sum_of_evidence(rng: np.random.Generator) -> None:
+def test_weak_evidence_all_over_a_picture_does_not_mean_a_rectangle(rng: np.random.Generator) -> None:
+    table = ijg_table(20, LUMA)
+    steps = table[..., None, None].astype(np.float32)
+    values = coefficients(rng, 30, 40)
+    half = rng.random((30, 40)) < 0.5
+    values[..., half] = (steps * np.rint(values / steps))[..., half]
+    assert quantised_part(values, table, ALL) is None
+
+
+def test_the_rectangle_has_the_largest_sum_of_evidence(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("driftrec.jpeg.elsewhere.OBJECTING", math.inf)
     table = ijg_table(20, LUMA)
     values = coefficients(rng, 7, 9)
     chosen = rng.random((7, 9)) < 0.6

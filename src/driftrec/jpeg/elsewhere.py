@@ -39,6 +39,10 @@ DECISIVE, INDIFFERENT = 4.0, 0.1
 """Maximum of what one block says about the rectangle that was quantised, and what every block says against it, so that
 flat surroundings do not belong to it."""
 
+OBJECTING = -1.75
+"""Maximum mean evidence of the blocks around that rectangle that say something: real surroundings object, and weak
+evidence all over a picture varies around zero."""
+
 COARSE = 96
 """Rectangles are compared on a grid of at most this many squares of blocks along a side."""
 
@@ -63,16 +67,18 @@ def quantised_part(
     """Finds the rectangle that holds a picture which was quantised with a table, in a larger one such as a screenshot.
 
     It is the rectangle with the largest sum of the evidence of its blocks, each of which counts for little alone:
-    clipped blocks inside are no multiples either.
+    clipped blocks inside are no multiples either.  The blocks around it together must say that they were not quantised.
 
     Arguments: as for `elsewhere`.
 
-    Returns the rows and columns of its blocks; None if the evidence speaks for no block.
+    Returns the rows and columns of its blocks; None if the evidence speaks for no rectangle.
     """
-    evidence = _evidence(coefficients, table, quantised).clip(-DECISIVE, DECISIVE) - INDIFFERENT
+    evidence = _evidence(coefficients, table, quantised).clip(-DECISIVE, DECISIVE)
     rows, columns = evidence.shape
     side = max(1, -(-max(rows, columns) // COARSE))
-    coarse = np.add.reduceat(np.add.reduceat(evidence, np.arange(0, rows, side), 0), np.arange(0, columns, side), 1)
+    coarse = np.add.reduceat(
+        np.add.reduceat(evidence - INDIFFERENT, np.arange(0, rows, side), 0), np.arange(0, columns, side), 1
+    )
     sums = np.pad(coarse.cumsum(axis=0), ((1, 0), (0, 0)))
     best, part = 0.0, None
     for top in range(len(coarse)):
@@ -82,7 +88,12 @@ def quantised_part(
             height, end = np.unravel_index(int(gains.argmax()), gains.shape)
             start = int(strips[height, : end + 1].argmin())
             best, part = most, (slice(top * side, (top + int(height) + 1) * side), slice(start * side, int(end) * side))
-    return part
+    if part is None:
+        return None
+    around = np.ones(evidence.shape, bool)
+    around[part] = False
+    telling = evidence[around & (np.abs(evidence) > INDIFFERENT)]
+    return part if not telling.size or telling.mean() < OBJECTING else None
 
 
 def _evidence(coefficients: Plane, table: NDArray[np.int_], quantised: NDArray[np.bool_]) -> NDArray[np.float32]:

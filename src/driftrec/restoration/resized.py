@@ -15,9 +15,9 @@ def estimate_before(pixels: np.ndarray, resizing: Resizing, estimator: Estimator
     to it.  If the resized picture was compressed again, its coefficients are first drawn to the multiples that the
     earlier compression left (`driftrec.jpeg.recovered`).  A restoration of an enlarged picture is then resized itself,
     without the losses of the later compression, and so is a faithful one of a reduced picture, which is averaged with
-    the restoration in the present size: each is better where the other one lacks information.  What was added to an
-    enlarged picture, such as the windows in a screenshot, is not resized: it stays as it is, or is restored in the
-    present size if something was lost later.
+    the restoration in the present size: each is better where the other one lacks information.  What was added to the
+    picture, such as the windows in a screenshot, is not resized: it stays as it is, or is restored in the present size
+    if something was lost later.
 
     Arguments: `pixels`, float32 (height, width, 3) in [0, 1]; how they were resized; `estimator`, whose previews get
     the size of `pixels`; `lossy`, whether something was lost after the resizing.
@@ -27,10 +27,11 @@ def estimate_before(pixels: np.ndarray, resizing: Resizing, estimator: Estimator
     if lossy:
         before = recovered(before, resizing.trace)
     alone = lossy and (estimator.faithful or resizing.factor > 1)
+    averaged = alone and resizing.factor < 1
     inside, present = None, None
-    if resizing.part and resizing.factor > 1 and not (own := compressed_part(before, resizing.trace)).all():
+    if resizing.part and not (own := compressed_part(before, resizing.trace)).all():
         inside = resized(own.astype(np.float32), axes, kernel).clip(0, 1)[..., None]
-    if alone and (inside is not None or resizing.factor < 1):
+    if averaged or (lossy and inside is not None):
         present = estimator.silent().estimate(pixels)
 
     def after(restored: np.ndarray) -> np.ndarray:
@@ -44,7 +45,7 @@ def estimate_before(pixels: np.ndarray, resizing: Resizing, estimator: Estimator
     restored, evaluations = after(estimate.pixels), estimate.evaluations
     if present is not None:
         evaluations += present.evaluations
-        restored = restored if resizing.factor > 1 else (restored + present.pixels) / 2
+        restored = (restored + present.pixels) / 2 if averaged else restored
     deviation = estimate.deviation
     if deviation is not None:
         deviation = resized(deviation, axes, kernel).clip(0)  # an approximation: it ignores correlations
