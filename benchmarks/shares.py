@@ -3,8 +3,8 @@
     python benchmarks/shares.py                      # the shares of each stage: docs/measured/speed_shares.jsonl
     python benchmarks/shares.py --against FOLDER     # times as ratios to those of the checkout in FOLDER
 
-Both run the whole program, compiled as by an installer, with one thread on synthetic photographs: one of 0.4, 3 and 24
-megapixels each, and a folder of small ones.  Times are the processor's, which other programs on the machine change
+Both run the whole program, compiled as by an installer, with one thread on synthetic photographs: JPEGs of 0.4, 3 and 24
+megapixels, folders of small ones, and a PNG.  Times are the processor's, which other programs on the machine change
 little.  Ratios come from runs in turns; the least time of each checkout counts.  Their record is
 docs/measured/speed_ratios.jsonl.
 """
@@ -33,34 +33,42 @@ MEASURED = ROOT / "docs/measured"
 STAGES = Path(__file__).with_name("stages.py")
 
 QUALITY = 30
-"""Of the pictures: low enough for natural restorations, and high enough for a search for earlier compressions."""
+"""Of most pictures: low enough for natural restorations."""
+
+SEARCHED = 85
+"""Quality of the others: high enough for a search for earlier compressions and resizing."""
 
 MODES = ("decode", "faithful", "natural")
 
 
 @dataclass(frozen=True)
 class Input:
-    """What the program restores: `count` pictures of height × width pixels."""
+    """What the program restores: `count` pictures of height × width pixels, JPEGs of `quality`, or PNGs."""
 
     name: str
     height: int
     width: int
     count: int = 1
     rounds: int = 2
+    quality: int | None = QUALITY
 
     def write(self, folder: Path) -> Path:
         """Writes the pictures; returns the file of a single one, or the folder."""
+        ending, settings = ("png", {}) if self.quality is None else ("jpg", {"quality": self.quality})
         for number in range(self.count):
             picture = Image.fromarray(photograph(self.height, self.width, number))
-            picture.save(folder / f"{number}.jpg", quality=QUALITY)
-        return folder / "0.jpg" if self.count == 1 else folder
+            picture.save(folder / f"{number}.{ending}", **settings)
+        return folder / f"0.{ending}" if self.count == 1 else folder
 
 
 INPUTS = (
     Input("0.4 megapixels", 512, 832, rounds=3),
+    Input("0.4 megapixels, quality 85", 512, 832, rounds=3, quality=SEARCHED),
+    Input("0.4 megapixels, PNG", 512, 832, rounds=3, quality=None),
     Input("3 megapixels", 1440, 2080),
     Input("24 megapixels", 4000, 6000, rounds=1),
     Input("100 pictures of 0.05 megapixels", 192, 256, count=100),
+    Input("100 pictures of 0.05 megapixels, quality 85", 192, 256, count=100, quality=SEARCHED),
 )
 
 

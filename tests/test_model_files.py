@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from typer.testing import CliRunner
 
 from driftrec.cli.app import app
 from driftrec.model import check
-from driftrec.model.branch import without_finisher
+from driftrec.model.branch import network_alone
 from driftrec.model.card import Card, ModelError
-from driftrec.model.find import bundled_models
+from driftrec.model.find import bundled_models, find_model
 from driftrec.model.onnx import Network
 from driftrec.model.open import open_model
 from driftrec.model.structure import require_no_loops
@@ -268,49 +269,65 @@ def choosing(path: Path, **changes: Any) -> Path:
     return written(path, **(settings | changes))
 
 
-def test_a_model_is_parted_from_its_finisher(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("finish", "result"), [(True, "y"), (False, "residual")])
+def test_a_model_is_parted_into_its_networks(finish: bool, result: str, tmp_path: Path) -> None:
     content = choosing(tmp_path / "m.onnx").read_bytes()
-    alone = onnx.load_from_string(without_finisher(content))
+    alone = onnx.load_from_string(network_alone(content, finish=finish))
     onnx.checker.check_model(alone, full_check=True)
     assert [value.name for value in alone.graph.input] == list(INPUTS)
     assert [value.name for value in alone.graph.output] == list(OUTPUTS)
+    assert alone.graph.node[0].input == [result]
     assert alone.metadata_props == onnx.load_from_string(content).metadata_props
     others = [
         written(tmp_path / "plain.onnx"),
         choosing(tmp_path / "weights.onnx", constants={"weight": np.zeros(1, np.float32)}),
         choosing(tmp_path / "nodes.onnx", nodes=[loop()]),
     ]
-    assert [without_finisher(path.read_bytes()) for path in others] == [None] * 3
+    assert [network_alone(path.read_bytes(), finish=finish) for path in others] == [None] * 3
     for end in range(0, len(content), 7):
         with suppress(ValueError):
-            without_finisher(content[:end])
+            network_alone(content[:end], finish=finish)
 
 
-def test_a_finisher_is_opened_when_it_is_first_used(tmp_path: Path) -> None:
-    network = Network(choosing(tmp_path / "m.onnx"), threads=1, finish=False)
+@pytest.mark.parametrize("constants", [{}, {"weight": np.zeros(1, np.float32)}])
+def test_a_finisher_is_opened_when_it_is_first_used(constants: dict[str, np.ndarray], tmp_path: Path) -> None:
+    network = Network(choosing(tmp_path / "m.onnx", constants=constants), threads=1, finish=False)
     residual, y = np.random.default_rng(0).random((2, 1, 3, 8, 8)).astype(np.float32)
     assert network.card.finisher
-    assert [value.name for value in network._session.get_inputs()] == list(INPUTS)
+    assert (len(network._session.get_inputs()), network._finisher) == (4 if constants else 3, None)
     np.testing.assert_array_equal(network(residual, 0.1, y), residual)
     again = pickle.loads(pickle.dumps(network))
-    assert len(again._session.get_inputs()) == 3
+    assert again._finisher is None
     np.testing.assert_array_equal(network(residual, 0.1, y, finish=True), y)
     np.testing.assert_array_equal(network(residual, 0.1, y), residual)
+    assert network._finisher is not None
+    assert Network(tmp_path / "m.onnx", threads=1)._finisher is not None
+
+
+def test_a_finisher_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    path = choosing(tmp_path / "m.onnx")
+    network = Network(path, threads=1, finish=False)
+    path.write_bytes(b"no model")
+    y = np.zeros((1, 3, 8, 8), np.float32)
+    with pytest.raises(ModelError, match=r"m\.onnx is not a model that driftrec can run"):
+        network(y, 0.1, y, finish=True)
 
 
 @pytest.mark.parametrize("name", bundled_models())
-def test_shipped_models_compute_the_same_without_their_finishers(name: str) -> None:
-    whole, alone = (Network(name, threads=1, finish=finish) for finish in (True, False))
+def test_the_networks_of_shipped_models_compute_the_same_together(name: str) -> None:
+    alone = Network(name, threads=1)
+    whole = onnxruntime.InferenceSession(find_model(name), providers=["CPUExecutionProvider"])
     residual, y = np.random.default_rng(0).random((2, 1, 3, 64, 96)).astype(np.float32)
-    assert (len(whole._session.get_inputs()), len(alone._session.get_inputs())) == (4, 3)
-    for ratio in (0.5, 30.0):
-        np.testing.assert_array_equal(alone(residual - y, ratio, y), whole(residual - y, ratio, y))
+    for ratio, finish in ((0.5, False), (30.0, False), (0.02, True)):
+        feed = {"residual": residual - y, "ratio": np.array([ratio], np.float32), "y": y, "finish": np.array(finish)}
+        (expected,) = whole.run(["x0"], feed)
+        np.testing.assert_array_equal(alone(residual - y, ratio, y, finish=finish), expected)
 
 
 def test_a_faithful_restorer_restores_naturally_on_request() -> None:
     data, natural = jpeg_file(scene(64, 80), quality=10), {"mode": "natural"}
     faithful = Restorer(threads=1, mode="faithful")
-    assert len(faithful.runner._session.get_inputs()) == 3
+    assert faithful.runner._finisher is None
     expected = np.asarray(Restorer(threads=1, **natural).restore(data))
     np.testing.assert_array_equal(np.asarray(faithful.restore(data, **natural)), expected)
 

@@ -1,16 +1,16 @@
-"""A model's denoiser without its finisher.
+"""One of the two networks of a model: its denoiser, or its finisher.
 
-The graph of a model with a finisher is one If.  ONNX Runtime takes most of its time to open both branches, so the one
-that the condition does not ask for is left out where it is not used.
+The graph of a model with a finisher is one If.  ONNX Runtime takes most of its time to open both branches, so each of
+them is opened by itself, when it is needed.
 """
 
 from driftrec.model import wire
 
-ELSE = b"else_branch"
+BRANCHES = {True: b"then_branch", False: b"else_branch"}
 
 
-def without_finisher(content: bytes) -> bytes | None:
-    """Returns a model's first network alone: what its graph, an If on the input `finish`, computes where that is false.
+def network_alone(content: bytes, *, finish: bool) -> bytes | None:
+    """Returns one network of a model alone: what its graph, an If on the input `finish`, computes for that value.
 
     None if the graph is anything else.
 
@@ -27,8 +27,9 @@ def without_finisher(content: bytes) -> bytes | None:
     if (wire.only(choice, wire.OPERATOR), wire.only(choice, wire.NODE_INPUT)) != (b"If", b"finish"):
         return None
     attributes = [part for number, part in wire.fields(choice) if number == wire.ATTRIBUTE]
-    denoiser = b"".join(wire.only(part, wire.SUBGRAPH) for part in attributes if wire.only(part, wire.NAME) == ELSE)
-    inner = list(wire.spans(memoryview(denoiser)))
+    name = BRANCHES[finish]
+    network = b"".join(wire.only(part, wire.SUBGRAPH) for part in attributes if wire.only(part, wire.NAME) == name)
+    inner = list(wire.spans(memoryview(network)))
     results = [part for number, _, part in inner if number == wire.OUTPUT and part is not None]
     if len(results) != 1:
         return None

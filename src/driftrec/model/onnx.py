@@ -10,7 +10,7 @@ import onnxruntime as ort
 
 from driftrec.diffusion.types import REGRESSION_RATIO
 from driftrec.errors import first_line
-from driftrec.model.branch import without_finisher
+from driftrec.model.branch import network_alone
 from driftrec.model.card import Card, ModelError
 from driftrec.model.check import require_evaluation, require_interface
 from driftrec.model.find import DEFAULT_MODEL, find_model, lasting_name
@@ -52,14 +52,17 @@ class Network(Runner):
         self._path, self._threads = find_model(model), threads
         self._opened_as = {"model": lasting_name(model), "threads": threads, "device": device, "finish": finish}
         self._providers = providers(device, threads)
-        self._open(finish)
+        self._session, self.card = self._open(finish=False)
+        self._finisher: ort.InferenceSession | None = None
+        if finish and self.card.finisher:
+            self._finishing()
 
-    def _open(self, finish: bool) -> None:
-        """Opens the model, without its finisher where `finish` is false and the file lets them be parted."""
-        label, alone = printable(self._path), None
+    def _open(self, *, finish: bool) -> tuple[ort.InferenceSession, Card]:
+        """Opens the denoiser or, with `finish`, the finisher; both at once if the file does not let them be parted."""
+        label = printable(self._path)
         try:
             content = self._path.read_bytes()
-            alone = None if finish else without_finisher(content)
+            alone = network_alone(content, finish=finish)
             require_no_loops(alone or content)
         except (ValueError, OSError) as error:
             raise ModelError(f"{label} is not a model that driftrec can run: {first_line(error)}") from error
@@ -76,29 +79,41 @@ class Network(Runner):
             raise ModelError(f"{label} is not a model that driftrec can run: {first_line(error)}") from error
         if STANDALONE in metadata:
             raise ModelError(f"{label} is a file for other programs: give the model that it was made from")
-        self.card = Card.parse(metadata.get("driftrec", "{}"), label)
+        card = Card.parse(metadata.get("driftrec", "{}"), label)
         try:
-            require_interface(session, finisher=self.card.finisher and alone is None)
-            _try(session, self.card)
+            require_interface(session, finisher=card.finisher and alone is None)
+            _try(session, card)
         except ValueError as error:
             raise ModelError(f"{label} is not a driftrec model ({printable(error)}): export it again") from error
-        self._session = session  # at last, as other threads may be using the one before
-        _log.info("opened the model %s (%s) in %s", self.card.name, label, session.get_providers()[0])
+        what = "the finisher of the model" if finish else "the model"
+        _log.info("opened %s %s (%s) in %s", what, card.name, label, session.get_providers()[0])
+        return session, card
+
+    def _finishing(self) -> ort.InferenceSession:
+        """The session that computes the finisher, opened if it is not yet."""
+        if self._finisher is None:
+            self._finisher = self._session if _chooses(self._session) else self._open(finish=True)[0]
+        return self._finisher
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Returns how to open the model again, as sessions of ONNX Runtime cannot be pickled."""
         return partial(type(self), **self._opened_as), ()
 
     def __call__(self, residual: np.ndarray, ratio: float, y: np.ndarray, *, finish: bool = False) -> np.ndarray:
-        if finish and self.card.finisher and not _finishes(self._session):
-            self._open(finish=True)
-        session = self._session
-        (x0,) = session.run(["x0"], _feed(session, residual, ratio, y, finish))
+        session = self._finishing() if finish and self.card.finisher else self._session
+        (x0,) = session.run(["x0"], _feed(session, residual, ratio, y, finish), _sparing())
         return np.asarray(x0)
 
 
-def _finishes(session: ort.InferenceSession) -> bool:
-    """Whether the opened graph holds a finisher."""
+def _sparing() -> ort.RunOptions:
+    """Options of an evaluation whose memory the other network, and other programs, can use after it."""
+    options = ort.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
+
+
+def _chooses(session: ort.InferenceSession) -> bool:
+    """Whether the opened graph holds both networks."""
     return any(value.name == "finish" for value in session.get_inputs())
 
 
@@ -107,12 +122,12 @@ def _feed(
 ) -> dict[str, np.ndarray]:
     ratios = np.full(len(y), min(ratio, REGRESSION_RATIO), dtype=np.float32)
     feed = {"residual": residual, "ratio": ratios, "y": y}
-    return feed | {"finish": np.asarray(finish)} if _finishes(session) else feed
+    return feed | {"finish": np.asarray(finish)} if _chooses(session) else feed
 
 
 def _try(session: ort.InferenceSession, card: Card) -> None:
     """Raises ValueError, with a clause that says why, if the network cannot evaluate a small picture."""
     size = (1, 3, card.multiple, 2 * card.multiple)
     y, residual = np.full(size, 0.5, np.float32), np.zeros(size, np.float32)
-    for finish in (False, True)[: 1 + _finishes(session)]:
+    for finish in (False, True)[: 1 + _chooses(session)]:
         require_evaluation(session, _feed(session, residual, card.ratio_max, y, finish))

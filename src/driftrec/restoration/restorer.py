@@ -67,9 +67,7 @@ class Restorer:
             ModelError, ValueError: as when the restorer is made.
         """
         options = self.options
-        runner = open_model(
-            options.model, threads=options.threads, device=options.device, finish=options.mode == "natural"
-        )
+        runner = open_model(options.model, threads=options.threads, device=options.device, finish=False)
         if runner.card.blind:
             name = runner.card.name
             raise ModelError(f"{name} is a prior that does not look at the picture: it cannot restore by itself")
