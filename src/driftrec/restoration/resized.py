@@ -24,12 +24,13 @@ def estimate_before(pixels: np.ndarray, resizing: Resizing, estimator: Estimator
     """
     axes, kernel, grid = resizing.axes, resizing.kernel, resizing.trace.shift
     before = unresized(pixels, axes, kernel, lossy=lossy).clip(0, 1)
+    own = compressed_part(before, resizing.trace) if resizing.part else None
     if lossy:
-        before = recovered(before, resizing.trace)
+        before = recovered(before, resizing.trace)  # which may draw to multiples what is none
     alone = lossy and (estimator.faithful or resizing.factor > 1)
     averaged = alone and resizing.factor < 1
     inside, present = None, None
-    if resizing.part and not (own := compressed_part(before, resizing.trace)).all():
+    if own is not None and not own.all():
         inside = resized(own.astype(np.float32), axes, kernel).clip(0, 1)[..., None]
     if averaged or (lossy and inside is not None):
         present = estimator.silent().estimate(pixels)
