@@ -3,7 +3,8 @@
     python research/mixture.py before=small-before.onnx after=small.onnx averaged=small --rendered runs/rendered
 
 Prints and stores the PSNR of faithful restorations and the LPIPS of natural ones, as `driftrec restore --as single`
-makes them.  The table is shown in research/notes/model-notes.md.
+makes them, and the PSNR between clean pictures and the network's faithful estimates of them.  The tables are shown in
+research/notes/model-notes.md.
 """
 
 import argparse
@@ -51,8 +52,15 @@ def main() -> None:
                 what = {"pictures": kind, "model": label}
                 entries.append(Measurement(what, f"{quality}, dB", float(gain), "dB", "{:.2f}", conditions))
                 entries.append(Measurement(what, f"{quality}, LPIPS", float(seen), "", "{:.4f}", conditions))
+            kept = [psnr(samples.eight_bits(restorers["faithful"].restore_pixels(crop)), crop) for crop in crops]
+            what = {"pictures": kind, "model": label}
+            for name, value in (("clean, mean dB", float(np.mean(kept))), ("clean, least dB", min(kept))):
+                entries.append(Measurement(what, name, value, "dB", "{:.1f}", conditions))
             print(label, kind, flush=True)
-    note = "Faithful: PSNR in dB.  Natural: LPIPS (AlexNet; lower is better; natural was trained for it)."
+    note = (
+        "Faithful: PSNR in dB.  Natural: LPIPS (AlexNet; lower is better; natural was trained for it).  Clean: PSNR "
+        "between clean pictures and the estimates of the network, which no file guides."
+    )
     print(keep(MEASURED / f"{options.name}.jsonl", entries, note))
 
 
