@@ -88,6 +88,7 @@ def test_kid_of_its_features_grows_with_the_damage(tmp_path: Path) -> None:
     poor, good = ([r for r in records if r.corruption == name] for name in ("q3", "q95"))
     assert distances_of(poor, settings)["kid_classifier"][0] > distances_of(good, settings)["kid_classifier"][0]
     assert [row.corruption for row in set_rows(records, settings)] == ["q3", "q95"]
+    assert set_rows(poor[:2], settings) == []  # too few
 
 
 def test_kid_of_equal_sets_is_that_of_the_kernel() -> None:

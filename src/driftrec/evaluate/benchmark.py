@@ -22,6 +22,7 @@ from driftrec.evaluate.features import Distance, Network, distances, load
 from driftrec.evaluate.machine import PeakMemory
 from driftrec.evaluate.measures import Comparison, Measures, as_batch, patches
 from driftrec.evaluate.method import Case, Method
+from driftrec.evaluate.metrics.distribution import FEWEST
 from driftrec.evaluate.metrics.fidelity import Pixels
 from driftrec.picture import PICTURE_SUFFIXES, atomic_write
 from driftrec.text import json_line
@@ -164,8 +165,11 @@ def read_records(path: Path) -> list[Record]:
 
 
 def distances_of(records: Sequence[Record], settings: Settings) -> dict[str, Distance]:
-    """The distances between the restored pictures of `records` and the clean ones, see `features.distances`."""
-    if not settings.features:
+    """The distances between the restored pictures of `records` and the clean ones, see `features.distances`.
+
+    There are none between sets of too few pictures for them, or where no features were kept.
+    """
+    if not settings.features or len(records) < FEWEST:
         return {}
     restored, clean = (
         [np.load(_features_path(settings, key)) for key in keys]

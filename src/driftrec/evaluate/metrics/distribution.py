@@ -13,6 +13,9 @@ from driftrec.evaluate.metrics.fidelity import Pixels, luma
 
 Features = NDArray[np.floating]
 
+FEWEST = 3
+"""Minimum number of pictures in a set for its KID."""
+
 LEVELS = 3
 """Number of scales of the wavelet transform."""
 
@@ -47,7 +50,7 @@ def kid(a: Sequence[Features], b: Sequence[Features]) -> tuple[float, float]:
     Arguments: the features of each picture, (patches, features).  If both sets have the same length, pictures i of `a`
     and `b` form a pair and are left out together.  Raises ValueError for fewer than three pictures in a set.
     """
-    if min(len(a), len(b)) < 3:
+    if min(len(a), len(b)) < FEWEST:
         raise ValueError(f"KID needs three pictures or more in each set, got {len(a)} and {len(b)}")
     if len(a) != len(b):
         raise ValueError(f"KID leaves pictures out in pairs: give sets of one size, not {len(a)} and {len(b)}")
