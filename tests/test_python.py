@@ -249,13 +249,14 @@ def test_it_is_silent_unless_asked(tmp_path: Path) -> None:
     ]
     assert (outputs[0].stdout, outputs[0].stderr) == ("", "")
     lines = [line for line in outputs[1].stderr.splitlines() if line.startswith("driftrec.")]
-    assert [line.split()[1] for line in lines] == ["INFO", "DEBUG", "DEBUG", "INFO", "DEBUG"]
+    assert [line.split()[1] for line in lines] == ["INFO", "DEBUG", "DEBUG", "INFO", "INFO", "DEBUG"]
     for line, words in zip(
         lines,
         [
             "opened the model small",
             "opened a.jpg: 32 × 24",
             "a.jpg: restore: it is a JPEG of quality 20",
+            "opened the finisher of the model small",
             "a.jpg: 32×24",
             "saved a.png",
         ],
