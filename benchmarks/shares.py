@@ -3,8 +3,8 @@
     python benchmarks/shares.py                      # the shares of each stage: docs/measured/speed_shares.jsonl
     python benchmarks/shares.py --against FOLDER     # times as ratios to those of the checkout in FOLDER
 
-Both run the whole program, compiled as by an installer, with one thread on synthetic photographs: JPEGs of 0.4, 3 and 24
-megapixels, folders of small ones, and a PNG.  Times are the processor's, which other programs on the machine change
+Both run the whole program, compiled as by an installer, with one thread on synthetic photographs: JPEGs of 0.4, 3 and
+24 megapixels, folders of small ones, and a PNG.  Times are the processor's, which other programs on the machine change
 little.  Ratios come from runs in turns; the least time of each checkout counts.  Their record is
 docs/measured/speed_ratios.jsonl.
 """
