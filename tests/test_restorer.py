@@ -76,11 +76,14 @@ def test_steps_are_network_evaluations_and_progress_counts_them(restorer: driftr
 
 
 def test_more_views_bring_a_faithful_restoration_closer_to_the_truth(restorer: driftrec.Restorer) -> None:
-    clean = scene(96, 128)
-    gains = [
-        psnr(restorer.restore_pixels(jpeg(clean, 10), mode="faithful", steps=views), clean / 255) for views in (1, 8)
-    ]
-    assert gains[1] > gains[0]
+    scenes = [scene(96, 128, seed) for seed in range(3)]
+    one, eight = (
+        [psnr(restorer.restore_pixels(jpeg(x, 10), mode="faithful", steps=views), x / 255) for x in scenes]
+        for views in (1, 8)
+    )
+    gains = np.subtract(eight, one)
+    assert gains.min() > 0
+    assert gains.mean() > 0.04
 
 
 def test_gray_alpha_orientation_and_profile_survive(restorer: driftrec.Restorer) -> None:
