@@ -21,8 +21,8 @@ from driftrec.evaluate.measurement import Conditions, Measurements
 from driftrec.evaluate.methods import Driftrec, parse_method
 from driftrec.evaluate.protocols import PROTOCOLS, find_protocol
 from driftrec.evaluate.published import published
-from driftrec.evaluate.report import caption, conditions, section
-from driftrec.evaluate.tables import Row, as_csv, rows_of, set_rows
+from driftrec.evaluate.report import all_rows, caption, conditions, section
+from driftrec.evaluate.tables import Row, as_csv
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "docs/measured"
@@ -33,6 +33,7 @@ DATA = {
     "double-jpeg-color": "live1",
     "high-quality": "live1",
     "wild": "real_jpegs",
+    "sampling": "live1",
     "screens": "screens",
     "pages": "pages",
     "drawings": "drawings",
@@ -56,7 +57,7 @@ def measure(name: str, options: argparse.Namespace) -> None:
     folder = options.graphics if name in MADE else options.shared / "data/test"
     records, settings, measured = run(name, folder / DATA[name], DATA[name], options)
     target = MEASURED / f"results_{name}.jsonl"
-    rows = [*rows_of(records), *set_rows(records, settings)]
+    rows = all_rows(records, find_protocol(name), settings)
     fresh = Measurements([row.measurement(measured) for row in rows])
     if options.only or options.quality:
         stored = Measurements.read(target)

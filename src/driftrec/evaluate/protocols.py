@@ -7,6 +7,7 @@ from driftrec.evaluate.chains.listed import CHOOSING, REPORTED
 from driftrec.evaluate.corruptions import Corruption, DoubleJpeg, Jpeg
 from driftrec.evaluate.features import Network
 from driftrec.evaluate.measures import FIDELITY, GRAPHICS, STANDARD
+from driftrec.evaluate.tables import BASELINE, COMPARED
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Protocol:
         published: the set in `published.json` to show beside the results, "" for none.
         methods: the methods to compare by default.
         features: the network from whose features FID and KID are computed, see `features.distances`.
+        baseline: label of the method that the others are compared with, picture by picture.
+        compared: the metrics of these comparisons.
     """
 
     title: str
@@ -30,7 +33,12 @@ class Protocol:
     published: str = ""
     methods: tuple[str, ...] = ("plain", "decode", "faithful", "natural")
     features: Network | None = None
+    baseline: str = BASELINE
+    compared: tuple[str, ...] = COMPARED
 
+
+_JUDGES = ("ssimulacra2", "niqe", "classes")
+"""Metrics that no network of this project was trained for."""
 
 _CHAINS = Protocol(
     "Chains for reports: JPEGs that were resized, edited and saved again",
@@ -65,15 +73,15 @@ PROTOCOLS: dict[str, Protocol] = {
         "Double JPEG in gray, the second grid shifted by (4, 4)",
         tuple(DoubleJpeg(a, b) for a, b in product((10, 30, 50), repeat=2)),
         gray=True,
-        metrics=(*FIDELITY, "bef_shifted"),
+        metrics=(*FIDELITY, "bef_shifted", "lpips_alex"),
         published="double-jpeg",
-        methods=("plain", "faithful"),
+        methods=("plain", "faithful", "natural"),
     ),
     "double-jpeg-color": Protocol(
         "Double JPEG in colour, the second grid shifted by (4, 4)",
         tuple(DoubleJpeg(a, b) for a, b in product((10, 30, 50), repeat=2)),
-        metrics=(*FIDELITY, "bef_shifted"),
-        methods=("plain", "faithful"),
+        metrics=(*FIDELITY, "bef_shifted", "ssimulacra2", "lpips_alex"),
+        methods=("plain", "faithful", "natural"),
     ),
     "high-quality": Protocol(
         "High quality in colour: do no harm",
@@ -83,6 +91,19 @@ PROTOCOLS: dict[str, Protocol] = {
         methods=("plain", "decode", "faithful"),
     ),
     "wild": Protocol("JPEGs as found, without clean versions", (), metrics=("niqe", "bef", "bef_shifted", "cells")),
+    "sampling": Protocol(
+        "LIVE1, colour: one network as a regression and as a sampler",
+        tuple(Jpeg(q) for q in (5, 10, 20)),
+        metrics=("psnr", "ssim", *_JUDGES, "lpips_alex", "lpips_squeeze", "spectrum", "wavelets"),
+        features="classifier",
+        methods=(
+            *("plain", "faithful:consistent=off"),
+            "sample:sampler=euler-maruyama,start=1,steps=100,consistent=off",
+            *(f"sample:steps={steps},consistent=off" for steps in (20, 10, 5)),
+        ),
+        baseline="driftrec faithful, consistent off",
+        compared=("psnr", *_JUDGES, "lpips_alex", "spectrum"),
+    ),
     "chains": _CHAINS,
     "chains-choosing": replace(
         _CHAINS, title="Chains for choosing: JPEGs that were resized, edited and saved again", corruptions=CHOOSING

@@ -58,9 +58,14 @@ texture was chosen by SSIMULACRA 2 on other pictures."""
 def page(records: Sequence[Record], protocol: Protocol, settings: Settings, data: str) -> str:
     """The Markdown page of a run: its conditions, tables and conventions."""
     note = caption(conditions(records, settings, data))
-    rows = [*rows_of(records), *set_rows(records, settings)]
+    rows = all_rows(records, protocol, settings)
     text = section(rows, protocol, note, share_tables(records, settings))
     return f"# {protocol.title}\n\n{text}\n\n{CONVENTIONS}\n"
+
+
+def all_rows(records: Sequence[Record], protocol: Protocol, settings: Settings) -> list[Row]:
+    """All rows that are reported for a run of a protocol: those of its pictures, and those of its sets of pictures."""
+    return [*rows_of(records, protocol.baseline, protocol.compared), *set_rows(records, settings)]
 
 
 def section(rows: Sequence[Row], protocol: Protocol, note: str, shared: Sequence[Table] = ()) -> str:
@@ -116,7 +121,7 @@ def write(records: Sequence[Record], protocol: Protocol, settings: Settings, dat
     """Writes tables.md, tables.tex, tables.csv, plots/ and sheets/ into the run's folder; returns tables.md's path."""
     from driftrec.evaluate.plots import all_plots, sheet
 
-    out, rows = settings.out, [*rows_of(records), *set_rows(records, settings)]
+    out, rows = settings.out, all_rows(records, protocol, settings)
     target = out / "tables.md"
     target.write_text(page(records, protocol, settings, data), encoding="utf-8")
     latex = "\n\n".join(t.latex() for t in tables(rows, protocol, share_tables(records, settings)))

@@ -32,7 +32,10 @@ INTERVAL = 1.96
 """Half of a 95 % interval, in standard errors."""
 
 BASELINE = "JPEG"
-"""The method that the others are compared with in tables of differences."""
+"""The method that the others are compared with in tables of differences, unless the protocol names another."""
+
+COMPARED = ("psnr", "lpips_alex")
+"""The metrics of these tables, unless the protocol names others."""
 
 
 @dataclass(frozen=True)
@@ -152,9 +155,9 @@ def render(path: Path) -> str:
     return page
 
 
-def rows_of(records: Sequence[Record]) -> list[Row]:
-    """All rows that are reported for a run: means, costs over all corruptions, and differences to the plain JPEG."""
-    return [*summarise(records), *costs(records), *differences(records, BASELINE)]
+def rows_of(records: Sequence[Record], baseline: str = BASELINE, compared: Sequence[str] = COMPARED) -> list[Row]:
+    """The rows of the pictures of a run: means, costs over all corruptions, and differences to the baseline."""
+    return [*summarise(records), *costs(records), *differences(records, baseline, compared)]
 
 
 def summarise(records: Sequence[Record]) -> list[Row]:
@@ -178,7 +181,7 @@ def costs(records: Sequence[Record]) -> list[Row]:
     return rows
 
 
-def differences(records: Sequence[Record], baseline: str, metrics: Sequence[str] = ("psnr", "lpips_alex")) -> list[Row]:
+def differences(records: Sequence[Record], baseline: str, metrics: Sequence[str]) -> list[Row]:
     """The mean difference between each method and `baseline` on the same pictures."""
     groups = {key: {r.picture: r for r in group} for key, group in _groups(records).items()}
     rows = []
