@@ -1,124 +1,160 @@
 """What was measured here of each sentence of the paper's abstract, from the records: research/measured/abstract.md.
 
-    python benchmarks/results.py sampling && python research/unmet.py && python research/abstract.py
+    python benchmarks/results.py live1-color sampling && python research/unmet.py
+    python research/abstract.py && python benchmarks/publish.py
 
-Differences are means over the same pictures, ± half of their 95 % interval; "holds" means that the interval is on the
-right side of zero in all rows that are named, "partly" in some.
+Differences are means over the same pictures, ± half of their 95 % interval.  A sentence holds where the interval lies
+on its side of zero: "yes" in all that is compared, "partly" in some, "no" in none.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from driftrec.evaluate.measurement import Measurements
+from driftrec.evaluate.measurement import Measurement, Measurements
 from driftrec.evaluate.measures import METRICS
-from driftrec.evaluate.tables import SETS, Row, Table
+from driftrec.evaluate.tables import Row, Table
 from findings import change, values
 
 ROOT = Path(__file__).parents[1]
-QUALITIES = (5, 10, 20)
+QUALITIES = ("q5", "q10", "q20")
 REGRESSION = "driftrec faithful, consistent off"
-PAPER = "driftrec sample, 100 steps, sampler euler-maruyama, start 1.0, consistent off"
-FEW = "driftrec sample, 10 steps, consistent off"
-PRIOR_PSNR = 6.02
-"""10 log10 4: standard Gaussian noise, on the scale on which pictures are in [−1, 1], is nowhere closer to one."""
+SAMPLES = {
+    "100 evaluations": "driftrec sample, 100 steps, sampler euler-maruyama, start 1.0, consistent off",
+    "10": "driftrec sample, 10 steps, consistent off",
+    "5": "driftrec sample, 5 steps, consistent off",
+}
+PAPER = SAMPLES["100 evaluations"]
+PRIOR = 6.02
+"""10 log₁₀ 4: on the scale on which pictures are in [−1, 1], standard Gaussian noise is farther from any, in dB."""
+
+SAMPLING, UNMET = "[below](#sampling-and-regression-by-one-network)", "[below](#damage-that-a-network-has-not-met)"
 
 
 @dataclass(frozen=True)
-class Sentence:
-    """A sentence of the abstract, what was compared, the figures, and what they say of it."""
+class Finding:
+    """A sentence of the abstract, what was compared, the figures, what they say of it, and where they are from."""
 
     claim: str
     compared: str
     measured: str
-    verdict: str
+    holds: str
     where: str
 
 
 def render() -> None:
     """Writes the table of all sentences."""
-    rows = tuple((s.claim, (s.compared, s.measured, s.verdict, s.where)) for s in sentences())
-    columns = ("compared", "measured", "holds here", "table")
-    page = Table("", columns, rows, "the abstract", columns).markdown()
-    (ROOT / "research/measured/abstract.md").write_text(f"{page}\n", encoding="utf-8")
+    rows = [astuple(finding) for finding in findings()]
+    columns = ("compared", "measured", "holds", "from")
+    table = Table("", columns, tuple((claim, tuple(cells)) for claim, *cells in rows), "the abstract", columns)
+    (ROOT / "research/measured/abstract.md").write_text(f"{table.markdown()}\n", encoding="utf-8")
 
 
-def sentences() -> Iterator[Sentence]:
-    """The abstract, in its order."""
-    live1, sampling = stored("docs/measured/results_live1-color.jsonl"), stored("docs/measured/results_sampling.jsonl")
-    unmet = Measurements.read(ROOT / "research/measured/unmet.jsonl")
-    restored = [over(live1, "driftrec natural", f"q{q}", "lpips_alex", "JPEG") for q in QUALITIES]
-    yield Sentence(
+def findings() -> Iterator[Finding]:
+    """The sentences of the abstract, in its order."""
+    live1, sampling = (rows(f"docs/measured/results_{name}.jsonl") for name in ("live1-color", "sampling"))
+    unmet = Measurements.read(ROOT / "research/measured/unmet.jsonl").entries
+
+    natural = apart(live1, "driftrec natural", "lpips_alex", "JPEG")
+    yield Finding(
         "“blind JPEG restoration at high compression levels”",
-        "natural with the file, LPIPS",
-        each(restored),
-        verdict(restored),
+        "natural restorations with the files, LPIPS",
+        series(natural),
+        verdict([row.mean.high < 0 for row in natural]),
         "[LIVE1](../results/quality.md)",
     )
-    sharper = [over(sampling, PAPER, f"q{q}", "spectrum", REGRESSION) for q in QUALITIES]
-    yield Sentence(
-        "“can escape the tendency of other methods to generate blurry images”",
-        "samples (Euler–Maruyama, 100) with the regression of the same network, RMS difference of the radial spectrum, dB",
-        each(sharper),
-        verdict(sharper),
+    spectra = apart(sampling, PAPER, "spectrum", REGRESSION)
+    yield Finding(
+        "“escape the tendency of other methods to generate blurry images”",
+        "samples with the regression by the same network, error of the radial spectrum in dB",
+        series(spectra),
+        verdict([row.mean.high < 0 for row in spectra]),
         SAMPLING,
     )
-    kid = {m: [find(sampling, m, f"q{q}", "kid_classifier") for q in QUALITIES] for m in (PAPER, REGRESSION)}
-    yield Sentence(
+    kid = [[row for row in sampling if (row.method, row.metric) == (m, "kid_classifier")] for m in (PAPER, REGRESSION)]
+    yield Finding(
         "“recovers the distribution of clean images significantly more faithfully”",
-        "the same, KID × 10³ of a classifier's features, against the regression's",
-        "; ".join(f"{a.corruption} {a.text} against {b.text}" for a, b in zip(*kid.values(), strict=True)),
-        agreement([a.mean.high < b.mean.low for a, b in zip(*kid.values(), strict=True)]),
+        "the same, KID × 10³ on features of a classifier",
+        "; ".join(f"{a.corruption} {a.text} and {b.text}" for a, b in zip(*kid, strict=True)),
+        verdict([a.mean.high < b.mean.low for a, b in zip(*kid, strict=True)]),
         SAMPLING,
     )
     noise = values("denoising", "psnr")
-    yield Sentence(
-        "“only a dataset of clean/corrupted image pairs”",
-        "the same method trained on white noise, faithful with the noisy picture, dB",
+    levels = list(dict.fromkeys(level for level, _ in noise))
+    gains = [noise[level, "driftrec faithful"] - noise[level, "input"] for level in levels]
+    yield Finding(
+        "“only a dataset of clean/corrupted image pairs and no knowledge about the corruption operation”",
+        "a network trained on pairs with white noise of σ levels, with the noisy pictures, dB (± standard error)",
         "; ".join(
-            f"σ {level} {change(noise, (level, 'driftrec faithful'), (level, 'input'), '{:+.2f}')}"
-            for level in dict.fromkeys(level for level, _ in noise)
+            f"σ {level} {change(noise, (level, 'driftrec faithful'), (level, 'input'), '{:+.2f}')}" for level in levels
         ),
-        "yes",
+        verdict([bool(gain.mean() > 2 * gain.std(ddof=1) / len(gain) ** 0.5) for gain in gains]),
         "[another task](../../research/notes/experiments/denoising.md)",
     )
-    close = [find(sampling, "JPEG", f"q{q}", "psnr") for q in QUALITIES]
-    yield Sentence(
+    files = [row for row in sampling if (row.method, row.metric, row.over) == ("JPEG", "psnr", "")]
+    yield Finding(
         "“much closer to each other than each is to the usual Gaussian prior”",
-        f"PSNR of the file to the clean picture; that of standard Gaussian noise is at most {PRIOR_PSNR} dB",
-        each(close),
-        agreement([row.mean.value > PRIOR_PSNR for row in close]),
+        f"PSNR of the files; that of standard Gaussian noise is below {PRIOR} dB whatever the picture",
+        "; ".join(f"{row.corruption} {row.text}" for row in files),
+        verdict([row.mean.low > PRIOR for row in files]),
         SAMPLING,
     )
-    few = [over(sampling, FEW, f"q{q}", "lpips_alex", REGRESSION) for q in QUALITIES]
-    many = [over(sampling, PAPER, f"q{q}", "lpips_alex", REGRESSION) for q in QUALITIES]
-    yield Sentence(
+    lpips = {steps: apart(sampling, method, "lpips_alex", REGRESSION) for steps, method in SAMPLES.items()}
+    few = [row for steps, some in lpips.items() if steps != "100 evaluations" for row in some]
+    many = {row.corruption: row for row in lpips["100 evaluations"]}
+    yield Finding(
         "“comparatively few sampling steps”",
-        "samples of 10 evaluations (multistep), and of 100 (Euler–Maruyama), with the regression, LPIPS",
-        "; ".join(
-            f"{a.corruption} {amount(a)} and {amount(b)}" for a, b in zip(few, many, strict=True)
-        ),
-        agreement([a.mean.value <= b.mean.high for a, b in zip(few, many, strict=True)]),
+        "samples of few evaluations with the regression, LPIPS: no worse than with 100?",
+        "; ".join(f"{steps}: {series(some)}" for steps, some in lpips.items()),
+        verdict([row.mean.low <= many[row.corruption].mean.high for row in few]),
         SAMPLING,
     )
-    yield Sentence(
-        "“generalizes to … unaligned double JPEG compression … without having encountered such examples”",
-        "a network that has met single JPEGs only, on two: its regression with the file, PSNR; natural with the regression, LPIPS",
-        *unmet_figures(unmet, "compressed twice"),
-        UNMET,
+    for claim, damage, metric in (
+        ("“generalizes to … unaligned double JPEG compression”", "compressed twice", "lpips_alex"),
+        ("“and blind restoration of JPEGs found online”", "as found", "niqe"),
+        ("the same, as chains of compressions and edits", "chains", "lpips_alex"),
+    ):
+        heading = METRICS[metric].heading
+        file, regression, *sampled = (e for e in unmet if (e.what["damage"], e.measure) == (damage, heading))
+        yield Finding(
+            claim,
+            f"a network that has met single JPEGs only, with its regression, {METRICS[metric].label}",
+            "; ".join(f"{entry.what['restoration']} {entry.text}" for entry in (file, regression, *sampled)),
+            verdict([below(entry, regression, file) for entry in sampled]),
+            UNMET,
+        )
+
+
+def below(entry: Measurement, regression: Measurement, file: Measurement) -> bool:
+    """Whether a restoration that is given by its difference to the regression is below it, and below the file."""
+    assert entry.high is not None
+    return entry.high < 0 and float(regression.value) + float(entry.value) < float(file.value)
+
+
+def rows(path: str) -> list[Row]:
+    return [Row.of(entry) for entry in Measurements.read(ROOT / path).entries]
+
+
+def apart(found: Sequence[Row], method: str, metric: str, over: str) -> list[Row]:
+    """The differences between two methods at the high compression levels."""
+    wanted = [row for row in found if (row.method, row.metric, row.over) == (method, metric, over)]
+    return [row for row in wanted if row.corruption in QUALITIES]
+
+
+def series(found: Sequence[Row]) -> str:
+    """Differences with half of their intervals, by quality."""
+    decimals = METRICS[found[0].metric].decimals
+    return ", ".join(
+        f"{row.corruption} {row.mean.value:+.{decimals}f} ± {(row.mean.high - row.mean.low) / 2:.{decimals}f}"
+        for row in found
     )
 
 
-def each(rows: Sequence[Row]) -> str:
-    """The values of rows, by quality."""
-    return "; ".join(f"{row.corruption} {amount(row)}" for row in rows)
-
-
-def amount(row: Row) -> str:
-    """A mean; of a difference with half of its interval."""
-    decimals = METRICS[row.metric].decimals if row.metric in METRICS else 2
-    half = (row.mean.high - row.mean.low) / 2
-    return f"{row.mean.value:+.{decimals}f} ± {half:.{decimals}f}" if row.over else f"{row.mean.value:.{decimals}f}"
+def verdict(holds: Sequence[bool]) -> str:
+    """One word for what holds in all, some or none of the comparisons.  Raises ValueError if there are none."""
+    if not holds:
+        raise ValueError("nothing was compared")
+    return "yes" if all(holds) else "partly" if any(holds) else "no"
 
 
 if __name__ == "__main__":

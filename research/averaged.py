@@ -27,6 +27,8 @@ def average(
     out: Annotated[Path, typer.Option(help="checkpoint to write")],
 ) -> None:
     tensors, facts = checkpoint.read(trained)
+    if FINISHED in facts:
+        raise typer.BadParameter(f"{trained} is a checkpoint with a finisher: name that of its denoiser")
     before = load(start)
     for name, value in before.denoiser.network.state_dict().items():
         if name in tensors:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import ablations
+import abstract
 import findings
 import shape_tables
 import trials
@@ -19,6 +20,7 @@ def main() -> None:
     trials.render()
     ablations.render()
     findings.render()
+    abstract.render()
     shape_tables.render()
     folder = ROOT / "notes/experiments"
     for name, experiment in EXPERIMENTS.items():

@@ -25,6 +25,7 @@ TABLES = {
     "run_mixture": ("runs/small-mixture.jsonl", False),
     "run_mixture_base": ("runs/base-mixture.jsonl", False),
     "run_clean": ("runs/small-clean.jsonl", False),
+    "run_high": ("runs/small-[hl]*.jsonl", False),
     "finisher_mixture": ("runs/small-finish-mixture.jsonl", True),
     "finisher_trials": ("trials/finish-*.jsonl", True),
     "finisher_run": ("runs/small-finish.jsonl", True),
