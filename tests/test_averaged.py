@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from averaged import app
 from driftrec.train import checkpoint
-from driftrec.train.model import load
+from driftrec.train.model import FINISHED, load
 from driftrec.train.nn.unet import UNetConfig
 from support import random_checkpoint
 
@@ -31,3 +31,23 @@ def test_the_average_lies_between_the_two_denoisers(tmp_path: Path) -> None:
 def test_shares_beyond_the_two_are_refused(share: str, tmp_path: Path) -> None:
     call = [str(tmp_path / "a"), "--start", "small", "--share", share, "--out", str(tmp_path / "b")]
     assert CliRunner().invoke(app, call).exit_code == 2
+
+
+def test_a_checkpoint_with_a_finisher_is_refused(tmp_path: Path) -> None:
+    network = UNetConfig(2, (8, 12), (1, 1), (1,))
+    before = random_checkpoint(tmp_path / "before.safetensors", network)
+    tensors, facts = checkpoint.read(before)
+    checkpoint.write(tmp_path / "finished.safetensors", tensors, {**facts, FINISHED: facts})
+    call = [
+        str(tmp_path / "finished.safetensors"),
+        "--start",
+        str(before),
+        "--share",
+        "0.5",
+        "--out",
+        str(tmp_path / "b"),
+    ]
+    result = CliRunner().invoke(app, call)
+    assert result.exit_code == 2
+    assert "finisher" in result.output
+    assert not (tmp_path / "b").exists()
