@@ -1,7 +1,8 @@
 """Does the method generalise to damage that it has not met?  The paper's last claim, on a network of small's size.
 
     driftrec train research/recipes/single.yaml --data CLEAN_FOLDER --out runs/single
-    python research/unmet.py --model runs/single/best.safetensors         # resumes; needs .[graphics]
+    driftrec export runs/single/best.safetensors -o runs/single.onnx --name single --licence unknown
+    python research/unmet.py --model runs/single.onnx         # resumes; needs .[graphics]
 
 The network has met single JPEGs on their own grid only.  It estimates (at infinite ratio, as a regression) and samples,
 without the program's searches and cells.  Measured are LIVE1 compressed once and twice, the second time on a grid
@@ -31,7 +32,8 @@ import chains
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "research/measured/unmet.jsonl"
 SAMPLED = {"samples": "sample:steps=10", "natural": "natural:steps=6,texture=1"}
-SINGLE = tuple(Jpeg(q) for q in (10, 30, 50))
+ONCE = Jpeg(10), Jpeg(30)
+TWICE = tuple(DoubleJpeg(*qualities) for qualities in ((10, 30), (10, 50), (30, 10), (50, 10)))
 PAIRED = ("psnr", "ssimulacra2", "niqe", "lpips_alex")
 MEASURES = {"chains": ("psnr", "ssimulacra2", "lpips_alex"), "as found": ("niqe",)}
 """The metrics where not all can be measured: crops are too small for NIQE, and found pictures have no clean version."""
@@ -51,10 +53,9 @@ def main() -> None:
     live1 = bench.pictures_in(options.shared / "data/test/live1", options.images)
     found = bench.pictures_in(options.shared / "data/test/real_jpegs")
     crops = bench.pictures_in(chains.write_pictures(options)["chains"])
-    double = [DoubleJpeg(a.quality, b.quality) for a in SINGLE for b in SINGLE]
     work = {
-        "compressed once": [bench.BenchmarkTask(path, jpeg) for path in live1 for jpeg in SINGLE],
-        "compressed twice": [bench.BenchmarkTask(path, jpeg) for path in live1 for jpeg in double],
+        "compressed once": [bench.BenchmarkTask(path, jpeg) for path in live1 for jpeg in ONCE],
+        "compressed twice": [bench.BenchmarkTask(path, jpegs) for path in live1 for jpegs in TWICE],
         "chains": [bench.BenchmarkTask(path, chain) for path in crops for chain in PROTOCOLS["chains"].corruptions],
         "as found": [bench.BenchmarkTask(path, None) for path in found],
     }
@@ -116,7 +117,7 @@ def table(damage: str, records: Sequence[bench.Record], conditions: Conditions) 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--model", type=Path, default=ROOT / "runs/single/best.safetensors")
+    add("--model", type=Path, default=ROOT / "runs/single.onnx")
     add("--shared", type=Path, default=ROOT.parent / "shared", help="folder of data and weights")
     add("--out", type=Path, default=ROOT / "runs", help="records and crops")
     add("--images", type=int, help="only this many pictures of LIVE1, evenly spaced")
