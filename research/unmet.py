@@ -6,12 +6,10 @@
 
 The network has met single JPEGs on their own grid only.  It estimates (at infinite ratio, as a regression) and samples,
 without the program's searches and cells.  Measured are LIVE1 compressed once and twice, the second time on a grid
-shifted by (4, 4); the chains for reports, on crops of held-out pictures; and JPEGs as found.  The table is shown in
-docs/science/paper.md.
+shifted by (4, 4), and JPEGs as found.  The table is shown in docs/science/paper.md.
 """
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,21 +21,14 @@ from driftrec.evaluate.corruptions import DoubleJpeg, Jpeg
 from driftrec.evaluate.measurement import Conditions, Measurement
 from driftrec.evaluate.measures import METRICS
 from driftrec.evaluate.methods import parse_method
-from driftrec.evaluate.protocols import PROTOCOLS
 from driftrec.evaluate.tables import BASELINE, differences, keep, summarise
-
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-import chains
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "research/measured/unmet.jsonl"
 SAMPLED = {"samples": "sample:steps=10", "natural": "natural:steps=6,texture=1"}
 ONCE = Jpeg(10), Jpeg(30)
-TWICE = tuple(DoubleJpeg(*qualities) for qualities in ((10, 30), (10, 50), (30, 10), (50, 10)))
+TWICE = tuple(DoubleJpeg(*qualities) for qualities in ((10, 30), (30, 10)))
 PAIRED = ("psnr", "ssimulacra2", "niqe", "lpips_alex")
-MEASURES = {"chains": ("psnr", "ssimulacra2", "lpips_alex"), "as found": ("niqe",)}
-"""The metrics where not all can be measured: crops are too small for NIQE, and found pictures have no clean version."""
-
 NOTE = """Regression is the network's estimate at infinite ratio.  Samples start at the ratio of (E27) and take 10
 evaluations; natural starts at that of (E20), takes 6, and keeps the regression's low band.  Both are compared with the
 regression on the same pictures: mean difference ± half of its 95 % bootstrap interval.""".replace("\n", " ")
@@ -52,19 +43,17 @@ def main() -> None:
     names = dict(zip((method.label for method in methods), texts, strict=True))
     live1 = bench.pictures_in(options.shared / "data/test/live1", options.images)
     found = bench.pictures_in(options.shared / "data/test/real_jpegs")
-    crops = bench.pictures_in(chains.write_pictures(options)["chains"])
     work = {
         "compressed once": [bench.BenchmarkTask(path, jpeg) for path in live1 for jpeg in ONCE],
         "compressed twice": [bench.BenchmarkTask(path, jpegs) for path in live1 for jpegs in TWICE],
-        "chains": [bench.BenchmarkTask(path, chain) for path in crops for chain in PROTOCOLS["chains"].corruptions],
         "as found": [bench.BenchmarkTask(path, None) for path in found],
     }
-    data = f"{len(live1)} pictures of LIVE1, {len(crops)} held-out ones (chains), {len(found)} JPEGs as found"
+    data = f"{len(live1)} pictures of LIVE1, {len(found)} JPEGs as found"
     conditions = Conditions.now(models=[str(options.model)], data=data)
     entries: list[Measurement] = []
     for title, tasks in work.items():
         settings = bench.Settings(
-            MEASURES.get(title, PAIRED),
+            ("niqe",) if title == "as found" else PAIRED,
             options.out / "unmet" / title.replace(" ", "-"),
             options.shared / "weights",
             threads=options.threads,
@@ -119,10 +108,8 @@ def read_options() -> argparse.Namespace:
     add = parser.add_argument
     add("--model", type=Path, default=ROOT / "runs/single.onnx")
     add("--shared", type=Path, default=ROOT.parent / "shared", help="folder of data and weights")
-    add("--out", type=Path, default=ROOT / "runs", help="records and crops")
+    add("--out", type=Path, default=ROOT / "runs", help="records")
     add("--images", type=int, help="only this many pictures of LIVE1, evenly spaced")
-    add("--pictures", type=int, default=8, help="held-out pictures of the chains")
-    add("--side", type=int, default=256, help="side of their crops in pixels")
     add("--threads", type=int, default=1)
     return parser.parse_args()
 

@@ -92,7 +92,7 @@ PROTOCOLS: dict[str, Protocol] = {
     ),
     "wild": Protocol("JPEGs as found, without clean versions", (), metrics=("niqe", "bef", "bef_shifted", "cells")),
     "sampling": Protocol(
-        "LIVE1, colour: one network as a regression and as a sampler",
+        "Sampling and regression by one network",
         tuple(Jpeg(q) for q in (5, 10, 20)),
         metrics=("psnr", "ssim", *_JUDGES, "lpips_alex", "lpips_squeeze", "spectrum", "wavelets"),
         features="classifier",
