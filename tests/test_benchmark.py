@@ -1,6 +1,7 @@
 """The benchmark: one record for each picture, never measured twice; tables beside published ones; both commands."""
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -219,6 +220,9 @@ def test_tables_hold_means_and_published_rows() -> None:
     assert table.latex().count(r"\midrule") == 2
     (gain,) = difference_tables(reported)
     assert gain.rows[0][1][0].startswith("+1.55 [+1.10, +2.00], p = 0.500")
+    (loss,) = difference_tables(rows_of(records, "ours", ["psnr"]))
+    assert loss.title == "PSNR (dB), difference to ours"
+    assert loss.rows[0] == ("JPEG", ("-1.55 [-2.00, -1.10], p = 0.500",))
     (cost,) = [row for row in summarise(records) if row.metric == "seconds_per_megapixel"]
     assert cost.mean.value == pytest.approx(2.0)
     assert cost_table(reported) == Table("cost", tuple(h for h, *_ in COST.values()), (("ours", ("2.00", "–", "–")),))
@@ -253,6 +257,14 @@ def test_conditions_name_the_rows_that_they_hold_for() -> None:
     assert Measurements(entries[:2]).conditions() == str(here)
     assert Measurements(entries).conditions() == f"base: {there}\n\nAll other rows: {here}"
     assert Measurements([]).conditions() == ""
+
+
+def test_conditions_name_models_without_their_folders(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.onnx"
+    mine.write_bytes(b"weights")
+    named = Conditions.now(models=[str(mine), "small"]).weights
+    assert named["mine"] == hashlib.sha256(b"weights").hexdigest()[:12]
+    assert list(named) == ["mine", "small"]
 
 
 def test_measurements_are_laid_out_by_what_was_measured_and_updated_in_place(tmp_path: Path) -> None:

@@ -44,9 +44,13 @@ class Conditions:
     def now(
         machine: str = "", models: Iterable[str] = (), data: str | None = None, libraries: Iterable[str] = ()
     ) -> "Conditions":
-        """The current conditions; `machine` defaults to the processor's name, `libraries` are appended to the code."""
+        """The current conditions.
+
+        Arguments: `machine`, by default the processor's name; `models`, names or files, whose folders are left out;
+        `libraries`, appended to the code.
+        """
         code = ", ".join([f"driftrec {__version__}, source {code_hash()[:DIGITS]}", *libraries])
-        weights = {name: hash_of(find_model(name))[:DIGITS] for name in models}
+        weights = {Path(name).stem: hash_of(find_model(name))[:DIGITS] for name in models}
         return Conditions(machine or processor(), code, weights, data, datetime.now(UTC).date().isoformat())
 
     def __str__(self) -> str:
