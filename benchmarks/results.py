@@ -41,6 +41,8 @@ DATA = {
 MADE = ("screens", "pages", "drawings")
 """Protocols whose pictures benchmarks/graphics_pictures.py makes."""
 
+SUBSETS = {"sampling": 15}
+"""How many pictures, evenly spaced, where hundreds of evaluations of all would take hours."""
 
 COSTS = ("seconds_per_megapixel", "megabytes", "evaluations")
 
@@ -72,10 +74,11 @@ def measure(name: str, options: argparse.Namespace) -> None:
 def run(name: str, data: Path, title: str, options: argparse.Namespace) -> tuple[list[Record], Settings, Conditions]:
     """Runs a protocol on the pictures of a folder, which its conditions call `title`."""
     out = options.out / name
+    images, only, qualities = (vars(options).get(key) for key in ("images", "only", "quality"))
+    images = images or SUBSETS.get(name)
     print(call(name, data.name), flush=True)
     arguments = ["--protocol", name, "--data", data, "--out", out, "--weights", options.shared / "weights"]
     arguments += ["--workers", options.workers, "--threads", options.threads]
-    images, only, qualities = (vars(options).get(name) for name in ("images", "only", "quality"))
     arguments += ["--images", images] if images else []
     arguments += [part for method in only or () for part in ("--method", method)]
     arguments += ["--quality", ",".join(map(str, qualities))] if qualities else []
@@ -104,7 +107,8 @@ def run(name: str, data: Path, title: str, options: argparse.Namespace) -> tuple
 
 def call(name: str, data: str) -> str:
     """The command that measures a protocol."""
-    return f"driftrec benchmark --protocol {name} --data {data}"
+    subset = f" --images {SUBSETS[name]}" if name in SUBSETS else ""
+    return f"driftrec benchmark --protocol {name} --data {data}{subset}"
 
 
 def render(name: str) -> None:
