@@ -26,7 +26,7 @@ from driftrec.model.card import Card
 from driftrec.model.find import find_model
 from driftrec.model.onnx import Network
 from driftrec.picture import atomic_write
-from driftrec.restoration import binding, texture
+from driftrec.restoration import binding, solid, texture
 from driftrec.restoration.tiling import Tiling
 from driftrec.train.standalone.graph import IR_VERSION, OPSET
 from driftrec.train.standalone.networks import networks
@@ -146,6 +146,14 @@ def facts(card: Card) -> dict[str, Any]:
             )
         }
         | {"blocks": requantised.MAX_BLOCKS, "frequencies": [int(k) for k in requantised.FREQUENCIES]},
+        "solid": {
+            name.lower(): getattr(solid, name)
+            for name in (
+                *("TILE", "FLAT", "LEAST_SHARE", "LEAST", "MOST", "LOOKED_AT", "SAME", "DIFFERENT", "AROUND", "STEADY"),
+                *("END", "CLOSE", "NEAR", "FAR", "SIDES", "NEAR_SIDE", "ROUNDS"),
+            )
+        }
+        | {name.lower(): getattr(solid, name).tolist() for name in ("COLOUR_WEIGHTS", "PIXEL_WEIGHTS")},
         "luma": tables.LUMA.ravel().tolist(),
         "natural": tables.NATURAL.tolist(),
     }

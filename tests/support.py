@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 CROPS = Path(__file__).parent / "data"
 """Two photographs and their JPEGs of quality 10; README.md there says where they come from."""
@@ -20,6 +20,18 @@ def scene(height: int, width: int, seed: int = 0) -> np.ndarray:
         image[(u - a) ** 2 + (v - b) ** 2 < radius**2] = colour
     image += 12 * np.sin(90 * u + 60 * v)[..., None]
     return image.clip(0, 255).astype(np.uint8)
+
+
+def text_page(
+    side: int, paper: tuple[int, int, int] = (255, 255, 255), bar: tuple[int, int, int] = (52, 101, 164)
+) -> np.ndarray:
+    """A bar of one colour above lines of dark text on paper, uint8 (side, side, 3)."""
+    image = Image.new("RGB", (side, side), paper)
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 0, side, side // 5), fill=bar)
+    for line, y in enumerate(range(side // 4, side - 20, 22)):
+        draw.text((8 + 3 * line, y), "pack my box with five dozen", (24, 24, 28), font_size=13)
+    return np.asarray(image)
 
 
 def jpeg_file(pixels: np.ndarray, mode: str | None = None, **options: object) -> bytes:

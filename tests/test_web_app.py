@@ -21,7 +21,7 @@ from browser import choose, expect, keep, launched, made, needs_chromium
 from driftrec.restoration.restorer import Restorer
 from driftrec.restoration.tiling import Tiling
 from files import kinds
-from support import CROPS, psnr, scene
+from support import CROPS, jpeg_file, psnr, scene, text_page
 from web_app import Server, hosted, loaded, page_files, runtime_files
 
 static_page = pytest.importorskip("static_page")
@@ -153,6 +153,8 @@ def test_results_are_those_of_the_command(page, tmp_path: Path) -> None:
         (tmp_path / "whole.jpg").read_bytes().replace(b"\x00\x40\x00\x40", b"\x00\x3b\x00\x3d", 1)
     )
     photos[tmp_path / "cropped.jpg"] = ("Faithful",)
+    (tmp_path / "text.jpg").write_bytes(jpeg_file(text_page(150), quality=30))  # it has solid colours
+    photos[tmp_path / "text.jpg"] = ("Natural", "Faithful")
     command = Restorer(threads=1, force=True)
     for photo, modes in photos.items():
         page.get_by_role("radio", name=modes[0]).check()

@@ -6,6 +6,7 @@ import type { Facts } from "./facts";
 import type { Cells } from "./jpeg/cells";
 import type { JpegFile } from "./jpeg/file";
 import { quality } from "./jpeg/quality";
+import { draw, solidColours } from "./solid";
 
 // How certain it is that the clean picture lies in the cells, from 0 to 1.
 export function certainty(faithful: Estimate, cells: Cells, file: JpegFile, facts: Facts): number {
@@ -28,30 +29,38 @@ export function certainty(faithful: Estimate, cells: Cells, file: JpegFile, fact
   return 1 / (1 + Math.exp(-Math.min(Math.max(binding.sharp * odds, -50), 50)));
 }
 
-// The picture in 8 bits, (height, width, 3): an estimate, drawn towards the likely parts of the cells in proportion to
-// the certainty.
+// The picture in 8 bits, (height, width, 3): an estimate, drawn towards the likely parts of the cells and its solid
+// colours in proportion to the certainty.
 export function bound(
   estimate: Estimate,
   certain: number,
   cells: Cells,
-  { width, height }: JpegFile,
-  { none, full }: Facts["binding"],
+  file: JpegFile,
+  { binding: { none, full }, solid }: Facts,
 ): Uint8Array<ArrayBuffer> {
-  const { data, stride, size } = estimate,
-    share = certain > full ? 1 : certain,
-    pixels = new Uint8Array(3 * width * height);
+  const { width, height } = file,
+    { data, stride, size } = estimate,
+    share = certain > full ? 1 : certain < none ? 0 : certain,
+    moved = share ? { ...estimate, data: data.slice() } : estimate;
+  if (share) {
+    cells.improve(moved);
+    withSolidColours(moved, cells, file, solid);
+  }
+  const pixels = new Uint8Array(3 * width * height);
   for (let row = 0, i = 0; row < height; row++)
     for (let x = 0; x < width; x++)
-      for (let at = row * stride + x; at < 3 * size; at += size, i++) pixels[i] = level(data[at] / PARTS);
-  if (certain < none) return pixels;
-  for (const [{ top, bottom, left, right }, moved] of cells.improved(estimate))
-    for (let channel = 0, i = 0; channel < 3; channel++)
-      for (let row = top; row < bottom; row++)
-        for (let x = left; x < right; x++, i++) {
-          const before = data[channel * size + row * stride + x] / PARTS;
-          pixels[3 * (row * width + x) + channel] = level(before + share * (moved[i] - before));
-        }
+      for (let at = row * stride + x; at < 3 * size; at += size, i++)
+        pixels[i] = level((data[at] + share * (moved.data[at] - data[at])) / PARTS);
   return pixels;
+}
+
+function withSolidColours(estimate: Estimate, cells: Cells, file: JpegFile, settings: Facts["solid"]): void {
+  const solids = solidColours(estimate, file, settings);
+  for (let round = 1; solids.length && round <= settings.rounds; round++) {
+    draw(estimate, file, solids, file.components[0].table!, settings);
+    if (round < settings.rounds) cells.improve(estimate);
+    else cells.project(estimate);
+  }
 }
 
 const level = (value: number) => Math.min(Math.max(Math.round(value), 0), 255);

@@ -30,6 +30,25 @@ export interface Facts {
     | "blocks",
     number
   > & { frequencies: number[] };
+  solid: Record<
+    | "tile"
+    | "flat"
+    | "least_share"
+    | "least"
+    | "most"
+    | "looked_at"
+    | "same"
+    | "different"
+    | "around"
+    | "steady"
+    | "end"
+    | "close"
+    | "near"
+    | "far"
+    | "near_side"
+    | "rounds",
+    number
+  > & { sides: number[]; colour_weights: number[]; pixel_weights: number[] };
   luma: number[]; // table K.1 of ITU-T T.81
   natural: number[]; // position in natural order of the k-th stored coefficient
 }

@@ -19,6 +19,7 @@ from driftrec.jpeg.blocks import luma
 from driftrec.jpeg.requantised import variety
 from driftrec.restoration.blending import blend
 from driftrec.restoration.judgement import change_between
+from driftrec.restoration.solid import with_solid_colours
 
 OUTSIDE, QUALITY, NONZERO, TEXTURE, CONSTANT = -2.94, 0.067, 2.16, 2.08, -13.47
 """Weights of a logistic regression on the file's quality and on three logarithms: of the share of the estimate's
@@ -124,8 +125,8 @@ class Binding:
         return 1.0 if self._decoded is None else 1 - self.certain * (1 - LIKELY)
 
     def estimate(self, x0: np.ndarray) -> np.ndarray:
-        """Returns an estimate drawn towards the likely parts of the cells, in proportion to the certainty, and for
-        files of high quality towards the decoded file.
+        """Returns an estimate drawn towards the likely parts of the cells and its solid colours, in proportion to the
+        certainty, and for files of high quality towards the decoded file.
 
         Arguments: `x0`, float32 (height, width, 3) in [0, 1].
         """
@@ -134,7 +135,9 @@ class Binding:
         bound = self.cells.improve(x0)
         if self._decoded is not None:
             share = self.certain * LIKELY / self.weight
-            return blend(self._decoded(), blend(x0, bound, share), self.weight)
+            bound = blend(self._decoded(), blend(x0, bound, share), self.weight)
+            return with_solid_colours(bound, self.cells) if self.certain > FULL else bound
+        bound = with_solid_colours(bound, self.cells)
         return blend(x0, bound, 1.0 if self.certain > FULL else self.certain)
 
     def sample(self, x0: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ import numpy as np
 from driftrec.jpeg.blocks import luma
 from driftrec.jpeg.tables import MCU
 from driftrec.picture import as_float
+from driftrec.restoration.windows import window_sums
 
 SIDE, ALONG = 192, 3
 """Side of the windows in pixels, and their maximum number along a side of the picture."""
@@ -125,11 +126,11 @@ def _decibels(power: float) -> float:
 
 
 def _means(plane: np.ndarray) -> np.ndarray:
-    """The means of all squares of AROUND pixels a side that lie within a plane."""
-    for _ in range(2):
-        sums = np.cumsum(np.pad(plane, ((1, 0), (0, 0))), axis=0, dtype=np.float64)
-        plane = (sums[AROUND:] - sums[:-AROUND]).T / AROUND
-    return plane
+    """The means of all squares of AROUND pixels a side that lie within a plane, float64."""
+    sums = plane.astype(np.float64)
+    for axis in (0, 1):
+        sums = window_sums(sums, AROUND, axis)
+    return sums / AROUND**2
 
 
 def _windows(pixels: np.ndarray) -> list[tuple[slice, slice]]:

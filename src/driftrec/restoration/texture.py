@@ -8,6 +8,8 @@ in flat areas: paper, sky and areas of one colour had no grain before their comp
 
 import numpy as np
 
+from driftrec.restoration.windows import window_sums
+
 SIDE = 9
 """Side of the windows in which texture is measured, in pixels."""
 
@@ -47,14 +49,6 @@ def _means(values: np.ndarray) -> np.ndarray:
     """Means over the windows around each pixel, (3, height, width); the picture is mirrored at its edges."""
     reach = SIDE // 2
     values = np.pad(values, ((0, 0), (reach, reach), (reach, reach)), mode="reflect")
-    for _ in range(2):
-        values = _sums(values).swapaxes(1, 2)
+    for axis in (1, 2):
+        values = window_sums(values, SIDE, axis)
     return values / np.float32(SIDE**2)
-
-
-def _sums(values: np.ndarray) -> np.ndarray:
-    """Sums of `SIDE` = 8 + 1 neighbours along the second axis, by doubling."""
-    sums = values
-    for shift in (1, 2, 4):
-        sums = sums[:, :-shift] + sums[:, shift:]
-    return sums[:, :-1] + values[:, 8:]

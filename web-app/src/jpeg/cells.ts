@@ -1,7 +1,7 @@
 // The quantisation cells of a file, as in driftrec.jpeg.cell: for each coefficient the file gives the interval that the
 // encoder's input lay in, and an estimate of the picture is drawn towards the likely part of it, around the middle.
 
-import { PARTS, type Estimate } from "../estimate";
+import { parts, PARTS, type Estimate } from "../estimate";
 import type { Facts } from "../facts";
 import { dct, idct } from "./dct";
 import type { Component, JpegFile } from "./file";
@@ -20,15 +20,24 @@ export class Cells {
     this.padding = this.repeats() ? Repeated : Free;
   }
 
-  // The regions of the picture, each with its pixels in levels, moved into the likely parts of the cells.  The next
-  // region's pixels may take their place.
-  *improved(estimate: Estimate): Iterable<[Region, Float32Array]> {
+  // Moves an estimate into the likely parts of the cells.
+  improve(estimate: Estimate): void {
+    const { narrow, soft } = this.facts;
+    this.move(estimate, step => (narrow * step ** 2) / (step + soft));
+  }
+
+  // Moves an estimate into the cells.
+  project(estimate: Estimate): void {
+    const { margin } = this.facts;
+    this.move(estimate, step => Math.max(step / 2 - margin, step / 4));
+  }
+
+  private move(estimate: Estimate, half: (step: number) => number): void {
     const {
       file: { colour },
-      facts: { edge_passes, margin, narrow, soft },
+      facts: { edge_passes, margin },
     } = this;
-    const half = (step: number) => (narrow * step ** 2) / (step + soft),
-      arrays = new Arrays();
+    const arrays = new Arrays();
     for (const region of regions(this.file)) {
       const strips = this.strips(region, this.padding, arrays),
         passes = PASSES + (region.edge ? edge_passes : 0),
@@ -39,7 +48,7 @@ export class Cells {
         replace(pixels, planes, colour);
         if (moved <= margin) break;
       }
-      yield [region, pixels];
+      put(estimate, region, pixels);
     }
   }
 
@@ -99,7 +108,7 @@ class Arrays {
   }
 }
 
-export interface Region {
+interface Region {
   top: number;
   bottom: number;
   left: number;
@@ -252,6 +261,15 @@ function levels({ data, stride, size }: Estimate, region: Region, arrays: Arrays
       for (let at = line + left; at < line + right; at++, i++) out[i] = data[at] / PARTS;
     }
   return out;
+}
+
+// Puts them back.
+function put({ data, stride, size }: Estimate, { top, bottom, left, right }: Region, pixels: Float32Array): void {
+  for (let channel = 0, i = 0; channel < 3; channel++)
+    for (let row = top; row < bottom; row++) {
+      const line = channel * size + row * stride;
+      for (let at = line + left; at < line + right; at++, i++) data[at] = parts(pixels[i]);
+    }
 }
 
 const area = ({ top, bottom, left, right }: Region) => (bottom - top) * (right - left);
