@@ -46,6 +46,7 @@ export interface Facts {
     | "near"
     | "far"
     | "near_side"
+    | "sharp"
     | "rounds",
     number
   > & { sides: number[]; colour_weights: number[]; pixel_weights: number[] };

@@ -132,12 +132,13 @@ export function draw(estimate: Estimate, size: Size, solids: Solid[], table: num
     [a, b, c, d, e, f] = settings.colour_weights,
     sure = solids.map(({ peak, share, drift }) =>
       logistic(
-        a * Math.log(peak) +
-          b * Math.log(1.02 - peak) +
-          c * Math.log(share) +
-          d * Math.log(drift + 0.05) +
-          e * Math.log(step) +
-          f,
+        settings.sharp *
+          (a * Math.log(peak) +
+            b * Math.log(1.02 - peak) +
+            c * Math.log(share) +
+            d * Math.log(drift + 0.05) +
+            e * Math.log(step) +
+            f),
       ),
     );
   const [byLuma, byChroma, ...others] = settings.pixel_weights,

@@ -55,6 +55,9 @@ NEAR_SIDE = 5
 COLOUR_WEIGHTS = np.array([0.82, -1.77, 0.59, 1.56, 0.1, -0.64])
 """Weights of the logarithms of a colour's peak, share and drift, and of the file's step, and the constant."""
 
+SHARP = 2.0
+"""Factor of a colour's odds: in a few rounds, small probabilities of a colour that is none would add up."""
+
 PIXEL_WEIGHTS = np.array([-2.26, 1.24, 6.26, -2.44, 1.18, 3.45, 0.88, -2.15])
 """Weights of the logarithms of a pixel's distance in luma and chroma, of the shares of close pixels around it, of that
 of near ones, and the constant.  Both fitted by research/solid_colours.py."""
@@ -162,7 +165,7 @@ def _solid(colour: NDArray[np.float32], share: float, means: NDArray[np.float32]
 def drawn(pixels: np.ndarray, solids: list[Solid], cells: Cells) -> np.ndarray:
     """Returns an estimate drawn to its solid colours, not in the cells; arguments as above."""
     step = file_step(cells)
-    trusts = (float(_logistic(solid.inputs(step) @ COLOUR_WEIGHTS)) for solid in solids)
+    trusts = (float(_logistic(SHARP * solid.inputs(step) @ COLOUR_WEIGHTS)) for solid in solids)
     sure = np.array([0.0, *trusts], np.float32)
     out, reach = pixels.copy(), max(SIDES) // 2
     for top in range(0, len(pixels), ROWS):
