@@ -99,7 +99,8 @@ def case(restorer: driftrec.Restorer, crop: Pixels, quality: int) -> Case:
     crop = samples.middle(crop, SIDE)
     file = samples.compress(crop, quality)
     estimate = np.float32(without(restorer, file))
-    return Case(np.float32(crop), estimate, Cells(read_jpeg(file)), solid.solid_colours(estimate))
+    cells = Cells(read_jpeg(file))
+    return Case(np.float32(crop), estimate, cells, solid.solid_colours(estimate, cells))
 
 
 def without(restorer: driftrec.Restorer, file: bytes) -> np.ndarray:

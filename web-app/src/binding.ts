@@ -55,9 +55,10 @@ export function bound(
 }
 
 function withSolidColours(estimate: Estimate, cells: Cells, file: JpegFile, settings: Facts["solid"]): void {
-  const solids = solidColours(estimate, file, settings);
+  const table = file.components[0].table!,
+    solids = solidColours(estimate, file, table, settings);
   for (let round = 1; solids.length && round <= settings.rounds; round++) {
-    draw(estimate, file, solids, file.components[0].table!, settings);
+    draw(estimate, file, solids, table, settings);
     if (round < settings.rounds) cells.improve(estimate);
     else cells.project(estimate);
   }

@@ -42,6 +42,7 @@ export interface Facts {
     | "around"
     | "steady"
     | "end"
+    | "rounded"
     | "close"
     | "near"
     | "far"

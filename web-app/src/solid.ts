@@ -19,9 +19,10 @@ export interface Size {
   height: number;
 }
 
-// The colours that flat squares share, the commonest first.
-export function solidColours(estimate: Estimate, size: Size, settings: Settings): Solid[] {
+// The colours that flat squares share, the commonest first.  `table`: the steps of luma.
+export function solidColours(estimate: Estimate, size: Size, table: number[], settings: Settings): Solid[] {
   const { means, flat, rows, columns } = squares(estimate, size, settings),
+    end = Math.min(settings.end, table[0] / 16 + settings.rounded),
     solids: Solid[] = [];
   let left: number[] = [];
   for (let i = 0; i < flat.length; i++) if (flat[i]) left.push(i);
@@ -38,7 +39,7 @@ export function solidColours(estimate: Estimate, size: Size, settings: Settings)
     solids.push({
       share: (stride * same.length) / flat.length,
       ...measured(colour, means, rows, columns, settings),
-      colour: colour.map(level => (level < settings.end ? 0 : level > 255 - settings.end ? 255 : level)),
+      colour: colour.map(level => (level <= end ? 0 : level >= 255 - end ? 255 : level)),
     });
     left = left.filter(i => away(i, colour) > settings.different);
   }
@@ -124,7 +125,7 @@ const logistic = (odds: number) => 1 / (1 + Math.exp(-Math.min(Math.max(odds, -5
 const CLOSE = 32, // beside the number of a pixel's nearest colour
   NEAR = 16;
 
-// Draws an estimate to its solid colours.  `table`: the steps of luma.
+// Draws an estimate to its solid colours; `table` as above.
 export function draw(estimate: Estimate, size: Size, solids: Solid[], table: number[], settings: Settings): void {
   const { width, height } = size,
     step = [1, 8, 9, 2, 16].reduce((sum, k) => sum + table[k], 0) / 5,

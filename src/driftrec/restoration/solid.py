@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftrec.jpeg import Cells
+from driftrec.jpeg.tables import BLOCK
 from driftrec.restoration.windows import window_sums
 
 TILE = 4
@@ -40,8 +41,9 @@ AROUND, STEADY = 8.0, 4.0
 """Distances, in levels: of the squares with which the number of those of the same colour is compared, and of those
 whose changes from place to place show a gradient."""
 
-END = 3.0
-"""A channel nearer than this to 0 or 255 is 0 or 255: paper is white, and ink is black."""
+END, ROUNDED = 3.0, 0.5
+"""A channel no farther than this from 0 or 255 is 0 or 255, if the file's rounding of means explains the distance, plus
+the second: paper is white, and ink is black."""
 
 CLOSE, NEAR, FAR = 3.0, 12.0, 48.0
 """Distances of pixels from a solid colour, in levels: those of the first two are counted around a pixel; from the last
@@ -97,7 +99,7 @@ def with_solid_colours(pixels: np.ndarray, cells: Cells) -> np.ndarray:
 
     Arguments: `pixels`, the estimate, float32 (height, width, 3) in [0, 1]; `cells` of its file.
     """
-    if not (solids := solid_colours(pixels)):
+    if not (solids := solid_colours(pixels, cells)):
         return pixels
     for _ in range(ROUNDS - 1):
         pixels = cells.improve(drawn(pixels, solids, cells))
@@ -111,9 +113,10 @@ def file_step(cells: Cells) -> float:
     return float(np.mean([table[place] for place in ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0))]))
 
 
-def solid_colours(pixels: np.ndarray) -> list[Solid]:
+def solid_colours(pixels: np.ndarray, cells: Cells) -> list[Solid]:
     """Returns the colours that the flat squares of an estimate share, the commonest first; arguments as above."""
     means, flat = _squares(pixels)
+    end = min(END, cells.file.components[0].table[0, 0] / (2 * BLOCK) + ROUNDED)
     left, solids = means[flat], []
     stride = -(-len(left) // LOOKED_AT) or 1
     left = left[::stride]
@@ -127,7 +130,8 @@ def solid_colours(pixels: np.ndarray) -> list[Solid]:
             break
         colour = np.median(left[same], axis=0)
         share = stride * np.count_nonzero(same) / flat.size
-        solids.append(_solid(colour, share, means))
+        ends = np.where(colour <= end, 0, np.where(colour >= 255 - end, 255, colour))
+        solids.append(Solid(ends.astype(np.float32), share, *_seen_of(colour, means)))
         left = left[np.abs(left - colour).max(axis=1) > DIFFERENT]
     return solids
 
@@ -148,8 +152,8 @@ def _squares(pixels: np.ndarray) -> tuple[NDArray[np.float32], NDArray[np.bool_]
     return means, flat
 
 
-def _solid(colour: NDArray[np.float32], share: float, means: NDArray[np.float32]) -> Solid:
-    """A colour with what is seen of it in the means of a picture's squares."""
+def _seen_of(colour: NDArray[np.float32], means: NDArray[np.float32]) -> tuple[float, float]:
+    """(peak, drift) of a colour in the means of a picture's squares."""
     distance = np.abs(means - colour).max(axis=2)
     peak = np.count_nonzero(distance <= SAME) / np.count_nonzero(distance <= AROUND)
     steady, total, count = distance <= STEADY, 0.0, 0
@@ -158,8 +162,7 @@ def _solid(colour: NDArray[np.float32], share: float, means: NDArray[np.float32]
         both = there[2:] & there[:-2]
         total += float(np.abs(rows[2:][both] - rows[:-2][both]).max(axis=1).sum())
         count += np.count_nonzero(both)
-    ends = np.where(colour < END, 0, np.where(colour > 255 - END, 255, colour))
-    return Solid(ends.astype(np.float32), share, peak, total / count if count else 0.0)
+    return peak, total / count if count else 0.0
 
 
 def drawn(pixels: np.ndarray, solids: list[Solid], cells: Cells) -> np.ndarray:
