@@ -27,6 +27,7 @@ TABLES = {
     "run_clean": ("runs/small-clean.jsonl", False),
     "run_high": ("runs/small-[hl]*.jsonl", False),
     "finisher_mixture": ("runs/small-finish-mixture.jsonl", True),
+    "finisher_high": ("runs/small-finish-high.jsonl", True),
     "finisher_trials": ("trials/finish-*.jsonl", True),
     "finisher_run": ("runs/small-finish.jsonl", True),
     "finisher_more": ("runs/small-finish-more.jsonl", True),
