@@ -55,16 +55,16 @@ SIDES = 3, 9, 25
 NEAR_SIDE = 5
 
 COLOUR_WEIGHTS = np.array([0.82, -1.77, 0.59, 1.56, 0.1, -0.64])
-"""Weights of the logarithms of a colour's peak, share and drift, and of the file's step, and the constant."""
+"""Weights of `Solid.inputs`."""
 
 SHARP = 2.0
 """Factor of a colour's odds: in a few rounds, small probabilities of a colour that is none would add up."""
 
-PIXEL_WEIGHTS = np.array([-2.26, 1.24, 6.26, -2.44, 1.18, 3.45, 0.88, -2.15])
-"""Weights of the logarithms of a pixel's distance in luma and chroma, of the shares of close pixels around it, of that
-of near ones, and the constant.  Both fitted by research/solid_colours.py."""
+PIXEL_WEIGHTS = np.array([-2.29, 1.24, 6.28, -2.46, 1.25, 3.37, 0.89, -2.1], np.float32)
+"""Weights of the inputs from `seen`.  Both are fitted by research/solid_colours.py."""
 
-ROUNDS = 3
+ROUNDS = 4
+"""Number of rounds; more gain little, and lose more where a colour is not solid."""
 
 ROWS = 256
 """Rows that are worked on at a time, so that memory does not grow with the picture."""
