@@ -150,7 +150,7 @@ def facts(card: Card) -> dict[str, Any]:
             name.lower(): getattr(solid, name)
             for name in (
                 *("TILE", "FLAT", "LEAST_SHARE", "LEAST", "MOST", "LOOKED_AT", "SAME", "DIFFERENT", "AROUND", "STEADY"),
-                *("END", "ROUNDED", "CLOSE", "NEAR", "FAR", "SIDES", "NEAR_SIDE", "SHARP", "ROUNDS"),
+                *("END", "ROUNDED", "CLOSE", "NEAR", "FAR", "SIDES", "NEAR_SIDE", "SHARP", "LEAST_CERTAIN", "ROUNDS"),
             )
         }
         | {name.lower(): getattr(solid, name).tolist() for name in ("COLOUR_WEIGHTS", "PIXEL_WEIGHTS")},

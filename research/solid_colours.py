@@ -33,6 +33,8 @@ SHOWN = 10, 20, 40, 75, 90
 MEASURED = Path(__file__).parent / "measured"
 SIDE = 256
 MOST = 60.0
+"""PSNR in dB above which nothing can be seen."""
+
 EVERY = 3
 """Every so many pixels are used for fitting."""
 
@@ -71,6 +73,7 @@ def main() -> None:
 
 
 def fit(options: argparse.Namespace) -> None:
+    solid.SHARP = 1.0  # it is chosen for the weights, later
     restorer = driftrec.Restorer(options.model, mode="faithful", threads=1)
     cases = [
         case(restorer, crop, quality)
@@ -198,7 +201,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--rendered", type=Path, nargs="+", required=True, help="folders that rendered.py has filled")
     parser.add_argument("--model", default="small")
     parser.add_argument("--pictures", type=int, default=48, help="of each kind, at most")
-    parser.add_argument("--rounds", type=int, default=3, help="after which the weights are fitted")
+    parser.add_argument("--rounds", type=int, default=4, help="after which the weights are fitted")
     parser.add_argument("--name", default="solid_colours", help="of the stored table")
     return parser.parse_args()
 

@@ -68,11 +68,11 @@ def test_paper_is_white_if_rounding_explains_the_difference(quality: int, white:
 
 def test_colours_of_a_gradient_are_not_taken_for_solid_ones() -> None:
     assert min(certainties(page(), cells_of(page()))[:2]) > 0.5
-    assert max(certainties(gradient(), cells_of(gradient())), default=0) < 0.1
+    assert 0 < max(certainties(gradient(), cells_of(gradient()))) < 0.1
 
 
 def test_a_pixel_is_drawn_by_its_probability() -> None:
-    """(E29), for every pixel of a small picture by loops over its windows."""
+    """(E29), for some pixels of a small picture by loops over their windows."""
     pixels, cells = as_float(page(64)), cells_of(page(64))
     pixels = (pixels + np.random.default_rng(1).normal(0, 0.02, pixels.shape).astype(np.float32)).clip(0, 1)
     colour = Solid(np.float32(PAPER), 0.6, 0.9, 0.3)
@@ -118,10 +118,13 @@ def test_pages_come_nearer_to_the_original(
     )
 
 
-def test_photographs_stay_as_they_are() -> None:
-    file = (CROPS / "coneflowers-q10.jpg").read_bytes()
+@pytest.mark.parametrize("name", ["coneflowers", "otter"])
+def test_photographs_stay_as_they_are(name: str) -> None:
+    file = (CROPS / f"{name}-q10.jpg").read_bytes()
+    cells = Cells(read_jpeg(file))
     pixels = Restorer("small", mode="faithful", threads=1).restore(file).pixels
-    np.testing.assert_allclose(with_solid_colours(pixels, Cells(read_jpeg(file))), pixels, atol=0.5 / 255)
+    assert (name == "otter") == bool(solid_colours(pixels, cells))  # dark water: many pixels nearly have its colour
+    np.testing.assert_array_equal(with_solid_colours(pixels, cells), pixels)
 
 
 def test_a_slow_gradient_is_not_cut_into_steps() -> None:

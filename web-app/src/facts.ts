@@ -19,6 +19,7 @@ export interface Facts {
     | "texture"
     | "constant"
     | "sharp"
+    | "least_certain"
     | "least_outside"
     | "least_nonzero"
     | "least_texture"
@@ -48,6 +49,7 @@ export interface Facts {
     | "far"
     | "near_side"
     | "sharp"
+    | "least_certain"
     | "rounds",
     number
   > & { sides: number[]; colour_weights: number[]; pixel_weights: number[] };

@@ -8,9 +8,7 @@ type Settings = Facts["solid"];
 
 interface Solid {
   colour: number[]; // levels
-  share: number;
-  peak: number;
-  drift: number;
+  sure: number; // probability that it is solid
 }
 
 // The part of an estimate that belongs to the picture; what follows in its lines only fills them.
@@ -37,13 +35,12 @@ export function solidColours(estimate: Estimate, size: Size, table: number[], se
     if (same.length < least) break;
     const colour = [0, 1, 2].map(channel => median(same.map(i => means[3 * i + channel])));
     solids.push({
-      share: (stride * same.length) / flat.length,
-      ...measured(colour, means, rows, columns, settings),
+      sure: certainty((stride * same.length) / flat.length, measured(colour, means, rows, columns, settings), table, settings),
       colour: colour.map(level => (level <= end ? 0 : level >= 255 - end ? 255 : level)),
     });
     left = left.filter(i => away(i, colour) > settings.different);
   }
-  return solids;
+  return solids.filter(({ sure }) => sure > settings.least_certain);
 }
 
 // The means of squares, three numbers each, and which of them are flat.
@@ -122,28 +119,23 @@ function measured(colour: number[], means: Float32Array, rows: number, columns: 
 
 const logistic = (odds: number) => 1 / (1 + Math.exp(-Math.min(Math.max(odds, -50), 50)));
 
+const fileStep = (table: number[]) => [1, 8, 9, 2, 16].reduce((sum, k) => sum + table[k], 0) / 5;
+
+// The probability that a colour is solid, from its share of the squares and what is seen of it.
+function certainty(share: number, seen: { peak: number; drift: number }, table: number[], settings: Settings): number {
+  const inputs = [seen.peak, 1.02 - seen.peak, share, seen.drift + 0.05, fileStep(table), Math.E].map(Math.log);
+  return logistic(settings.sharp * inputs.reduce((sum, input, i) => sum + input * settings.colour_weights[i], 0));
+}
+
 const CLOSE = 32, // beside the number of a pixel's nearest colour
   NEAR = 16;
 
 // Draws an estimate to its solid colours; `table` as above.
 export function draw(estimate: Estimate, size: Size, solids: Solid[], table: number[], settings: Settings): void {
   const { width, height } = size,
-    step = [1, 8, 9, 2, 16].reduce((sum, k) => sum + table[k], 0) / 5,
-    nearest = numbers(estimate, size, solids, settings),
-    [a, b, c, d, e, f] = settings.colour_weights,
-    sure = solids.map(({ peak, share, drift }) =>
-      logistic(
-        settings.sharp *
-          (a * Math.log(peak) +
-            b * Math.log(1.02 - peak) +
-            c * Math.log(share) +
-            d * Math.log(drift + 0.05) +
-            e * Math.log(step) +
-            f),
-      ),
-    );
+    nearest = numbers(estimate, size, solids, settings);
   const [byLuma, byChroma, ...others] = settings.pixel_weights,
-    always = others[4] * Math.log(step) + others[5];
+    always = others[4] * Math.log(fileStep(table)) + others[5];
   const counted = [...settings.sides.map(side => [side, CLOSE]), [settings.near_side, NEAR]].map(
     ([side, flag]) => new Shares(nearest, size, side, flag),
   );
@@ -152,14 +144,14 @@ export function draw(estimate: Estimate, size: Size, solids: Solid[], table: num
     for (let x = 0; x < width; x++) {
       const number = nearest[row * width + x] & (NEAR - 1);
       if (!number) continue;
-      const { colour } = solids[number - 1],
+      const { colour, sure } = solids[number - 1],
         at = row * estimate.stride + x,
         away = colour.map((level, channel) => estimate.data[channel * estimate.size + at] / PARTS - level),
         luma = 0.299 * away[0] + 0.587 * away[1] + 0.114 * away[2],
         chroma = Math.sqrt(((away[0] - luma) ** 2 + (away[1] - luma) ** 2 + (away[2] - luma) ** 2) / 3);
       let odds = always + byLuma * Math.log1p(Math.abs(luma)) + byChroma * Math.log1p(chroma);
       for (let i = 0; i < shares.length; i++) odds += others[i] * shares[i][x];
-      const likely = logistic(odds) * sure[number - 1];
+      const likely = logistic(odds) * sure;
       for (let channel = 0; channel < 3; channel++)
         estimate.data[channel * estimate.size + at] -= Math.round(PARTS * likely * away[channel]);
     }

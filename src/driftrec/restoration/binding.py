@@ -5,6 +5,8 @@ happened before the last compression (an earlier JPEG, resizing, sharpening, blu
 lie in the cells.  How many are few depends on the quality and on the picture: where it has more texture and more
 coefficients that are not zero, the estimate is less certain, too.
 
+Estimates of drawings and text are drawn to their solid colours as well (`driftrec.restoration.solid`).
+
 Files of high quality leave little to gain and something to spoil.  There, the estimate is weighed against the decoded
 file, and what it changes says whether the picture was damaged before (`driftrec.restoration.judgement`).
 """

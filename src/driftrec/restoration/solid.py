@@ -60,8 +60,12 @@ COLOUR_WEIGHTS = np.array([0.82, -1.77, 0.59, 1.56, 0.1, -0.64])
 SHARP = 2.0
 """Factor of a colour's odds: in a few rounds, small probabilities of a colour that is none would add up."""
 
+LEAST_CERTAIN = 0.05
+"""Colours that are less certain are left alone: for such colours of photographs, the rounds would take time in vain."""
+
 PIXEL_WEIGHTS = np.array([-2.29, 1.24, 6.28, -2.46, 1.25, 3.37, 0.89, -2.1], np.float32)
-"""Weights of the inputs from `seen`.  Both are fitted by research/solid_colours.py."""
+"""Weights of the inputs from `seen`.  Both were fitted by research/solid_colours.py,
+before SHARP was chosen, with the weights of `small` before those that ship."""
 
 ROUNDS = 4
 """Number of rounds; more gain little, and lose more where a colour is not solid."""
@@ -93,13 +97,19 @@ class Solid:
         seldom = np.log(1.02 - self.peak)
         return np.array([np.log(self.peak), seldom, np.log(self.share), np.log(self.drift + 0.05), np.log(step), 1.0])
 
+    def certainty(self, step: float) -> float:
+        """Returns the probability that the colour is solid; `step` as above."""
+        return float(_logistic(SHARP * self.inputs(step) @ COLOUR_WEIGHTS))
+
 
 def with_solid_colours(pixels: np.ndarray, cells: Cells) -> np.ndarray:
     """Returns an estimate with the solid colours that it has, in the cells (E29); one that has none as it is.
 
     Arguments: `pixels`, the estimate, float32 (height, width, 3) in [0, 1]; `cells` of its file.
     """
-    if not (solids := solid_colours(pixels, cells)):
+    step = file_step(cells)
+    solids = [colour for colour in solid_colours(pixels, cells) if colour.certainty(step) > LEAST_CERTAIN]
+    if not solids:
         return pixels
     for _ in range(ROUNDS - 1):
         pixels = cells.improve(drawn(pixels, solids, cells))
@@ -168,8 +178,7 @@ def _seen_of(colour: NDArray[np.float32], means: NDArray[np.float32]) -> tuple[f
 def drawn(pixels: np.ndarray, solids: list[Solid], cells: Cells) -> np.ndarray:
     """Returns an estimate drawn to its solid colours, not in the cells; arguments as above."""
     step = file_step(cells)
-    trusts = (float(_logistic(SHARP * solid.inputs(step) @ COLOUR_WEIGHTS)) for solid in solids)
-    sure = np.array([0.0, *trusts], np.float32)
+    sure = np.array([0.0, *(solid.certainty(step) for solid in solids)], np.float32)
     out, reach = pixels.copy(), max(SIDES) // 2
     for top in range(0, len(pixels), ROWS):
         bottom = min(top + ROWS, len(pixels))
