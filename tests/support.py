@@ -4,10 +4,13 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageCms, ImageDraw
 
 CROPS = Path(__file__).parent / "data"
 """Two photographs and their JPEGs of quality 10; README.md there says where they come from."""
+
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def scene(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -55,6 +58,29 @@ def jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     """PSNR in dB of arrays in [0, 1]; for arrays in [0, 255] it is 48.1 dB too low, which differences do not show."""
     return float(-10 * np.log10(np.mean((np.asarray(a, float) - np.asarray(b, float)) ** 2)))
+
+
+def noise(*shape: int, dtype: type[np.unsignedinteger] = np.uint8) -> np.ndarray:
+    """Random numbers of an unsigned type, over its whole range."""
+    return np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+def encoded(image: Image.Image, file_format: str, **options: object) -> bytes:
+    """The file of an image in one of Pillow's formats."""
+    stream = io.BytesIO()
+    image.save(stream, file_format, **options)
+    return stream.getvalue()
+
+
+def exif_with(orientation: int, endian: str = "<") -> Image.Exif:
+    """EXIF with an orientation, a maker, a copyright and a maker's note."""
+    exif = Image.Exif()
+    exif.endian = endian
+    exif[0x010F] = "Maker of cameras"
+    exif[0x0112] = orientation
+    exif[0x8298] = "Someone"
+    exif.get_ifd(0x8769)[0x927C] = b"a maker's note"
+    return exif
 
 
 def random_checkpoint(path: Path, network: object, **config: object) -> Path:
