@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 from typer.testing import CliRunner
 
 from driftrec.cli.app import app
 from driftrec.picture import SAVE_EXTENSIONS, Picture, encode_picture, fitted, open_picture, save_picture
 from driftrec.picture.exif import upright_exif, without_orientation
-from support import jpeg_file, scene
+from support import SRGB, jpeg_file, scene
 
 FORMATS = sorted(set(SAVE_EXTENSIONS) - {".jpeg", ".tiff"})
 PIXELS = scene(9, 13)
@@ -105,9 +105,6 @@ def test_avif_keeps_the_block_byte_by_byte_but_for_the_orientation() -> None:
     assert again.exif == without_orientation(exif)
 
 
-GRAY = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
 @pytest.mark.parametrize(
     ("metadata", "extension", "left_out"),
     [
@@ -116,7 +113,7 @@ GRAY = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
         ({"iptc": b"x" * 70_000}, ".jpg", "IPTC (cannot be written as JPEG)"),
         ({"iptc": b"x"}, ".webp", "IPTC (cannot be written as WEBP)"),
         ({"iptc": b"x"}, ".avif", "IPTC (cannot be written as AVIF)"),
-        ({"icc_profile": GRAY, "gray": True}, ".webp", "the colour profile (cannot be written as WEBP)"),
+        ({"icc_profile": SRGB, "gray": True}, ".webp", "the colour profile (cannot be written as WEBP)"),
     ],
 )
 def test_what_a_format_cannot_hold_is_named(metadata: dict, extension: str, left_out: str, tmp_path: Path) -> None:

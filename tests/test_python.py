@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 
 import driftrec
 from driftrec.model.find import bundled_models
 from driftrec.model.open import open_model
-from support import jpeg_file, scene
+from support import SRGB, jpeg_file, scene
 
 PACKAGE = Path(driftrec.__file__).parent
 
@@ -127,7 +127,7 @@ def sideways(**options: object) -> bytes:
 
 def swapped_profile() -> bytes:
     """sRGB's ICC profile with the primaries red and blue exchanged."""
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile = bytearray(SRGB)
     entries = range(132, 132 + 12 * int.from_bytes(profile[128:132]), 12)
     at = {bytes(profile[entry : entry + 4]): entry + 4 for entry in entries}
     red, blue = (struct.unpack_from(">II", profile, at[name]) for name in (b"rXYZ", b"bXYZ"))

@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, ImageFilter
+from PIL import Image, ImageFilter
 
 from browser import choose, expect, keep, launched, made, needs_chromium
 from driftrec.restoration.restorer import Restorer
 from driftrec.restoration.tiling import Tiling
 from files import kinds
-from support import CROPS, jpeg_file, psnr, scene, text_page
+from support import CROPS, SRGB, jpeg_file, psnr, scene, text_page
 from web_app import Server, hosted, loaded, page_files, runtime_files
 
 static_page = pytest.importorskip("static_page")
@@ -139,7 +139,7 @@ def turned() -> Image.Exif:
 
 
 def test_results_are_those_of_the_command(page, tmp_path: Path) -> None:
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = SRGB
     photos = {
         CROPS / "otter-q10.jpg": ("Natural", "Faithful"),
         saved(tmp_path / "tiles.jpg", 90, 656, quality=20): ("Faithful",),  # two tiles
@@ -188,7 +188,7 @@ def test_an_edited_picture_is_recognised(page, tmp_path: Path) -> None:
 
 
 def test_metadata_and_strength(page, tmp_path: Path) -> None:
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = SRGB
     photo = saved(tmp_path / "photo.jpg", 60, 100, quality=10, exif=turned(), icc_profile=profile, xmp=b"<x:xmpmeta/>")
     page.get_by_role("radio", name="Faithful").check()
     choose(page, photo)
