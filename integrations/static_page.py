@@ -26,7 +26,7 @@ from driftrec.model.card import Card
 from driftrec.model.find import find_model
 from driftrec.model.onnx import Network
 from driftrec.picture import atomic_write
-from driftrec.restoration import binding, solid, texture
+from driftrec.restoration import binding, chroma, solid, texture
 from driftrec.restoration.tiling import Tiling
 from driftrec.train.standalone.graph import IR_VERSION, OPSET
 from driftrec.train.standalone.networks import networks
@@ -146,6 +146,8 @@ def facts(card: Card) -> dict[str, Any]:
             )
         }
         | {"blocks": requantised.MAX_BLOCKS, "frequencies": [int(k) for k in requantised.FREQUENCIES]},
+        "chroma": {name.lower(): getattr(chroma, name) for name in ("SIDES", "LEAST_CONTRAST", "LEAST_LEFT", "ROUNDS")}
+        | {"weights": chroma.WEIGHTS.astype(float).round(3).tolist()},
         "solid": {
             name.lower(): getattr(solid, name)
             for name in (

@@ -8,7 +8,6 @@ lower the mean square error of the pictures as they are before each round, relat
 """
 
 import argparse
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,40 +15,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import driftrec
-from driftrec.evaluate.corruptions import Pixels
-from driftrec.evaluate.measurement import Conditions, Measurement
-from driftrec.evaluate.metrics.fidelity import psnr
-from driftrec.evaluate.tables import keep
-from driftrec.jpeg import Cells, read_jpeg
 from driftrec.restoration import solid
+from driftrec.restoration.chroma import with_chroma_from_luma
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-import mixture
-import samples
-
-QUALITIES = 8, 15, 30, 50, 75, 90
-SHOWN = 10, 20, 40, 75, 90
-MEASURED = Path(__file__).parent / "measured"
-SIDE = 256
-MOST = 60.0
-"""PSNR in dB above which nothing can be seen."""
+import estimates
 
 EVERY = 3
 """Every so many pixels are used for fitting."""
 
 DECAY = 1e-4
 """Of the squared weights, whose inputs have a standard deviation of 1."""
-
-
-@dataclass
-class Case:
-    """An estimate, and what the weights see of it."""
-
-    clean: np.ndarray  # levels
-    estimate: np.ndarray  # [0, 1]
-    cells: Cells
-    solids: list[solid.Solid]
 
 
 @dataclass
@@ -65,62 +41,43 @@ class Round:
 
 
 def main() -> None:
-    options = read_options()
+    options = estimates.read_options(__doc__, "solid_colours", rounds=4)
     if options.command == "fit":
         fit(options)
     else:
-        measure(options)
+        estimates.measure(
+            options,
+            with_chroma_from_luma,
+            lambda pixels, cells: solid.with_solid_colours(with_chroma_from_luma(pixels, cells), cells),
+            "without solid colours",
+        )
 
 
 def fit(options: argparse.Namespace) -> None:
     solid.SHARP = 1.0  # it is chosen for the weights, later
-    restorer = driftrec.Restorer(options.model, mode="faithful", threads=1)
-    cases = [
-        case(restorer, crop, quality)
-        for crops in mixture.pictures(options).values()
-        for crop in crops[::2]
-        for quality in QUALITIES
-    ]
-    cases = [each for each in cases if each.solids]
-    estimates = [each.estimate for each in cases]
+    cases = []
+    for _, each in estimates.to_fit(options, ("4:2:0",)):
+        each.estimate = with_chroma_from_luma(each.estimate, each.cells)
+        if solids := solid.solid_colours(each.estimate, each.cells):
+            cases.append((each, solids))
     rounds = []
     for number in range(options.rounds):
-        rounds += [seen(each, estimate) for each, estimate in zip(cases, estimates, strict=True)]
+        rounds += [seen(each, solids) for each, solids in cases]
         colour, pixel, gain = best(rounds)
         solid.COLOUR_WEIGHTS, solid.PIXEL_WEIGHTS = colour, pixel
         print(f"{len(rounds)} estimates before round {number + 1}: {gain:.3f} dB", flush=True)
         print("COLOUR_WEIGHTS", np.round(colour, 2).tolist())
         print("PIXEL_WEIGHTS", np.round(pixel, 2).tolist(), flush=True)
-        estimates = [
-            each.cells.improve(solid.drawn(estimate, each.solids, each.cells))
-            for each, estimate in zip(cases, estimates, strict=True)
-        ]
+        for each, solids in cases:
+            each.estimate = each.cells.improve(solid.drawn(each.estimate, solids, each.cells))
 
 
-def case(restorer: driftrec.Restorer, crop: Pixels, quality: int) -> Case:
-    """The estimate of a compressed picture as it is without solid colours."""
-    crop = samples.middle(crop, SIDE)
-    file = samples.compress(crop, quality)
-    estimate = np.float32(without(restorer, file))
-    cells = Cells(read_jpeg(file))
-    return Case(np.float32(crop), estimate, cells, solid.solid_colours(estimate, cells))
-
-
-def without(restorer: driftrec.Restorer, file: bytes) -> np.ndarray:
-    """The restoration without solid colours."""
-    kept, solid.LEAST_SHARE = solid.LEAST_SHARE, 2.0
-    try:
-        return restorer.restore(file, history="single").pixels
-    finally:
-        solid.LEAST_SHARE = kept
-
-
-def seen(each: Case, estimate: np.ndarray) -> Round:
+def seen(each: estimates.Case, solids: list[solid.Solid]) -> Round:
     step = solid.file_step(each.cells)
-    away, inputs, number = solid.seen(estimate, each.solids, step)
-    error = 255 * estimate - each.clean
+    away, inputs, number = solid.seen(each.estimate, solids, step)
+    error = 255 * each.estimate - each.clean
     near = number > 0
-    arrays = [np.stack([one.inputs(step) for one in each.solids])]
+    arrays = [np.stack([one.inputs(step) for one in solids])]
     arrays += [array[near][::EVERY] for array in (np.stack(inputs, 2), number - 1, away.transpose(1, 2, 0), error)]
     tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
     colours, pixels, colour, *differences = tensors
@@ -162,48 +119,6 @@ def best(rounds: list[Round]) -> tuple[np.ndarray, np.ndarray, float]:
         plain[-1] -= plain[:-1] @ middle[:-1].double()
         found.append(plain.numpy())
     return found[0], found[1], -float(loss().detach())
-
-
-def measure(options: argparse.Namespace) -> None:
-    conditions = Conditions.now(
-        models=[options.model], data=f"held-out pictures, the middle {SIDE}×{SIDE} pixels; Pillow, 4:2:0"
-    )
-    restorer = driftrec.Restorer(options.model, mode="faithful", threads=1)
-    entries = []
-    for kind, crops in mixture.pictures(options).items():
-        for quality in SHOWN:
-            before, gains = [], []
-            for crop in crops[1::2]:
-                each = case(restorer, crop, quality)
-                clean = np.uint8(each.clean)
-                after = solid.with_solid_colours(each.estimate, each.cells)
-                before.append(fidelity(each.estimate, clean))
-                gains.append(fidelity(after, clean) - before[-1])
-            what = {"pictures": f"{kind} ({len(gains)})", "quality": str(quality)}
-            print(what, f"{np.mean(before):.2f} {np.mean(gains):+.3f} {min(gains):+.2f} {max(gains):+.2f}", flush=True)
-            for name, value in (("mean", np.mean(gains)), ("least", min(gains)), ("most", max(gains))):
-                entries.append(Measurement(what, f"gain, {name}", float(value), "dB", samples.GAIN, conditions))
-            entries.append(
-                Measurement(what, "without solid colours", float(np.mean(before)), "dB", "{:.2f}", conditions)
-            )
-    keep(MEASURED / f"{options.name}.jsonl", entries, "PSNR in dB.")
-
-
-def fidelity(pixels: np.ndarray, clean: Pixels) -> float:
-    """PSNR in dB; what lies above MOST cannot be seen, and does not count."""
-    return min(psnr(samples.eight_bits(pixels), clean), MOST)
-
-
-def read_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("fit", "measure"))
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("DRIFTREC_DATA", samples.SHARED / "data")))
-    parser.add_argument("--rendered", type=Path, nargs="+", required=True, help="folders that rendered.py has filled")
-    parser.add_argument("--model", default="small")
-    parser.add_argument("--pictures", type=int, default=48, help="of each kind, at most")
-    parser.add_argument("--rounds", type=int, default=4, help="after which the weights are fitted")
-    parser.add_argument("--name", default="solid_colours", help="of the stored table")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 // How firmly a file's cells bind an estimate, as in driftrec.restoration.binding: less where the faithful estimate
 // leaves so many of them that something must have happened before the last compression.
 
+import { followLuma } from "./chroma";
 import { PARTS, type Estimate } from "./estimate";
 import type { Facts } from "./facts";
 import type { Cells } from "./jpeg/cells";
@@ -29,21 +30,21 @@ export function certainty(faithful: Estimate, cells: Cells, file: JpegFile, fact
   return 1 / (1 + Math.exp(-Math.min(Math.max(binding.sharp * odds, -50), 50)));
 }
 
-// The picture in 8 bits, (height, width, 3): an estimate, drawn towards the likely parts of the cells and its solid
-// colours in proportion to the certainty.
+// The picture in 8 bits, (height, width, 3): an estimate, drawn towards the likely parts of the cells, the chroma that
+// follows its luma and its solid colours, in proportion to the certainty.
 export function bound(
   estimate: Estimate,
   certain: number,
   cells: Cells,
   file: JpegFile,
-  { binding: { none, full }, solid }: Facts,
+  { binding: { none, full }, chroma, solid }: Facts,
 ): Uint8Array<ArrayBuffer> {
   const { width, height } = file,
     { data, stride, size } = estimate,
     share = certain > full ? 1 : certain < none ? 0 : certain,
     moved = share ? { ...estimate, data: data.slice() } : estimate;
   if (share) {
-    cells.improve(moved);
+    withChromaFromLuma(moved, cells, file, chroma);
     withSolidColours(moved, cells, file, solid);
   }
   const pixels = new Uint8Array(3 * width * height);
@@ -52,6 +53,14 @@ export function bound(
       for (let at = row * stride + x; at < 3 * size; at += size, i++)
         pixels[i] = level((data[at] + share * (moved.data[at] - data[at])) / PARTS);
   return pixels;
+}
+
+function withChromaFromLuma(estimate: Estimate, cells: Cells, file: JpegFile, settings: Facts["chroma"]): void {
+  if (file.colour !== "YCbCr") return cells.improve(estimate);
+  for (let round = 0; round < settings.rounds; round++) {
+    followLuma(estimate, file, settings);
+    cells.improve(estimate);
+  }
 }
 
 function withSolidColours(estimate: Estimate, cells: Cells, file: JpegFile, settings: Facts["solid"]): void {

@@ -31,6 +31,7 @@ export interface Facts {
     | "blocks",
     number
   > & { frequencies: number[] };
+  chroma: { sides: number[]; weights: number[][]; least_contrast: number; least_left: number; rounds: number };
   solid: Record<
     | "tile"
     | "flat"

@@ -20,6 +20,7 @@ from driftrec.jpeg import Cells
 from driftrec.jpeg.blocks import luma
 from driftrec.jpeg.requantised import variety
 from driftrec.restoration.blending import blend
+from driftrec.restoration.chroma import with_chroma_from_luma
 from driftrec.restoration.judgement import change_between
 from driftrec.restoration.solid import with_solid_colours
 
@@ -134,7 +135,7 @@ class Binding:
         """
         if self.certain < NONE and self._decoded is None:
             return x0
-        bound = self.cells.improve(x0)
+        bound = with_chroma_from_luma(x0, self.cells)
         if self._decoded is not None:
             share = self.certain * LIKELY / self.weight
             bound = blend(self._decoded(), blend(x0, bound, share), self.weight)

@@ -54,18 +54,17 @@ SIDES = 3, 9, 25
 
 NEAR_SIDE = 5
 
-COLOUR_WEIGHTS = np.array([0.82, -1.77, 0.59, 1.56, 0.1, -0.64])
+COLOUR_WEIGHTS = np.array([1.08, -1.96, 0.4, 1.41, 0.07, -0.88])
 """Weights of `Solid.inputs`."""
 
-SHARP = 2.0
+SHARP = 1.5
 """Factor of a colour's odds: in a few rounds, small probabilities of a colour that is none would add up."""
 
-LEAST_CERTAIN = 0.05
+LEAST_CERTAIN = 0.2
 """Colours that are less certain are left alone: for such colours of photographs, the rounds would take time in vain."""
 
-PIXEL_WEIGHTS = np.array([-2.29, 1.24, 6.28, -2.46, 1.25, 3.37, 0.89, -2.1], np.float32)
-"""Weights of the inputs from `seen`.  Both were fitted by research/solid_colours.py,
-before SHARP was chosen, with the weights of `small` before those that ship."""
+PIXEL_WEIGHTS = np.array([-1.93, 0.24, 5.87, -1.8, -0.51, 2.83, 0.94, -1.33], np.float32)
+"""Weights of the inputs from `seen`.  Both were fitted by research/solid_colours.py, before SHARP was chosen."""
 
 ROUNDS = 4
 """Number of rounds; more gain little, and lose more where a colour is not solid."""

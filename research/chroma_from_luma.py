@@ -1,0 +1,132 @@
+"""Fits the weights of driftrec.restoration.chroma, and measures what they gain on held-out pictures.
+
+    python research/chroma_from_luma.py fit --rendered runs/rendered
+    python research/chroma_from_luma.py measure --rendered runs/rendered
+
+Of the held-out pictures of each kind, every other one is for fitting, and the others are for measuring.  The weights
+lower the mean square error of the chroma of the pictures as they are before each round, relative to that of the
+estimate, in dB.
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from driftrec.jpeg.blocks import box_mean, replicate, to_components
+from driftrec.restoration import chroma
+from driftrec.restoration.solid import with_solid_colours
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+import estimates
+
+EVERY = 61
+"""One pixel of so many is used for fitting."""
+
+LEAST = 0.05
+"""Added to mean square errors before they are compared, squared levels."""
+
+DECAY = 1e-3
+"""Of the squared weights, whose inputs have a standard deviation of 1."""
+
+KINDS = {"photographs": 1, "graphics of the corpus": 3, "rendered": 1}
+"""Weights of pictures: there are few of the second kind."""
+
+SUBSAMPLINGS = "4:2:0", "4:4:4", "4:2:0"
+
+
+@dataclass
+class Component:
+    """What the weights see of some pixels of a chroma component before a round."""
+
+    weight: int
+    inputs: torch.Tensor  # (pixel, window, input)
+    changes: torch.Tensor  # (pixel, window), levels
+    error: torch.Tensor  # (pixel), levels
+
+
+def main() -> None:
+    options = estimates.read_options(__doc__, "chroma_from_luma", rounds=2)
+    if options.command == "fit":
+        fit(options)
+    else:
+        estimates.measure(
+            options,
+            lambda pixels, cells: with_solid_colours(cells.improve(pixels), cells),
+            lambda pixels, cells: with_solid_colours(chroma.with_chroma_from_luma(pixels, cells), cells),
+            "without prediction",
+        )
+
+
+def fit(options: argparse.Namespace) -> None:
+    found = estimates.to_fit(options, SUBSAMPLINGS)
+    cases = [(kind, each) for kind, each in found if each.cells.file.colour == "YCbCr"]
+    rng = np.random.default_rng(0)
+    components = []
+    for number in range(options.rounds):
+        for kind, each in cases:
+            components += seen(KINDS[kind], each, rng)
+        chroma.WEIGHTS, gain = best(components)
+        print(f"{len(components)} components before round {number + 1}: {gain:.3f} dB", flush=True)
+        print("WEIGHTS", np.round(chroma.WEIGHTS, 2).tolist(), flush=True)
+        for _, each in cases:
+            each.estimate = each.cells.improve(chroma.predicted(each.estimate, each.cells))
+
+
+def seen(weight: int, each: estimates.Case, rng: np.random.Generator) -> list[Component]:
+    y, *components = to_components(each.estimate, "YCbCr")
+    _, *clean = to_components(each.clean / 255, "YCbCr")
+    chosen = rng.permutation(y.size)[: y.size // EVERY]
+
+    def full(plane: np.ndarray) -> np.ndarray:
+        return replicate(plane, 2, 2).ravel()[chosen]
+
+    found = []
+    for component, truth in zip(components, clean, strict=True):
+        lines = chroma.lines(box_mean(y, 2, 2), box_mean(component, 2, 2))
+        alike = [np.full(chosen.size, value, np.float32) for value in (*chroma.known_of_chroma(each.cells), 1)]
+        inputs = [np.stack([full(line.left), full(line.change), *alike], 1) for line in lines]
+        now = component.ravel()[chosen]
+        changes = [full(line.slope) * y.ravel()[chosen] + full(line.intercept) - now for line in lines]
+        arrays = np.stack(inputs, 1), np.stack(changes, 1), truth.ravel()[chosen] - now
+        found.append(Component(weight, *(torch.from_numpy(array) for array in arrays)))
+    return found
+
+
+def best(components: list[Component]) -> tuple[np.ndarray, float]:
+    """(weights, mean gain in dB)."""
+    inputs = torch.cat([each.inputs.flatten(0, 1) for each in components])
+    scale, middle = inputs.std(0), inputs.mean(0)
+    scale[-1], middle[-1] = 1, 0  # the constant
+    weights = torch.zeros(len(chroma.SIDES), len(scale))
+    weights[:, -1] = -3  # at first, chroma hardly changes
+    weights.requires_grad_()
+    optimizer = torch.optim.LBFGS([weights], max_iter=80, line_search_fn="strong_wolfe")
+    total = sum(each.weight for each in components)
+
+    def gains() -> torch.Tensor:
+        found = []
+        for each in components:
+            odds = (((each.inputs - middle) / scale) * weights).sum(2)
+            shares = torch.softmax(torch.cat([torch.zeros(len(odds), 1), odds], 1), 1)[:, 1:]
+            left = (each.error - (shares * each.changes).sum(1)).square().mean()
+            found.append(each.weight * 10 * torch.log10((each.error.square().mean() + LEAST) / (left + LEAST)))
+        return torch.stack(found).sum() / total
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = DECAY * weights[:, :-1].square().sum() - gains()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    plain = (weights.detach() / scale).double()
+    plain[:, -1] -= plain[:, :-1] @ middle[:-1].double()
+    return plain.numpy().astype(np.float32), float(gains().detach())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Chroma that follows luma: files hold it coarsely and often at half the size, while edges are where luma has them.
+
+Around most pixels the colours lie on a line, such as that from paper to ink.  There, a chroma component C is a linear
+function of luma Y, for means over several pixels as well as for single ones.  Its slope and intercept are therefore
+taken from means over 2×2 pixels, which subsampled chroma gives, and applied to the luma of each pixel:
+
+    Ĉ_k = a_k Y + b_k,   a_k = cov(Y, C) / (var(Y) + ε),   b_k = mean(C) − a_k mean(Y)                  (E30)
+
+in windows k of several sizes (He, Sun, Tang, "Guided image filtering", 2013; the linear model of video codecs).  The
+estimate moves to a weighted mean of itself and these predictions, and back into the file's cells.  The weights are a
+softmax, fitted to held-out pictures: of how much of the chroma a line leaves over, of the change, of the file's steps
+and of its subsampling.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftrec.jpeg import Cells
+from driftrec.jpeg.blocks import Plane, box_mean, pad, replicate, to_components, to_image
+from driftrec.restoration.windows import window_sums
+
+SIDES = 3, 7, 17
+"""Sides of the windows, in means of 2×2 pixels."""
+
+WEIGHTS = np.array(
+    [
+        [-0.87, 0.05, 0.35, 0.97, 0.0],
+        [-0.86, -1.07, 0.66, 1.24, -0.38],
+        [-1.26, -1.42, 1.41, 1.56, -0.95],
+    ],
+    np.float32,
+)
+"""For each window the weights of what its line leaves over, of the change, of the two values of `known_of_chroma`, and
+of 1.  Fitted by research/chroma_from_luma.py."""
+
+MOST = 30
+"""Largest size of an exponent of the softmax."""
+
+LEAST_CONTRAST = 1.0
+"""ε in (E30), squared levels."""
+
+LEAST_LEFT = 0.1
+"""Added to what a line leaves over, squared levels, before the logarithm is taken."""
+
+ROUNDS = 2
+"""Number of predictions, each followed by a projection."""
+
+ROWS = 256
+"""Rows that are worked on at a time, so that memory does not grow with the picture; an even number."""
+
+REACH = 2 * (max(SIDES) // 2 + 1)
+"""Rows beyond these that are looked at."""
+
+
+def with_chroma_from_luma(pixels: NDArray[np.float32], cells: Cells) -> NDArray[np.float32]:
+    """Returns an estimate in the likely parts of the cells, whose chroma follows its luma (E30).
+
+    Chroma stays where the file has none of its own: in gray pictures, and in those stored as red, green and blue.
+
+    Arguments: `pixels`, the estimate, float32 (height, width, 3) in [0, 1]; `cells` of its file.
+    """
+    if cells.file.colour != "YCbCr":
+        return cells.improve(pixels)
+    for _ in range(ROUNDS):
+        pixels = cells.improve(predicted(pixels, cells))
+    return pixels
+
+
+def predicted(pixels: NDArray[np.float32], cells: Cells) -> NDArray[np.float32]:
+    """Returns an estimate with chroma predicted from luma, not in the cells; arguments as above."""
+    out = np.empty_like(pixels)
+    facts = known_of_chroma(cells)
+    for top in range(0, len(pixels), ROWS):
+        bottom = min(top + ROWS, len(pixels))
+        first, last = max(top - REACH, 0), min(bottom + REACH, len(pixels))
+        y, *components = to_components(pixels[first:last], "YCbCr")
+        rows = slice(top - first, bottom - first)
+        predicted = [_moved(y, chroma, facts, rows) for chroma in components]
+        out[top:bottom] = to_image([y[rows], *predicted], "YCbCr")
+    return out
+
+
+def known_of_chroma(cells: Cells) -> tuple[float, float]:
+    """Returns the logarithm of the mean step of the lowest frequencies of chroma, in levels, and half the binary
+    logarithm of the number of pixels that share a sample of chroma."""
+    chroma = cells.file.components[1]
+    step = np.mean([chroma.table[place] for place in ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0))])
+    shared = np.prod(cells.file.mcu) / (64 * np.prod(chroma.sampling))
+    return float(np.log(step)), float(np.log2(shared) / 2)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A linear function from luma to a chroma component around each mean over 2×2 pixels, and what tells its worth.
+
+    Attributes: `slope` and `intercept`; `left`, the logarithm of what the line leaves over, and `change`, that of what
+    it would change; all (rows, columns) of means.
+    """
+
+    slope: Plane
+    intercept: Plane
+    left: Plane
+    change: Plane
+
+
+def lines(luma: Plane, chroma: Plane) -> list[Line]:
+    """Returns the lines of each window, (E30).
+
+    Arguments: means of luma and of a chroma component over 2×2 pixels, in levels.
+    """
+    found = []
+    products = luma * luma, chroma * chroma, luma * chroma
+    for side in SIDES:
+        y, c, square_y, square_c, product = (_means(plane, side) for plane in (luma, chroma, *products))
+        together = product - y * c
+        slope: np.ndarray = together / ((square_y - y * y).clip(0) + np.float32(LEAST_CONTRAST))
+        intercept: np.ndarray = c - slope * y
+        left = (square_c - c * c - slope * together).clip(0) + np.float32(LEAST_LEFT)
+        change = np.abs(slope * luma + intercept - chroma)
+        found.append(Line(slope, intercept, np.log(left), np.log1p(change)))
+    return found
+
+
+def _moved(luma: Plane, chroma: Plane, facts: tuple[float, float], rows: slice) -> np.ndarray:
+    """Some rows of a chroma component, moved to its predictions."""
+    height, width = luma.shape
+    even = height + height % 2, width + width % 2
+    y, c = (box_mean(pad(plane, *even), 2, 2) for plane in (luma, chroma))
+    slope, intercept, weights = np.zeros_like(y), np.zeros_like(y), np.ones_like(y)  # the weight of no change is 1
+    for line, (by_left, by_change, *others) in zip(lines(y, c), WEIGHTS, strict=True):
+        odds = by_left * line.left + by_change * line.change + np.float32(np.dot(others, (*facts, 1)))
+        weight = np.exp(odds.clip(-MOST, MOST))
+        slope += weight * line.slope
+        intercept += weight * line.intercept
+        weights += weight
+    slope /= weights
+    intercept /= weights
+    slope, intercept, kept = (
+        replicate(plane, 2, 2)[:height, :width][rows] for plane in (slope, intercept, np.reciprocal(weights))
+    )
+    return slope * luma[rows] + intercept + kept * chroma[rows]
+
+
+def _means(plane: Plane, side: int) -> np.ndarray:
+    """Means over the windows around each value; the outermost ones are repeated."""
+    sums: np.ndarray = np.pad(plane, side // 2, mode="edge")
+    for axis in (0, 1):
+        sums = window_sums(sums, side, axis)
+    return np.divide(sums, side**2, dtype=np.float32)
