@@ -49,7 +49,7 @@ class Component:
 
 
 def main() -> None:
-    options = estimates.read_options(__doc__, "chroma_from_luma", rounds=2)
+    options = estimates.read_options(argparse.ArgumentParser(description=__doc__), "chroma_from_luma", rounds=2)
     if options.command == "fit":
         fit(options)
     else:
@@ -85,8 +85,8 @@ def seen(weight: int, each: estimates.Case, rng: np.random.Generator) -> list[Co
         return replicate(plane, 2, 2).ravel()[chosen]
 
     found = []
-    for component, truth in zip(components, clean, strict=True):
-        lines = chroma.lines(box_mean(y, 2, 2), box_mean(component, 2, 2))
+    halved = [box_mean(plane, 2, 2) for plane in (y, *components)]
+    for component, truth, lines in zip(components, clean, chroma.lines(halved[0], halved[1:]), strict=True):
         alike = [np.full(chosen.size, value, np.float32) for value in (*chroma.known_of_chroma(each.cells), 1)]
         inputs = [np.stack([full(line.left), full(line.change), *alike], 1) for line in lines]
         now = component.ravel()[chosen]

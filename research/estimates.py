@@ -89,9 +89,9 @@ def fidelity(pixels: np.ndarray, clean: Pixels) -> float:
     return min(psnr(samples.eight_bits(pixels), clean), MOST)
 
 
-def read_options(description: str | None, name: str, rounds: int) -> argparse.Namespace:
+def read_options(parser: argparse.ArgumentParser, name: str, rounds: int) -> argparse.Namespace:
     """The command line of a script that fits and measures a correction."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("command", choices=("fit", "measure"))
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("DRIFTREC_DATA", samples.SHARED / "data")))
     parser.add_argument("--rendered", type=Path, nargs="+", required=True, help="folders that rendered.py has filled")

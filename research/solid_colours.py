@@ -41,7 +41,7 @@ class Round:
 
 
 def main() -> None:
-    options = estimates.read_options(__doc__, "solid_colours", rounds=4)
+    options = estimates.read_options(argparse.ArgumentParser(description=__doc__), "solid_colours", rounds=4)
     if options.command == "fit":
         fit(options)
     else:

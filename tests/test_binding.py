@@ -10,6 +10,7 @@ from driftrec import Restorer
 from driftrec.jpeg import Cells, read_jpeg
 from driftrec.restoration import binding
 from driftrec.restoration.binding import Binding, certainty, texture
+from driftrec.restoration.chroma import with_chroma_from_luma
 from hard_pictures import MAKERS, hard_picture
 from support import jpeg_file, opened, scene
 
@@ -60,13 +61,13 @@ def test_samples_are_held_by_whole_cells_unless_both_compressions_are_known() ->
     _, far, cells = estimates(85, 20)
     binding = Binding(cells, noticing=False)
     np.testing.assert_array_equal(binding.sample(far), cells.improve(far))
-    np.testing.assert_array_equal(binding.estimate(far), cells.improve(far))
+    np.testing.assert_array_equal(binding.estimate(far), with_chroma_from_luma(far, cells))
 
 
 def test_what_is_noticed_sets_the_estimates_free() -> None:
     near, far, cells = estimates(85)
     binding = Binding(cells, noticing=True)
-    for noticed, estimate, sample in ((far, far, far), (near, cells.improve(far), cells.project(far))):
+    for noticed, estimate, sample in ((far, far, far), (near, with_chroma_from_luma(far, cells), cells.project(far))):
         binding.notice(noticed)
         assert binding.doubtful == (noticed is far)
         np.testing.assert_array_equal(binding.estimate(far), estimate)

@@ -54,7 +54,7 @@ def test_lines_are_those_of_least_squares() -> None:
     rng = np.random.default_rng(0)
     y, c = (rng.normal(0, 30, (24, 32)).astype(np.float32) for _ in range(2))
     c = (0.4 * y + 0.3 * c).astype(np.float32)
-    for side, line in zip(chroma.SIDES, lines(y, c), strict=True):
+    for side, line in zip(chroma.SIDES, lines(y, [c])[0], strict=True):
         for row, column in [(12, 15), (9, 20)]:
             reach = side // 2
             rows, columns = slice(row - reach, row + reach + 1), slice(column - reach, column + reach + 1)

@@ -12,6 +12,7 @@ from driftrec.evaluate.metrics.fidelity import psnr
 from driftrec.jpeg import Cells, decode, examine, read_jpeg
 from driftrec.jpeg.blocks import luma
 from driftrec.restoration.binding import LIKELY, Binding, certainty
+from driftrec.restoration.chroma import decoded_with_chroma_from_luma, with_chroma_from_luma
 from driftrec.restoration.decision import decide, inspect, with_history
 from driftrec.restoration.judgement import AROUND, FLAT, KEPT, change_between, trust_in
 from support import jpeg, jpeg_file, opened
@@ -65,7 +66,7 @@ def test_cells_bind_pictures_that_were_compressed_once_only(restorer: Restorer, 
 def test_the_certainty_weighs_the_likely_parts(photo: np.ndarray, rng: np.random.Generator) -> None:
     binding = Binding(Cells(read_jpeg(jpeg_file(photo, quality=50))), noticing=True)
     estimate = (photo / 255 + rng.normal(0, 0.05, photo.shape)).clip(0, 1).astype(np.float32)
-    improved = binding.cells.improve(estimate)
+    improved = with_chroma_from_luma(estimate, binding.cells)
     for certain, expected in ((0.0, estimate), (0.5, (estimate + improved) / 2), (1.0, improved)):
         binding.certain = certain
         np.testing.assert_allclose(binding.estimate(estimate), expected, atol=1e-6)
@@ -142,8 +143,10 @@ def test_files_of_high_quality_are_weighed_against_decoding(
     assert kept.consistent > 0.999
     assert psnr(np.asarray(kept), photo) > psnr(np.rint(decode(file) * 255).astype(np.uint8), photo) - 0.1
     if quality < 98:
-        bound = Cells(file).improve(restorer.restore_pixels(opened(once)))
-        np.testing.assert_allclose(kept.pixels, (1 - LIKELY) * decode(file) + LIKELY * bound, atol=0.002)
+        cells = Cells(file)
+        bound = with_chroma_from_luma(restorer.restore_pixels(opened(once)), cells, rounds=1)
+        decoded = decoded_with_chroma_from_luma(file)
+        np.testing.assert_allclose(kept.pixels, (1 - LIKELY) * decoded + LIKELY * bound, atol=0.002)
     assert psnr(np.asarray(changed), smaller(photo)) > psnr(opened(again), smaller(photo)) + 0.5
 
 

@@ -5,7 +5,8 @@ happened before the last compression (an earlier JPEG, resizing, sharpening, blu
 lie in the cells.  How many are few depends on the quality and on the picture: where it has more texture and more
 coefficients that are not zero, the estimate is less certain, too.
 
-Estimates of drawings and text are drawn to their solid colours as well (`driftrec.restoration.solid`).
+The chroma of estimates follows their luma (`driftrec.restoration.chroma`), and those of drawings and text are drawn to
+their solid colours as well (`driftrec.restoration.solid`).
 
 Files of high quality leave little to gain and something to spoil.  There, the estimate is weighed against the decoded
 file, and what it changes says whether the picture was damaged before (`driftrec.restoration.judgement`).
@@ -135,12 +136,12 @@ class Binding:
         """
         if self.certain < NONE and self._decoded is None:
             return x0
-        bound = with_chroma_from_luma(x0, self.cells)
         if self._decoded is not None:
+            bound = with_chroma_from_luma(x0, self.cells, rounds=1)
             share = self.certain * LIKELY / self.weight
             bound = blend(self._decoded(), blend(x0, bound, share), self.weight)
             return with_solid_colours(bound, self.cells) if self.certain > FULL else bound
-        bound = with_solid_colours(bound, self.cells)
+        bound = with_solid_colours(with_chroma_from_luma(x0, self.cells), self.cells)
         return blend(x0, bound, 1.0 if self.certain > FULL else self.certain)
 
     def sample(self, x0: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from driftrec.jpeg import Cells
+from driftrec.jpeg import Cells, JpegFile, decode
 from driftrec.jpeg.blocks import Plane, box_mean, pad, replicate, to_components, to_image
 from driftrec.restoration.windows import window_sums
 
@@ -45,7 +45,7 @@ LEAST_LEFT = 0.1
 """Added to what a line leaves over, squared levels, before the logarithm is taken."""
 
 ROUNDS = 2
-"""Number of predictions, each followed by a projection."""
+"""Number of predictions, each followed by a projection; for files of high quality, one is better."""
 
 ROWS = 256
 """Rows that are worked on at a time, so that memory does not grow with the picture; an even number."""
@@ -54,18 +54,28 @@ REACH = 2 * (max(SIDES) // 2 + 1)
 """Rows beyond these that are looked at."""
 
 
-def with_chroma_from_luma(pixels: NDArray[np.float32], cells: Cells) -> NDArray[np.float32]:
+def with_chroma_from_luma(pixels: NDArray[np.float32], cells: Cells, rounds: int = ROUNDS) -> NDArray[np.float32]:
     """Returns an estimate in the likely parts of the cells, whose chroma follows its luma (E30).
 
     Chroma stays where the file has none of its own: in gray pictures, and in those stored as red, green and blue.
 
-    Arguments: `pixels`, the estimate, float32 (height, width, 3) in [0, 1]; `cells` of its file.
+    Arguments: `pixels`, the estimate, float32 (height, width, 3) in [0, 1]; `cells` of its file; `rounds`, the number
+    of predictions.
     """
     if cells.file.colour != "YCbCr":
         return cells.improve(pixels)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         pixels = cells.improve(predicted(pixels, cells))
     return pixels
+
+
+def decoded_with_chroma_from_luma(file: JpegFile) -> NDArray[np.float32]:
+    """Returns a decoded file in its cells, whose chroma follows its luma: float32 (height, width, 3) in [0, 1].
+
+    A second round would make files of the highest qualities worse.
+    """
+    cells, pixels = Cells(file), decode(file)
+    return cells.project(predicted(pixels, cells) if file.colour == "YCbCr" else pixels)
 
 
 def predicted(pixels: NDArray[np.float32], cells: Cells) -> NDArray[np.float32]:
@@ -76,9 +86,16 @@ def predicted(pixels: NDArray[np.float32], cells: Cells) -> NDArray[np.float32]:
         bottom = min(top + ROWS, len(pixels))
         first, last = max(top - REACH, 0), min(bottom + REACH, len(pixels))
         y, *components = to_components(pixels[first:last], "YCbCr")
-        rows = slice(top - first, bottom - first)
-        predicted = [_moved(y, chroma, facts, rows) for chroma in components]
-        out[top:bottom] = to_image([y[rows], *predicted], "YCbCr")
+        height, width = y.shape
+        even = height + height % 2, width + width % 2
+        luma, *halved = (box_mean(pad(plane, *even), 2, 2) for plane in (y, *components))
+        moved: list[np.ndarray] = [y[top - first : bottom - first]]
+        for component, found in zip(components, lines(luma, halved), strict=True):
+            slope, intercept, kept = (
+                replicate(plane, 2, 2)[top - first : bottom - first, :width] for plane in _mean_line(found, facts)
+            )
+            moved.append(slope * moved[0] + intercept + kept * component[top - first : bottom - first])
+        out[top:bottom] = to_image(moved, "YCbCr")
     return out
 
 
@@ -105,31 +122,30 @@ class Line:
     change: Plane
 
 
-def lines(luma: Plane, chroma: Plane) -> list[Line]:
-    """Returns the lines of each window, (E30).
+def lines(luma: Plane, components: list[Plane]) -> list[list[Line]]:
+    """Returns the lines of each chroma component in windows of all sizes, (E30).
 
-    Arguments: means of luma and of a chroma component over 2×2 pixels, in levels.
+    Arguments: means of luma and of the components over 2×2 pixels, in levels.
     """
-    found = []
-    products = luma * luma, chroma * chroma, luma * chroma
+    found: list[list[Line]] = [[] for _ in components]
     for side in SIDES:
-        y, c, square_y, square_c, product = (_means(plane, side) for plane in (luma, chroma, *products))
-        together = product - y * c
-        slope: np.ndarray = together / ((square_y - y * y).clip(0) + np.float32(LEAST_CONTRAST))
-        intercept: np.ndarray = c - slope * y
-        left = (square_c - c * c - slope * together).clip(0) + np.float32(LEAST_LEFT)
-        change = np.abs(slope * luma + intercept - chroma)
-        found.append(Line(slope, intercept, np.log(left), np.log1p(change)))
+        y = _means(luma, side)
+        contrast = (_means(luma * luma, side) - y * y).clip(0) + np.float32(LEAST_CONTRAST)
+        for chroma, of_component in zip(components, found, strict=True):
+            c = _means(chroma, side)
+            together = _means(luma * chroma, side) - y * c
+            slope: np.ndarray = together / contrast
+            intercept: np.ndarray = c - slope * y
+            left = (_means(chroma * chroma, side) - c * c - slope * together).clip(0) + np.float32(LEAST_LEFT)
+            change = np.abs(slope * luma + intercept - chroma)
+            of_component.append(Line(slope, intercept, np.log(left), np.log1p(change)))
     return found
 
 
-def _moved(luma: Plane, chroma: Plane, facts: tuple[float, float], rows: slice) -> np.ndarray:
-    """Some rows of a chroma component, moved to its predictions."""
-    height, width = luma.shape
-    even = height + height % 2, width + width % 2
-    y, c = (box_mean(pad(plane, *even), 2, 2) for plane in (luma, chroma))
-    slope, intercept, weights = np.zeros_like(y), np.zeros_like(y), np.ones_like(y)  # the weight of no change is 1
-    for line, (by_left, by_change, *others) in zip(lines(y, c), WEIGHTS, strict=True):
+def _mean_line(found: list[Line], facts: tuple[float, float]) -> tuple[Plane, Plane, Plane]:
+    """Slope and intercept of the mean of the lines and of no change, weighted by a softmax, and the latter's weight."""
+    slope, intercept, weights = (make(found[0].slope) for make in (np.zeros_like, np.zeros_like, np.ones_like))
+    for line, (by_left, by_change, *others) in zip(found, WEIGHTS, strict=True):
         odds = by_left * line.left + by_change * line.change + np.float32(np.dot(others, (*facts, 1)))
         weight = np.exp(odds.clip(-MOST, MOST))
         slope += weight * line.slope
@@ -137,10 +153,7 @@ def _moved(luma: Plane, chroma: Plane, facts: tuple[float, float], rows: slice) 
         weights += weight
     slope /= weights
     intercept /= weights
-    slope, intercept, kept = (
-        replicate(plane, 2, 2)[:height, :width][rows] for plane in (slope, intercept, np.reciprocal(weights))
-    )
-    return slope * luma[rows] + intercept + kept * chroma[rows]
+    return slope, intercept, np.reciprocal(weights)
 
 
 def _means(plane: Plane, side: int) -> np.ndarray:

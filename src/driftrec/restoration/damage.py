@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from driftrec.jpeg import JpegFile, Report, decode
+from driftrec.jpeg import JpegFile, Report
 from driftrec.picture import Picture, PictureError
+from driftrec.restoration.chroma import decoded_with_chroma_from_luma
 
 
 def missing_part(picture: Picture, report: Report) -> str:
@@ -40,12 +41,13 @@ def keep_absent(restored: np.ndarray, picture: Picture, file: JpegFile | None) -
 
 
 def decoded_pixels(picture: Picture, report: Report) -> np.ndarray:
-    """Returns the picture that the report's file holds, float32 (height, width, 3) in [0, 1], by expected values.
+    """Returns the picture that the report's file holds, float32 (height, width, 3) in [0, 1], by expected values, with
+    chroma that follows luma, in the file's cells.
 
     A lossless copy of a JPEG keeps its own pixels where it was changed later.
     """
     assert report.file is not None
-    return _with_mcus(decode(report.file), picture, report.edited, report.file)
+    return _with_mcus(decoded_with_chroma_from_luma(report.file), picture, report.edited, report.file)
 
 
 def _with_mcus(pixels: np.ndarray, picture: Picture, chosen: np.ndarray | None, file: JpegFile) -> np.ndarray:

@@ -133,9 +133,7 @@ class Restorer:
         trust, why = self._trust(picture, decision, options, bound=binding is not None)
         estimate, verdict = self._estimate(picture, report, trust, estimator)
         x0, deviation = estimate.pixels, estimate.deviation
-        if binding is not None and not estimate.evaluations:
-            x0 = binding.cells.project(x0)
-        elif binding is not None:
+        if binding is not None and estimate.evaluations:
             if options.mode != "sample":  # each sample is bound by itself
                 x0 = binding.estimate(x0)
                 deviation = None if deviation is None else deviation * np.float32(binding.weight)
