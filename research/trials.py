@@ -26,6 +26,7 @@ TABLES = {
     "run_mixture_base": ("runs/base-mixture.jsonl", False),
     "run_clean": ("runs/small-clean.jsonl", False),
     "run_high": ("runs/small-[hl]*.jsonl", False),
+    "run_high_base": ("runs/base-high.jsonl", False),
     "finisher_mixture": ("runs/small-finish-mixture.jsonl", True),
     "finisher_high": ("runs/small-finish-high.jsonl", True),
     "finisher_trials": ("trials/finish-*.jsonl", True),

@@ -4,7 +4,7 @@ A method is a frozen value that can be sent to another process; `load` turns it 
 `Restoration`.  `parse_method` reads methods as they are written on the command line:
 
     plain                           the JPEG itself
-    decode                          driftrec without its network: expected values of the coefficients
+    decode                          driftrec without its network: expected values, predicted chroma
     faithful, natural               driftrec; natural:steps=3,seed=1,model=mine.onnx, faithful:consistent=off
     average:samples=8               the mean of natural restorations with seeds 0 … 7
     sample                          one of all pictures that fit; sample:sampler=euler-maruyama,process=CosVE,start=1
