@@ -73,7 +73,7 @@ def fit(options: argparse.Namespace) -> None:
         print(f"{len(components)} components before round {number + 1}: {gain:.3f} dB", flush=True)
         print("WEIGHTS", np.round(chroma.WEIGHTS, 2).tolist(), flush=True)
         for _, each in cases:
-            each.estimate = each.cells.improve(chroma.predicted(each.estimate, each.cells))
+            each.estimate = chroma.with_chroma_from_luma(each.estimate, each.cells, rounds=1)
 
 
 def seen(weight: int, each: estimates.Case, rng: np.random.Generator) -> list[Component]:
@@ -87,7 +87,10 @@ def seen(weight: int, each: estimates.Case, rng: np.random.Generator) -> list[Co
     found = []
     halved = [box_mean(plane, 2, 2) for plane in (y, *components)]
     for component, truth, lines in zip(components, clean, chroma.lines(halved[0], halved[1:]), strict=True):
-        alike = [np.full(chosen.size, value, np.float32) for value in (*chroma.known_of_chroma(each.cells), 1)]
+        alike = [
+            np.full(chosen.size, value, np.float32)
+            for value in (*chroma.known_of_chroma(*chroma.known_of_file(each.cells.file)), 1)
+        ]
         inputs = [np.stack([full(line.left), full(line.change), *alike], 1) for line in lines]
         now = component.ravel()[chosen]
         changes = [full(line.slope) * y.ravel()[chosen] + full(line.intercept) - now for line in lines]

@@ -8,7 +8,7 @@ import pytest
 from driftrec.jpeg import Cells, read_jpeg
 from driftrec.jpeg.blocks import YCBCR
 from driftrec.restoration import chroma
-from driftrec.restoration.chroma import lines, predicted, with_chroma_from_luma
+from driftrec.restoration.chroma import known_of_file, lines, predict_chroma, with_chroma_from_luma
 from driftrec.restoration.restored import Restored
 from driftrec.restoration.restorer import Restorer
 from support import CROPS, jpeg_file, opened, psnr, text_page
@@ -73,19 +73,20 @@ def test_lines_are_those_of_least_squares() -> None:
 def test_colours_on_a_line_are_found_again(subsampling: str) -> None:
     clean = two_colours()
     estimate = halved(as_float(clean))
-    moved = predicted(estimate, cells_of(clean, 75, subsampling))
+    moved = estimate.copy()
+    predict_chroma(moved, *known_of_file(cells_of(clean, 75, subsampling).file))
     np.testing.assert_allclose(moved @ YCBCR[0], estimate @ YCBCR[0], atol=2e-3)  # luma stays
     assert chroma_error(moved, clean) < 0.3 * chroma_error(estimate, clean)
 
 
 def test_what_is_known_of_chroma() -> None:
     clean = two_colours()
-    cells = cells_of(clean, 50)  # table K.2
-    step, shared = chroma.known_of_chroma(cells)
-    assert step == pytest.approx(math.log((18 + 18 + 21 + 24 + 24) / 5))
-    assert shared == 1
-    assert chroma.known_of_chroma(cells_of(clean, 50, "4:2:2"))[1] == 0.5
-    assert chroma.known_of_chroma(cells_of(clean, 50, "4:4:4"))[1] == 0
+    step = (18 + 18 + 21 + 24 + 24) / 5  # table K.2
+    assert known_of_file(cells_of(clean, 50).file) == pytest.approx((step, 4))
+    assert chroma.known_of_quality(50) == pytest.approx((step, 4))
+    assert known_of_file(cells_of(clean, 50, "4:2:2").file) == pytest.approx((step, 2))
+    assert known_of_file(cells_of(clean, 50, "4:4:4").file) == pytest.approx((step, 1))
+    assert chroma.known_of_chroma(step, 4) == pytest.approx((math.log(step), 1))
 
 
 @pytest.mark.parametrize(("mode", "options"), [("L", {}), ("RGB", {"keep_rgb": True})])
@@ -139,5 +140,5 @@ def with_and_without(
     file = jpeg_file(clean, quality=quality)
     restorer = Restorer("small", mode=mode, threads=1)
     restored = restorer.restore(file, history="single")
-    monkeypatch.setattr(chroma, "predicted", lambda pixels, _: pixels)
+    monkeypatch.setattr(chroma, "predict_chroma", lambda *_: None)
     return restored, restorer.restore(file, history="single")

@@ -88,7 +88,14 @@ class Cells:
     def __post_init__(self) -> None:
         require_known(self.file)
 
-    def project(self, pixels: NDArray[np.float32], *, passes: int = 8, margin: float = MARGIN) -> NDArray[np.float32]:
+    def project(
+        self,
+        pixels: NDArray[np.float32],
+        *,
+        passes: int = 8,
+        margin: float = MARGIN,
+        out: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
         """The picture in the cells that is nearest to an estimate.
 
         Arguments:
@@ -99,22 +106,31 @@ class Cells:
                 coefficient by more than the margin: all were already in their cells.
             margin: distance that coefficients keep from their bounds, in levels, limited to half the distance from
                 bound to middle.  0 is the exact projection; larger margins keep rounded pixels in the cells.
+            out: where the result is written, the pixels themselves if they are not needed any more; a new array unless
+                given.
 
         Returns an array of the same shape, in [0, 1].  Raises ValueError for another shape.
         """
-        return self._nearest(pixels, passes, margin, lambda strip: _bounds(strip, margin))
+        return self._nearest(pixels, passes, margin, lambda strip: _bounds(strip, margin), out)
 
-    def improve(self, pixels: NDArray[np.float32], *, passes: int = 8) -> NDArray[np.float32]:
+    def improve(
+        self, pixels: NDArray[np.float32], *, passes: int = 8, out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """The picture in the likely parts of the cells that is nearest to an estimate; arguments, result and errors as
         for `project`."""
-        return self._nearest(pixels, passes, MARGIN, self._likely)
+        return self._nearest(pixels, passes, MARGIN, self._likely, out)
 
     def _nearest(
-        self, pixels: NDArray[np.float32], passes: int, moved: float, bounds: Callable[[Strip], tuple[Plane, Plane]]
+        self,
+        pixels: NDArray[np.float32],
+        passes: int,
+        moved: float,
+        bounds: Callable[[Strip], tuple[Plane, Plane]],
+        out: NDArray[np.float32] | None,
     ) -> NDArray[np.float32]:
         """Alternating projections, until no coefficient moves by more than `moved` levels."""
         self._check(pixels)
-        out = np.empty(pixels.shape, np.float32)
+        out = np.empty(pixels.shape, np.float32) if out is None else out
         for band in inner(self.file):
             out[band.part] = self._alternate_inside(pixels[band.part], band, passes, moved, bounds)
         for band in edges(self.file):

@@ -13,12 +13,14 @@ and of its subsampling.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftrec.jpeg import Cells, JpegFile, decode
 from driftrec.jpeg.blocks import Plane, box_mean, pad, replicate, to_components, to_image
+from driftrec.jpeg.tables import BLOCK, CHROMA, ijg_table
 from driftrec.restoration.windows import window_sums
 
 SIDES = 3, 7, 17
@@ -64,8 +66,10 @@ def with_chroma_from_luma(pixels: NDArray[np.float32], cells: Cells, rounds: int
     """
     if cells.file.colour != "YCbCr":
         return cells.improve(pixels)
+    pixels = pixels.copy()
     for _ in range(rounds):
-        pixels = cells.improve(predicted(pixels, cells))
+        predict_chroma(pixels, *known_of_file(cells.file))
+        cells.improve(pixels, out=pixels)
     return pixels
 
 
@@ -74,37 +78,52 @@ def decoded_with_chroma_from_luma(file: JpegFile) -> NDArray[np.float32]:
 
     A second round would make files of the highest qualities worse.
     """
-    cells, pixels = Cells(file), decode(file)
-    return cells.project(predicted(pixels, cells) if file.colour == "YCbCr" else pixels)
+    pixels = decode(file)
+    if file.colour == "YCbCr":
+        predict_chroma(pixels, *known_of_file(file))
+    return Cells(file).project(pixels, out=pixels)
 
 
-def predicted(pixels: NDArray[np.float32], cells: Cells) -> NDArray[np.float32]:
-    """Returns an estimate with chroma predicted from luma, not in the cells; arguments as above."""
-    out = np.empty_like(pixels)
-    facts = known_of_chroma(cells)
+def known_of_file(file: JpegFile) -> tuple[float, float]:
+    """Returns what is known of the chroma of a file in YCbCr: the mean step of its lowest frequencies, in levels, and
+    the number of pixels that share a sample."""
+    chroma = file.components[1]
+    return _mean_step(chroma.table), float(np.prod(file.mcu) / (BLOCK**2 * np.prod(chroma.sampling)))
+
+
+def known_of_quality(quality: int) -> tuple[float, float]:
+    """Returns the same for files of a quality, whose chroma is mostly halved in both directions."""
+    return _mean_step(ijg_table(quality, CHROMA)), 4.0
+
+
+def _mean_step(table: NDArray[np.integer[Any]]) -> float:
+    return float(np.mean([table[place] for place in ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0))]))
+
+
+def predict_chroma(pixels: NDArray[np.float32], step: float, shared: float) -> None:
+    """Moves the chroma of an estimate to what is predicted from its luma (E30), in place.
+
+    Arguments: `pixels` as above; `step` and `shared`, as from `known_of_file`.
+    """
+    known, above = known_of_chroma(step, shared), pixels[:0]
     for top in range(0, len(pixels), ROWS):
         bottom = min(top + ROWS, len(pixels))
-        first, last = max(top - REACH, 0), min(bottom + REACH, len(pixels))
-        y, *components = to_components(pixels[first:last], "YCbCr")
+        part = np.concatenate([above, pixels[top : bottom + REACH]])
+        rows, above = slice(len(above), len(above) + bottom - top), part[: len(above) + bottom - top][-REACH:]
+        y, *components = to_components(part, "YCbCr")
         height, width = y.shape
         even = height + height % 2, width + width % 2
         luma, *halved = (box_mean(pad(plane, *even), 2, 2) for plane in (y, *components))
-        moved: list[np.ndarray] = [y[top - first : bottom - first]]
+        moved: list[np.ndarray] = [y[rows]]
         for component, found in zip(components, lines(luma, halved), strict=True):
-            slope, intercept, kept = (
-                replicate(plane, 2, 2)[top - first : bottom - first, :width] for plane in _mean_line(found, facts)
-            )
-            moved.append(slope * moved[0] + intercept + kept * component[top - first : bottom - first])
-        out[top:bottom] = to_image(moved, "YCbCr")
-    return out
+            slope, intercept, kept = (replicate(plane, 2, 2)[rows, :width] for plane in _mean_line(found, known))
+            moved.append(slope * moved[0] + intercept + kept * component[rows])
+        pixels[top:bottom] = to_image(moved, "YCbCr")
 
 
-def known_of_chroma(cells: Cells) -> tuple[float, float]:
-    """Returns the logarithm of the mean step of the lowest frequencies of chroma, in levels, and half the binary
-    logarithm of the number of pixels that share a sample of chroma."""
-    chroma = cells.file.components[1]
-    step = np.mean([chroma.table[place] for place in ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0))])
-    shared = np.prod(cells.file.mcu) / (64 * np.prod(chroma.sampling))
+def known_of_chroma(step: float, shared: float) -> tuple[float, float]:
+    """Returns what the softmax sees of a file: the logarithm of its step, and half the binary logarithm of the number
+    of pixels that share a sample of chroma."""
     return float(np.log(step)), float(np.log2(shared) / 2)
 
 
