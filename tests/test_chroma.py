@@ -107,10 +107,15 @@ def test_bands_of_rows_and_odd_sides_leave_no_seams(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("quality", [20, 75])
-@pytest.mark.parametrize("mode", ["faithful", "natural"])
+@pytest.mark.parametrize("mode", ["faithful", "decode"])
 def test_coloured_text_comes_nearer_to_the_original(mode: str, quality: int, monkeypatch: pytest.MonkeyPatch) -> None:
     clean = text_page(150, PAPER, INK)
     assert_nearer(clean, quality, mode, 0.9, monkeypatch)
+
+
+def test_natural_restorations_keep_their_chroma(monkeypatch: pytest.MonkeyPatch) -> None:
+    restored, without = with_and_without(text_page(150, PAPER, INK), 20, "natural", monkeypatch)
+    np.testing.assert_array_equal(restored.pixels, without.pixels)
 
 
 @pytest.mark.parametrize("quality", [10, 40, 75])

@@ -38,13 +38,15 @@ export function bound(
   cells: Cells,
   file: JpegFile,
   { binding: { none, full }, chroma, solid }: Facts,
+  follows: boolean,
 ): Uint8Array<ArrayBuffer> {
   const { width, height } = file,
     { data, stride, size } = estimate,
     share = certain > full ? 1 : certain < none ? 0 : certain,
     moved = share ? { ...estimate, data: data.slice() } : estimate;
   if (share) {
-    withChromaFromLuma(moved, cells, file, chroma);
+    if (follows && file.colour === "YCbCr") withChromaFromLuma(moved, cells, file, chroma);
+    else cells.improve(moved);
     withSolidColours(moved, cells, file, solid);
   }
   const pixels = new Uint8Array(3 * width * height);
@@ -56,7 +58,6 @@ export function bound(
 }
 
 function withChromaFromLuma(estimate: Estimate, cells: Cells, file: JpegFile, settings: Facts["chroma"]): void {
-  if (file.colour !== "YCbCr") return cells.improve(estimate);
   for (let round = 0; round < settings.rounds; round++) {
     followLuma(estimate, file, settings);
     cells.improve(estimate);

@@ -43,7 +43,7 @@ export async function restore(file: JpegFile, mode: Mode, facts: Facts, network:
     doubtful = certain < 0.5;
 
   const finish = (mode: Mode, estimate: Estimate) => {
-    const pixels = bound(estimate, certain, cells, file, facts);
+    const pixels = bound(estimate, certain, cells, file, facts, mode === "faithful");
     leaveAbsent(pixels, y, file);
     return steps.result(mode, pixels, doubtful);
   };

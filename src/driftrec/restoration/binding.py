@@ -5,8 +5,8 @@ happened before the last compression (an earlier JPEG, resizing, sharpening, blu
 lie in the cells.  How many are few depends on the quality and on the picture: where it has more texture and more
 coefficients that are not zero, the estimate is less certain, too.
 
-The chroma of estimates follows their luma (`driftrec.restoration.chroma`), and those of drawings and text are drawn to
-their solid colours as well (`driftrec.restoration.solid`).
+The chroma of faithful estimates follows their luma (`driftrec.restoration.chroma`), and estimates of drawings and text
+are drawn to their solid colours (`driftrec.restoration.solid`).
 
 Files of high quality leave little to gain and something to spoil.  There, the estimate is weighed against the decoded
 file, and what it changes says whether the picture was damaged before (`driftrec.restoration.judgement`).
@@ -21,7 +21,7 @@ from driftrec.jpeg import Cells
 from driftrec.jpeg.blocks import luma
 from driftrec.jpeg.requantised import variety
 from driftrec.restoration.blending import blend
-from driftrec.restoration.chroma import with_chroma_from_luma
+from driftrec.restoration.chroma import ROUNDS, with_chroma_from_luma
 from driftrec.restoration.judgement import change_between
 from driftrec.restoration.solid import with_solid_colours
 
@@ -97,6 +97,7 @@ class Binding:
     Arguments:
         cells: those of the file.
         noticing: whether the certainty is to be found out; otherwise it is 1.
+        follows: whether chroma follows luma: in natural restorations it would lose the texture that they have made.
         shown, decoded: for files of high quality, the pixels that the file shows, uint8 (height, width, 3), and a
             function that gives those to which it decodes best, float32 (height, width, 3) in [0, 1].
     """
@@ -106,10 +107,11 @@ class Binding:
         cells: Cells,
         *,
         noticing: bool,
+        follows: bool = True,
         shown: np.ndarray | None = None,
         decoded: Callable[[], np.ndarray] | None = None,
     ) -> None:
-        self.cells, self.noticing, self.certain = cells, noticing, 1.0
+        self.cells, self.noticing, self.follows, self.certain = cells, noticing, follows, 1.0
         self._shown, self._decoded = shown, decoded
 
     def notice(self, faithful: np.ndarray) -> None:
@@ -137,12 +139,15 @@ class Binding:
         if self.certain < NONE and self._decoded is None:
             return x0
         if self._decoded is not None:
-            bound = with_chroma_from_luma(x0, self.cells, rounds=1)
+            bound = self._improved(x0, rounds=1)
             share = self.certain * LIKELY / self.weight
             bound = blend(self._decoded(), blend(x0, bound, share), self.weight)
             return with_solid_colours(bound, self.cells) if self.certain > FULL else bound
-        bound = with_solid_colours(with_chroma_from_luma(x0, self.cells), self.cells)
+        bound = with_solid_colours(self._improved(x0, ROUNDS), self.cells)
         return blend(x0, bound, 1.0 if self.certain > FULL else self.certain)
+
+    def _improved(self, x0: np.ndarray, rounds: int) -> np.ndarray:
+        return with_chroma_from_luma(x0, self.cells, rounds) if self.follows else self.cells.improve(x0)
 
     def sample(self, x0: np.ndarray) -> np.ndarray:
         """Returns the picture in the cells that is nearest to a sample, unless they are doubtful.

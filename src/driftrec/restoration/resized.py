@@ -44,7 +44,7 @@ def estimate_before(pixels: np.ndarray, resizing: Resizing, estimator: Estimator
         return result.clip(0, 1)
 
     estimate = estimator.showing(after).estimate(before, grid)
-    if estimator.sampling is None:
+    if estimator.faithful:
         predict_chroma(estimate.pixels, *known_of_quality(resizing.trace.quality))
     restored, evaluations = after(estimate.pixels), estimate.evaluations
     if present is not None:

@@ -128,7 +128,8 @@ class Restorer:
         cells = _cells(picture, report, decision, options.consistent)
         binding = None
         if cells is not None:
-            binding = _binding(cells, picture, report, decision, options)
+            follows = estimator is not None and estimator.faithful
+            binding = _binding(cells, picture, report, decision, options, follows=follows)
             estimator = estimator and estimator.bound_by(binding)
         trust, why = self._trust(picture, decision, options, bound=binding is not None)
         estimate, verdict = self._estimate(picture, report, trust, estimator)
@@ -287,12 +288,20 @@ def _cells(picture: Picture, report: Report, decision: Decision, consistent: Con
     return None
 
 
-def _binding(cells: Cells, picture: Picture, report: Report, decision: Decision, options: Options) -> Binding:
+def _binding(
+    cells: Cells, picture: Picture, report: Report, decision: Decision, options: Options, *, follows: bool
+) -> Binding:
     """What binds estimates to the cells; it weighs those of files of high quality, unless they are forced."""
     noticing = options.consistent == options.history == "auto"
     if not decision.judged or options.force or options.mode == "decode":
-        return Binding(cells, noticing=noticing)
-    return Binding(cells, noticing=noticing, shown=picture.pixels, decoded=lambda: decoded_pixels(picture, report))
+        return Binding(cells, noticing=noticing, follows=follows)
+    return Binding(
+        cells,
+        noticing=noticing,
+        follows=follows,
+        shown=picture.pixels,
+        decoded=lambda: decoded_pixels(picture, report),
+    )
 
 
 def _to_restore(picture: Picture, report: Report) -> np.ndarray:
