@@ -51,9 +51,9 @@ def choose(page: Any, *paths: Path) -> None:
 def done(page: Any) -> None:
     """Waits until the restoration that is shown is done, and visible."""
     expect(page.locator("#downloads")).to_be_visible()
-    expect(page.locator("#after")).to_have_attribute("data-source", re.compile("/after$"))
+    expect(page.locator("#after")).to_have_attribute("data-shown", re.compile("/after$"))  # until then, a preview
     expect(page.locator("#after")).to_be_visible()
-    expect(page.locator("#before")).to_have_attribute("data-source", re.compile("/(before|after)$"))
+    expect(page.locator("#before")).to_have_attribute("data-shown", re.compile("/(before|after)$"))
     end = time.monotonic() + 60
     while not page.evaluate("[...document.images].every(image => image.complete)"):
         assert time.monotonic() < end

@@ -116,7 +116,7 @@ def test_two_restorations_of_one_picture_are_compared_with_each_other(page, phot
     expect(page.get_by_role("button", name="Restored with these options")).to_be_visible()
     faithful = divided(page, 0)
     page.get_by_label("Picture left of the divider").select_option("Natural")
-    expect(page.locator("#before")).to_have_attribute("data-source", re.compile("/after$"))
+    expect(page.locator("#before")).to_have_attribute("data-shown", re.compile("/after$"))
     page.wait_for_timeout(300)
     keep(page, "compared")
     np.testing.assert_array_equal(divided(page, 100), natural)

@@ -167,7 +167,7 @@ function originalOf(picture) {
 async function setSource(image, source) {
   if (image.dataset.source === source) return;
   image.dataset.source = source;
-  if (!source) { image.hidden = true; image.removeAttribute("src"); return; }
+  if (!source) return hide(image);
   const picture = current;
   try {
     const address = picture.shown.get(source) ?? await load(source), next = new Image();
@@ -177,6 +177,7 @@ async function setSource(image, source) {
     if (!passing) picture.shown.set(source, address);
     if (image.dataset.source !== source) return;
     image.src = address;
+    image.dataset.shown = source;
     image.hidden = false;
     if (passing) image.decode().catch(() => {}).then(() => URL.revokeObjectURL(address));
     if (image === at("before") || !viewer.width) viewer.setSize(next.naturalWidth, next.naturalHeight);
@@ -186,10 +187,15 @@ async function setSource(image, source) {
     }
   } catch { // a format that browsers do not show, or a result that the server no longer has
     if (image.dataset.source !== source) return;
-    image.hidden = true;
-    image.removeAttribute("src");
+    hide(image);
     if (isDone(picture.right)) await pictures.available([picture.right]);
   }
+}
+
+function hide(image) {
+  image.hidden = true;
+  image.removeAttribute("src");
+  delete image.dataset.shown;
 }
 
 async function load(source) {
