@@ -2,26 +2,37 @@
 
     python research/chroma_from_luma.py fit --rendered runs/rendered
     python research/chroma_from_luma.py measure --rendered runs/rendered
+    python research/chroma_from_luma.py natural --rendered runs/rendered
 
 Of the held-out pictures of each kind, every other one is for fitting, and the others are for measuring.  The weights
 lower the mean square error of the chroma of the pictures as they are before each round, relative to that of the
-estimate, in dB.
+estimate, in dB.  `measure` is for faithful restorations; `natural` is for natural ones, which are made of a faithful
+estimate whose chroma was predicted once.
 """
 
 import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
 
+import driftrec
+from driftrec.evaluate.measurement import Measurement
+from driftrec.evaluate.metrics.fidelity import psnr
+from driftrec.evaluate.metrics.lpips import Lpips
+from driftrec.evaluate.metrics.ssimulacra import ssimulacra2
+from driftrec.evaluate.tables import keep
 from driftrec.jpeg.blocks import box_mean, replicate, to_components
 from driftrec.restoration import chroma
 from driftrec.restoration.solid import with_solid_colours
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import estimates
+import mixture
+import samples
 
 EVERY = 61
 """One pixel of so many is used for fitting."""
@@ -49,9 +60,12 @@ class Component:
 
 
 def main() -> None:
-    options = estimates.read_options(argparse.ArgumentParser(description=__doc__), "chroma_from_luma", rounds=2)
+    parser = argparse.ArgumentParser(description=__doc__)
+    options = estimates.read_options(parser, "chroma_from_luma", rounds=2, commands=("fit", "measure", "natural"))
     if options.command == "fit":
         fit(options)
+    elif options.command == "natural":
+        natural(options)
     else:
         estimates.measure(
             options,
@@ -59,6 +73,37 @@ def main() -> None:
             lambda pixels, cells: with_solid_colours(chroma.with_chroma_from_luma(pixels, cells), cells),
             "without prediction",
         )
+
+
+def natural(options: argparse.Namespace) -> None:
+    """Stores what prediction changes in natural restorations."""
+    lpips = Lpips("alex", options.data.parent / "weights/lpips_alex_v0.1.safetensors").eval()
+    judges = {
+        "PSNR": ("dB", "{:.2f}", lambda x, clean: psnr(samples.eight_bits(x), clean)),
+        "LPIPS": ("", "{:.4f}", lambda x, clean: samples.distance(lpips, x, clean)),
+        "SSIMULACRA 2": ("", "{:.1f}", lambda x, clean: ssimulacra2(samples.eight_bits(x), clean)),
+    }
+    restorer = driftrec.Restorer(options.model, mode="natural", threads=1)
+    never = np.zeros_like(chroma.WEIGHTS)
+    never[:, -1] = -chroma.MOST
+    conditions = estimates.conditions(options)
+    entries = []
+    for kind, crops in mixture.pictures(options).items():
+        clean = [samples.middle(crop, estimates.SIDE) for crop in crops[1::2]]
+        for quality in estimates.SHOWN:
+            files = [samples.compress(crop, quality) for crop in clean]
+            restored = {}
+            for name, weights in (("without", never), ("with", chroma.WEIGHTS)):
+                with patch.object(chroma, "WEIGHTS", weights):
+                    restored[name] = [restorer.restore(file, history="single").pixels for file in files]
+            what = {"pictures": f"{kind} ({len(clean)})", "quality": str(quality)}
+            for judge, (unit, form, judged) in judges.items():
+                for name, pictures in restored.items():
+                    value = float(np.mean([judged(x, crop) for x, crop in zip(pictures, clean, strict=True)]))
+                    entries.append(Measurement(what, f"{judge}, {name}", value, unit, form, conditions))
+                    print(what, judge, name, form.format(value), flush=True)
+    note = "PSNR in dB.  LPIPS: AlexNet, lower is better; natural was trained for it.  SSIMULACRA 2: higher is better."
+    keep(estimates.MEASURED / "chroma_of_natural.jsonl", entries, note)
 
 
 def fit(options: argparse.Namespace) -> None:
@@ -84,13 +129,12 @@ def seen(weight: int, each: estimates.Case, rng: np.random.Generator) -> list[Co
     def full(plane: np.ndarray) -> np.ndarray:
         return replicate(plane, 2, 2).ravel()[chosen]
 
+    known = chroma.known_of_file(each.cells.file)
+    assert known is not None
     found = []
     halved = [box_mean(plane, 2, 2) for plane in (y, *components)]
     for component, truth, lines in zip(components, clean, chroma.lines(halved[0], halved[1:]), strict=True):
-        alike = [
-            np.full(chosen.size, value, np.float32)
-            for value in (*chroma.known_of_chroma(*chroma.known_of_file(each.cells.file)), 1)
-        ]
+        alike = [np.full(chosen.size, value, np.float32) for value in (*known.inputs, 1)]
         inputs = [np.stack([full(line.left), full(line.change), *alike], 1) for line in lines]
         now = component.ravel()[chosen]
         changes = [full(line.slope) * y.ravel()[chosen] + full(line.intercept) - now for line in lines]

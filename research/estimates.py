@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from driftrec.evaluate.measurement import Conditions, Measurement
 from driftrec.evaluate.metrics.fidelity import psnr
 from driftrec.evaluate.tables import keep
 from driftrec.jpeg import Cells, read_jpeg
-from driftrec.restoration.binding import Binding
 
 FITTED = 8, 15, 30, 50, 75, 90
 SHOWN = 10, 20, 40, 75, 90
@@ -42,10 +40,7 @@ def case(restorer: driftrec.Restorer, crop: Pixels, quality: int, subsampling: s
     """The network's estimate of a compressed picture."""
     crop = samples.middle(crop, SIDE)
     file = samples.compress(crop, quality, subsampling=subsampling)
-    with patch.object(Binding, "estimate", lambda _, x0: x0):
-        estimate = restorer.restore(file, history="single").pixels
-    cells = Cells(read_jpeg(file))
-    return Case(np.float32(crop), np.float32(estimate), cells)
+    return Case(np.float32(crop), restorer.restore_pixels(samples.decode(file)), Cells(read_jpeg(file)))
 
 
 def to_fit(options: argparse.Namespace, subsamplings: tuple[str, ...]) -> Iterator[tuple[str, Case]]:
@@ -57,15 +52,20 @@ def to_fit(options: argparse.Namespace, subsamplings: tuple[str, ...]) -> Iterat
                 yield kind, case(restorer, crop, quality, subsamplings[(number + at) % len(subsamplings)])
 
 
+def conditions(options: argparse.Namespace) -> Conditions:
+    """What the measurements were made with."""
+    return Conditions.now(
+        models=[options.model], data=f"held-out pictures, the middle {SIDE}×{SIDE} pixels; Pillow, 4:2:0"
+    )
+
+
 def measure(options: argparse.Namespace, before: Correction, after: Correction, without: str) -> None:
     """Stores what a correction gains on the other held-out pictures.
 
     Arguments: the correction maps what `before` makes of the network's estimates to that of `after`; `without`, the
     title of the column of PSNR before it.
     """
-    conditions = Conditions.now(
-        models=[options.model], data=f"held-out pictures, the middle {SIDE}×{SIDE} pixels; Pillow, 4:2:0"
-    )
+    measured = conditions(options)
     restorer = driftrec.Restorer(options.model, mode="faithful", threads=1)
     entries = []
     for kind, crops in mixture.pictures(options).items():
@@ -79,8 +79,8 @@ def measure(options: argparse.Namespace, before: Correction, after: Correction, 
             what = {"pictures": f"{kind} ({len(gains)})", "quality": str(quality)}
             print(what, f"{np.mean(old):.2f} {np.mean(gains):+.3f} {min(gains):+.2f} {max(gains):+.2f}", flush=True)
             for name, value in (("mean", np.mean(gains)), ("least", min(gains)), ("most", max(gains))):
-                entries.append(Measurement(what, f"gain, {name}", float(value), "dB", samples.GAIN, conditions))
-            entries.append(Measurement(what, without, float(np.mean(old)), "dB", "{:.2f}", conditions))
+                entries.append(Measurement(what, f"gain, {name}", float(value), "dB", samples.GAIN, measured))
+            entries.append(Measurement(what, without, float(np.mean(old)), "dB", "{:.2f}", measured))
     keep(MEASURED / f"{options.name}.jsonl", entries, "PSNR in dB.")
 
 
@@ -89,10 +89,12 @@ def fidelity(pixels: np.ndarray, clean: Pixels) -> float:
     return min(psnr(samples.eight_bits(pixels), clean), MOST)
 
 
-def read_options(parser: argparse.ArgumentParser, name: str, rounds: int) -> argparse.Namespace:
+def read_options(
+    parser: argparse.ArgumentParser, name: str, rounds: int, commands: tuple[str, ...] = ("fit", "measure")
+) -> argparse.Namespace:
     """The command line of a script that fits and measures a correction."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("command", choices=("fit", "measure"))
+    parser.add_argument("command", choices=commands)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("DRIFTREC_DATA", samples.SHARED / "data")))
     parser.add_argument("--rendered", type=Path, nargs="+", required=True, help="folders that rendered.py has filled")
     parser.add_argument("--model", default="small")

@@ -61,13 +61,13 @@ def test_samples_are_held_by_whole_cells_unless_both_compressions_are_known() ->
     _, far, cells = estimates(85, 20)
     binding = Binding(cells, noticing=False)
     np.testing.assert_array_equal(binding.sample(far), cells.improve(far))
-    np.testing.assert_array_equal(binding.estimate(far), with_chroma_from_luma(far, cells))
+    np.testing.assert_array_equal(binding.estimate(far), with_chroma_from_luma(far, cells, predicted=True))
 
 
 def test_what_is_noticed_sets_the_estimates_free() -> None:
     near, far, cells = estimates(85)
-    binding = Binding(cells, noticing=True)
-    for noticed, estimate, sample in ((far, far, far), (near, with_chroma_from_luma(far, cells), cells.project(far))):
+    binding, bound = Binding(cells, noticing=True), with_chroma_from_luma(far, cells, predicted=True)
+    for noticed, estimate, sample in ((far, far, far), (near, bound, cells.project(far))):
         binding.notice(noticed)
         assert binding.doubtful == (noticed is far)
         np.testing.assert_array_equal(binding.estimate(far), estimate)

@@ -5,15 +5,22 @@ import math
 import numpy as np
 import pytest
 
-from driftrec.jpeg import Cells, read_jpeg
+from driftrec.jpeg import Cells, JpegFile, read_jpeg
 from driftrec.jpeg.blocks import YCBCR
 from driftrec.restoration import chroma
-from driftrec.restoration.chroma import known_of_file, lines, predict_chroma, with_chroma_from_luma
+from driftrec.restoration.chroma import Known, known_of_file, lines, predict_chroma, with_chroma_from_luma
 from driftrec.restoration.restored import Restored
 from driftrec.restoration.restorer import Restorer
 from support import CROPS, jpeg_file, opened, psnr, text_page
 
 PAPER, INK = (250, 220, 120), (30, 40, 160)
+
+NEVER = np.tile(np.array([0, 0, 0, 0, -chroma.MOST], np.float32), (len(chroma.SIDES), 1))
+"""Weights with which chroma stays as it is."""
+
+
+def coneflowers() -> np.ndarray:
+    return opened((CROPS / "coneflowers.png").read_bytes())
 
 
 def as_float(pixels: np.ndarray) -> np.ndarray:
@@ -22,6 +29,12 @@ def as_float(pixels: np.ndarray) -> np.ndarray:
 
 def cells_of(pixels: np.ndarray, quality: int = 40, subsampling: str = "4:2:0") -> Cells:
     return Cells(read_jpeg(jpeg_file(pixels, quality=quality, subsampling=subsampling)))
+
+
+def known(file: JpegFile) -> Known:
+    found = known_of_file(file)
+    assert found is not None
+    return found
 
 
 def chroma_of(pixels: np.ndarray) -> np.ndarray:
@@ -72,7 +85,7 @@ def test_colours_on_a_line_are_found_again(subsampling: str) -> None:
     clean = two_colours()
     estimate = halved(as_float(clean))
     moved = estimate.copy()
-    predict_chroma(moved, *known_of_file(cells_of(clean, 75, subsampling).file))
+    predict_chroma(moved, known(cells_of(clean, 75, subsampling).file))
     np.testing.assert_allclose(moved @ YCBCR[0], estimate @ YCBCR[0], atol=2e-3)  # luma stays
     assert chroma_error(moved, clean) < 0.3 * chroma_error(estimate, clean)
 
@@ -82,20 +95,22 @@ def test_each_round_ends_in_the_likely_parts_and_the_estimate_stays() -> None:
     kept = expected = estimate.copy()
     for _ in range(chroma.ROUNDS):
         moved = expected.copy()
-        predict_chroma(moved, *known_of_file(cells.file))
+        predict_chroma(moved, known(cells.file))
         expected = cells.improve(moved)
     np.testing.assert_array_equal(with_chroma_from_luma(estimate, cells), expected)
     np.testing.assert_array_equal(estimate, kept)
+    predict_chroma(estimate, known(cells.file))
+    np.testing.assert_array_equal(with_chroma_from_luma(estimate, cells, predicted=True), expected)
 
 
 def test_what_is_known_of_chroma() -> None:
     clean = two_colours()
     step = (18 + 18 + 21 + 24 + 24) / 5  # table K.2
-    assert known_of_file(cells_of(clean, 50).file) == pytest.approx((step, 4))
+    assert known(cells_of(clean, 50).file) == pytest.approx((step, 4))
     assert chroma.known_of_quality(50) == pytest.approx((step, 4))
-    assert known_of_file(cells_of(clean, 50, "4:2:2").file) == pytest.approx((step, 2))
-    assert known_of_file(cells_of(clean, 50, "4:4:4").file) == pytest.approx((step, 1))
-    assert chroma.known_of_chroma(step, 4) == pytest.approx((math.log(step), 1))
+    assert known(cells_of(clean, 50, "4:2:2").file) == pytest.approx((step, 2))
+    assert known(cells_of(clean, 50, "4:4:4").file) == pytest.approx((step, 1))
+    assert Known(step, 4).inputs == pytest.approx((math.log(step), 1))
 
 
 @pytest.mark.parametrize(("mode", "options"), [("L", {}), ("RGB", {"keep_rgb": True})])
@@ -122,14 +137,26 @@ def test_coloured_text_comes_nearer_to_the_original(mode: str, quality: int, mon
     assert_nearer(clean, quality, mode, 0.9, monkeypatch)
 
 
-def test_natural_restorations_keep_their_chroma(monkeypatch: pytest.MonkeyPatch) -> None:
-    restored, without = with_and_without(text_page(150, PAPER, INK), 20, "natural", monkeypatch)
-    np.testing.assert_array_equal(restored.pixels, without.pixels)
+@pytest.mark.parametrize("quality", [10, 40, 75])
+def test_natural_restorations_are_made_of_the_predicted_estimate(quality: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_nearer(text_page(150, PAPER, INK), quality, "natural", 0.9, monkeypatch)
+    assert_nearer(coneflowers(), quality, "natural", 0.99, monkeypatch)
+
+
+@pytest.mark.parametrize("mode", ["faithful", "natural"])
+def test_pictures_whose_file_is_lost_have_their_chroma_predicted(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of a decoded JPEG, brightened, has the trace of a compression only."""
+    clean = coneflowers()
+    shown = np.minimum(opened(jpeg_file(clean, quality=20))[3:, 5:].astype(int) + 2, 255).astype(np.uint8)
+    restored, without = of_source(shown, mode, monkeypatch)
+    assert restored.note == "it was once a JPEG of quality 20"
+    brighter = np.minimum(clean[3:, 5:].astype(int) + 2, 255).astype(np.uint8)
+    assert chroma_error(restored.pixels, brighter) < 0.97 * chroma_error(without.pixels, brighter)
 
 
 @pytest.mark.parametrize("quality", [10, 40, 75])
 def test_colourful_photographs_come_nearer_to_the_original(quality: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert_nearer(opened((CROPS / "coneflowers.png").read_bytes()), quality, "faithful", 0.96, monkeypatch)
+    assert_nearer(coneflowers(), quality, "faithful", 0.96, monkeypatch)
 
 
 @pytest.mark.parametrize("quality", [10, 75])
@@ -151,8 +178,14 @@ def assert_nearer(clean: np.ndarray, quality: int, mode: str, least: float, monk
 def with_and_without(
     clean: np.ndarray, quality: int, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Restored, Restored]:
-    file = jpeg_file(clean, quality=quality)
+    return of_source(jpeg_file(clean, quality=quality), mode, monkeypatch, history="single")
+
+
+def of_source(
+    source: bytes | np.ndarray, mode: str, monkeypatch: pytest.MonkeyPatch, **options: str
+) -> tuple[Restored, Restored]:
     restorer = Restorer("small", mode=mode, threads=1)
-    restored = restorer.restore(file, history="single")
-    monkeypatch.setattr(chroma, "predict_chroma", lambda *_: None)
-    return restored, restorer.restore(file, history="single")
+    restored = restorer.restore(source, **options)
+    with monkeypatch.context() as patched:
+        patched.setattr(chroma, "WEIGHTS", NEVER)
+        return restored, restorer.restore(source, **options)

@@ -66,7 +66,7 @@ def test_cells_bind_pictures_that_were_compressed_once_only(restorer: Restorer, 
 def test_the_certainty_weighs_the_likely_parts(photo: np.ndarray, rng: np.random.Generator) -> None:
     binding = Binding(Cells(read_jpeg(jpeg_file(photo, quality=50))), noticing=True)
     estimate = (photo / 255 + rng.normal(0, 0.05, photo.shape)).clip(0, 1).astype(np.float32)
-    improved = with_chroma_from_luma(estimate, binding.cells)
+    improved = with_chroma_from_luma(estimate, binding.cells, predicted=True)
     for certain, expected in ((0.0, estimate), (0.5, (estimate + improved) / 2), (1.0, improved)):
         binding.certain = certain
         np.testing.assert_allclose(binding.estimate(estimate), expected, atol=1e-6)

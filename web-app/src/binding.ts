@@ -30,8 +30,8 @@ export function certainty(faithful: Estimate, cells: Cells, file: JpegFile, fact
   return 1 / (1 + Math.exp(-Math.min(Math.max(binding.sharp * odds, -50), 50)));
 }
 
-// The picture in 8 bits, (height, width, 3): an estimate, drawn towards the likely parts of the cells, the chroma that
-// follows its luma and its solid colours, in proportion to the certainty.
+// The picture in 8 bits, (height, width, 3): an estimate whose chroma follows its luma, drawn towards the likely parts of
+// the cells and its solid colours, in proportion to the certainty.
 export function bound(
   estimate: Estimate,
   certain: number,
@@ -45,8 +45,8 @@ export function bound(
     share = certain > full ? 1 : certain < none ? 0 : certain,
     moved = share ? { ...estimate, data: data.slice() } : estimate;
   if (share) {
-    if (follows && file.colour === "YCbCr") withChromaFromLuma(moved, cells, file, chroma);
-    else cells.improve(moved);
+    cells.improve(moved);
+    if (follows && file.colour === "YCbCr") followAgain(moved, cells, file, chroma);
     withSolidColours(moved, cells, file, solid);
   }
   const pixels = new Uint8Array(3 * width * height);
@@ -57,8 +57,9 @@ export function bound(
   return pixels;
 }
 
-function withChromaFromLuma(estimate: Estimate, cells: Cells, file: JpegFile, settings: Facts["chroma"]): void {
-  for (let round = 0; round < settings.rounds; round++) {
+// The first round was that of the estimate.
+function followAgain(estimate: Estimate, cells: Cells, file: JpegFile, settings: Facts["chroma"]): void {
+  for (let round = 1; round < settings.rounds; round++) {
     followLuma(estimate, file, settings);
     cells.improve(estimate);
   }

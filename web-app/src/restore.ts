@@ -4,6 +4,7 @@
 // file has lost enough, one evaluation of the finisher half-way between the start and the end of sampling.
 
 import { bound, certainty } from "./binding";
+import { followLuma } from "./chroma";
 import { parts, PARTS, type Estimate } from "./estimate";
 import type { Facts } from "./facts";
 import { decode, type Planes } from "./jpeg/decode";
@@ -40,7 +41,9 @@ export async function restore(file: JpegFile, mode: Mode, facts: Facts, network:
   );
   const cells = new Cells(file, facts.cells);
   const certain = certainty(faithful, cells, file, facts),
-    doubtful = certain < 0.5;
+    doubtful = certain < 0.5,
+    ratio = loss(faithful, y) / plan.level; // (E20)
+  if (file.colour === "YCbCr") followLuma(faithful, file, facts.chroma);
 
   const finish = (mode: Mode, estimate: Estimate) => {
     const pixels = bound(estimate, certain, cells, file, facts, mode === "faithful");
@@ -50,7 +53,6 @@ export async function restore(file: JpegFile, mode: Mode, facts: Facts, network:
   await finish("faithful", faithful);
   if (mode === "faithful") return;
 
-  const ratio = loss(faithful, y) / plan.level; // (E20)
   const start = Math.min(Math.log(Math.max(ratio, Math.exp(plan.lowest))), plan.highest);
   let natural = faithful;
   if (start > plan.lowest) {

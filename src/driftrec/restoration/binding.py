@@ -97,7 +97,8 @@ class Binding:
     Arguments:
         cells: those of the file.
         noticing: whether the certainty is to be found out; otherwise it is 1.
-        follows: whether chroma follows luma: in natural restorations it would lose the texture that they have made.
+        follows: whether chroma is predicted from luma once more: natural restorations would lose the texture that they
+            have made.
         shown, decoded: for files of high quality, the pixels that the file shows, uint8 (height, width, 3), and a
             function that gives those to which it decodes best, float32 (height, width, 3) in [0, 1].
     """
@@ -147,7 +148,7 @@ class Binding:
         return blend(x0, bound, 1.0 if self.certain > FULL else self.certain)
 
     def _improved(self, x0: np.ndarray, rounds: int) -> np.ndarray:
-        return with_chroma_from_luma(x0, self.cells, rounds) if self.follows else self.cells.improve(x0)
+        return with_chroma_from_luma(x0, self.cells, rounds if self.follows else 1, predicted=True)
 
     def sample(self, x0: np.ndarray) -> np.ndarray:
         """Returns the picture in the cells that is nearest to a sample, unless they are doubtful.

@@ -13,7 +13,7 @@ and of its subsampling.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ WEIGHTS = np.array(
     ],
     np.float32,
 )
-"""For each window the weights of what its line leaves over, of the change, of the two values of `known_of_chroma`, and
+"""For each window the weights of what its line leaves over, of the change, of the two values of `Known.inputs`, and
 of 1.  Fitted by research/chroma_from_luma.py."""
 
 MOST = 30
@@ -56,19 +56,40 @@ REACH = 2 * (max(SIDES) // 2 + 1)
 """Rows beyond these that are looked at."""
 
 
-def with_chroma_from_luma(pixels: NDArray[np.float32], cells: Cells, rounds: int = ROUNDS) -> NDArray[np.float32]:
+class Known(NamedTuple):
+    """What is known of the chroma of a file in YCbCr.
+
+    Attributes:
+        step: mean step of its lowest frequencies, in levels.
+        shared: number of pixels that share a sample.
+    """
+
+    step: float
+    shared: float
+
+    @property
+    def inputs(self) -> tuple[float, float]:
+        """What the softmax sees: the logarithm of the step, and half the binary logarithm of the number of pixels."""
+        return float(np.log(self.step)), float(np.log2(self.shared) / 2)
+
+
+def with_chroma_from_luma(
+    pixels: NDArray[np.float32], cells: Cells, rounds: int = ROUNDS, *, predicted: bool = False
+) -> NDArray[np.float32]:
     """Returns an estimate in the likely parts of the cells, whose chroma follows its luma (E30).
 
     Chroma stays where the file has none of its own: in gray pictures, and in those stored as red, green and blue.
 
     Arguments: `pixels`, the estimate, float32 (height, width, 3) in [0, 1]; `cells` of its file; `rounds`, the number
-    of predictions.
+    of predictions; `predicted`, whether the first one has been made.
     """
-    if cells.file.colour != "YCbCr":
+    known = known_of_file(cells.file)
+    if known is None:
         return cells.improve(pixels)
     pixels = pixels.copy()
-    for _ in range(rounds):
-        predict_chroma(pixels, *known_of_file(cells.file))
+    for number in range(rounds):
+        if number or not predicted:
+            predict_chroma(pixels, known)
         cells.improve(pixels, out=pixels)
     return pixels
 
@@ -79,33 +100,35 @@ def decoded_with_chroma_from_luma(file: JpegFile) -> NDArray[np.float32]:
     A second round would make files of the highest qualities worse.
     """
     pixels = decode(file)
-    if file.colour == "YCbCr":
-        predict_chroma(pixels, *known_of_file(file))
+    known = known_of_file(file)
+    if known is not None:
+        predict_chroma(pixels, known)
     return Cells(file).project(pixels, out=pixels)
 
 
-def known_of_file(file: JpegFile) -> tuple[float, float]:
-    """Returns what is known of the chroma of a file in YCbCr: the mean step of its lowest frequencies, in levels, and
-    the number of pixels that share a sample."""
+def known_of_file(file: JpegFile) -> Known | None:
+    """Returns what is known of a file's chroma; None if it has none of its own."""
+    if file.colour != "YCbCr":
+        return None
     chroma = file.components[1]
-    return _mean_step(chroma.table), float(np.prod(file.mcu) / (BLOCK**2 * np.prod(chroma.sampling)))
+    return Known(_mean_step(chroma.table), float(np.prod(file.mcu) / (BLOCK**2 * np.prod(chroma.sampling))))
 
 
-def known_of_quality(quality: int) -> tuple[float, float]:
+def known_of_quality(quality: int) -> Known:
     """Returns the same for files of a quality, whose chroma is mostly halved in both directions."""
-    return _mean_step(ijg_table(quality, CHROMA)), 4.0
+    return Known(_mean_step(ijg_table(quality, CHROMA)), 4.0)
 
 
 def _mean_step(table: NDArray[np.integer[Any]]) -> float:
     return float(np.mean([table[place] for place in ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0))]))
 
 
-def predict_chroma(pixels: NDArray[np.float32], step: float, shared: float) -> None:
+def predict_chroma(pixels: NDArray[np.float32], known: Known) -> None:
     """Moves the chroma of an estimate to what is predicted from its luma (E30), in place.
 
-    Arguments: `pixels` as above; `step` and `shared`, as from `known_of_file`.
+    Arguments: `pixels` as above; what is `known` of the file.
     """
-    known, above = known_of_chroma(step, shared), pixels[:0]
+    above = pixels[:0]
     for top in range(0, len(pixels), ROWS):
         bottom = min(top + ROWS, len(pixels))
         part = np.concatenate([above, pixels[top : bottom + REACH]])
@@ -116,15 +139,9 @@ def predict_chroma(pixels: NDArray[np.float32], step: float, shared: float) -> N
         luma, *halved = (box_mean(pad(plane, *even), 2, 2) for plane in (y, *components))
         moved: list[np.ndarray] = [y[rows]]
         for component, found in zip(components, lines(luma, halved), strict=True):
-            slope, intercept, kept = (replicate(plane, 2, 2)[rows, :width] for plane in _mean_line(found, known))
+            slope, intercept, kept = (replicate(plane, 2, 2)[rows, :width] for plane in _mean_line(found, known.inputs))
             moved.append(slope * moved[0] + intercept + kept * component[rows])
         pixels[top:bottom] = to_image(moved, "YCbCr")
-
-
-def known_of_chroma(step: float, shared: float) -> tuple[float, float]:
-    """Returns what the softmax sees of a file: the logarithm of its step, and half the binary logarithm of the number
-    of pixels that share a sample of chroma."""
-    return float(np.log(step)), float(np.log2(shared) / 2)
 
 
 @dataclass(frozen=True)

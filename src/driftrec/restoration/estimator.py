@@ -15,6 +15,7 @@ from driftrec.diffusion.types import Noise
 from driftrec.model.card import Card
 from driftrec.model.runner import Runner
 from driftrec.restoration.binding import Binding
+from driftrec.restoration.chroma import Known, predict_chroma
 from driftrec.restoration.moments import Moments
 from driftrec.restoration.options import Options
 from driftrec.restoration.symmetry import averaged
@@ -105,6 +106,7 @@ class Estimator:
         self.sampling = sampling_for(options, runner.card) if options.mode == "sample" else None
         self.texture = runner.card.plan.texture if options.texture is None else options.texture
         self.bound: Binding | None = None
+        self.known: Known | None = None
 
     @property
     def faithful(self) -> bool:
@@ -122,6 +124,13 @@ class Estimator:
         "sample" by it."""
         other = copy(self)
         other.bound = binding
+        return other
+
+    def knowing(self, known: Known | None) -> "Estimator":
+        """Returns the same estimator, which predicts the chroma of faithful estimates from their luma by what is known
+        of a compression, and makes natural restorations of the result."""
+        other = copy(self)
+        other.known = known
         return other
 
     def showing(self, change: Callable[[np.ndarray], np.ndarray]) -> "Estimator":
@@ -154,13 +163,15 @@ class Estimator:
         if self.views:
             regression = tiled(self.runner.regression(), self.tiling, on_tile)
             faithful = averaged(lambda view: regression(view, view, 1.0), y, self.views)
-            if show:
-                show(faithful)
+            change = _rms_difference(faithful, y)
             if self.bound and self.bound.noticing:
                 self.bound.notice(cut(faithful))
+            if self.known and not self.sampling:
+                predict_chroma(around.aligned(faithful)[0].transpose(1, 2, 0), self.known)
+            if show:
+                show(faithful)
             if self.faithful:
                 return Estimate(cut(faithful), self.views)
-            change = _rms_difference(faithful, y)
         samples, taken = Moments(), self.views
         for x0, evaluations in self._samples(y, faithful, change, on_tile, show):
             sample = cut(x0)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from driftrec.jpeg import Resizing, compressed_part, recovered, resized, unresized
-from driftrec.restoration.chroma import known_of_quality, predict_chroma
+from driftrec.restoration.chroma import known_of_quality
 from driftrec.restoration.estimator import Estimate, Estimator
 
 
@@ -43,9 +43,8 @@ def estimate_before(pixels: np.ndarray, resizing: Resizing, estimator: Estimator
             result = around + inside * (result - around)
         return result.clip(0, 1)
 
-    estimate = estimator.showing(after).estimate(before, grid)
-    if estimator.faithful:
-        predict_chroma(estimate.pixels, *known_of_quality(resizing.trace.quality))
+    known = known_of_quality(resizing.trace.quality)
+    estimate = estimator.knowing(known).showing(after).estimate(before, grid)
     restored, evaluations = after(estimate.pixels), estimate.evaluations
     if present is not None:
         evaluations += present.evaluations

@@ -18,6 +18,7 @@ from driftrec.model.runner import Runner
 from driftrec.picture import Picture, Source, open_picture
 from driftrec.restoration.binding import Binding
 from driftrec.restoration.blending import blend
+from driftrec.restoration.chroma import Known, known_of_file, known_of_quality
 from driftrec.restoration.damage import decoded_pixels, keep_absent, missing_part, require_whole
 from driftrec.restoration.decision import Decision, Verdict, decide, with_history
 from driftrec.restoration.estimator import Estimate, Estimator, Preview, Progress
@@ -127,6 +128,7 @@ class Restorer:
             estimator = estimator and estimator.showing(lambda pixels: pixels[inside])
         cells = _cells(picture, report, decision, options.consistent)
         binding = None
+        estimator = estimator and estimator.knowing(_known(cells, report))
         if cells is not None:
             follows = estimator is not None and estimator.faithful
             binding = _binding(cells, picture, report, decision, options, follows=follows)
@@ -286,6 +288,15 @@ def _cells(picture: Picture, report: Report, decision: Decision, consistent: Con
     if report.unread is None and coarser is not None and coarser.shift == (0, 0):
         return Cells(report.file, coarser.quality)
     return None
+
+
+def _known(cells: Cells | None, report: Report) -> Known | None:
+    """What is known of the chroma of the picture's coarsest compression."""
+    if cells is not None:
+        return known_of_file(cells.file)
+    if report.coarser is not None:
+        return known_of_quality(report.coarser.quality)
+    return None if report.file is None else known_of_file(report.file)
 
 
 def _binding(

@@ -151,10 +151,15 @@ class Margins:
         sides = ((self.top, self.bottom), (self.left, self.right))
         return np.pad(image, [(0, 0)] * (image.ndim - 2) + list(sides), mode="edge")
 
+    def aligned(self, image: Array) -> Array:
+        """Returns the image without the rows and columns that were added after it, as a view that starts with a whole
+        block."""
+        height, width = image.shape[-2:]
+        return image[..., : height - self.bottom, : width - self.right]
+
     def removed(self, image: Array) -> Array:
         """Returns the image without its margins, as a view."""
-        height, width = image.shape[-2:]
-        return image[..., self.top : height - self.bottom, self.left : width - self.right]
+        return self.aligned(image)[..., self.top :, self.left :]
 
 
 def margins(height: int, width: int, multiple: int = 1, grid: tuple[int, int] = (0, 0)) -> Margins:
