@@ -6,8 +6,8 @@
 
 Of the held-out pictures of each kind, every other one is for fitting, and the others are for measuring.  The weights
 lower the mean square error of the chroma of the pictures as they are before each round, relative to that of the
-estimate, in dB.  `measure` is for faithful restorations; `natural` is for natural ones, which are made of a faithful
-estimate whose chroma was predicted once.
+estimate, in dB.  `measure` is for faithful restorations; `natural` is for natural ones, which are sampled around an
+estimate with predicted chroma.
 """
 
 import argparse
@@ -21,12 +21,12 @@ import torch
 
 import driftrec
 from driftrec.evaluate.measurement import Measurement
-from driftrec.evaluate.metrics.fidelity import psnr
 from driftrec.evaluate.metrics.lpips import Lpips
 from driftrec.evaluate.metrics.ssimulacra import ssimulacra2
 from driftrec.evaluate.tables import keep
 from driftrec.jpeg.blocks import box_mean, replicate, to_components
 from driftrec.restoration import chroma
+from driftrec.restoration.estimator import Estimator
 from driftrec.restoration.solid import with_solid_colours
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
@@ -79,27 +79,24 @@ def natural(options: argparse.Namespace) -> None:
     """Stores what prediction changes in natural restorations."""
     lpips = Lpips("alex", options.data.parent / "weights/lpips_alex_v0.1.safetensors").eval()
     judges = {
-        "PSNR": ("dB", "{:.2f}", lambda x, clean: psnr(samples.eight_bits(x), clean)),
+        "PSNR": ("dB", "{:.2f}", estimates.fidelity),
         "LPIPS": ("", "{:.4f}", lambda x, clean: samples.distance(lpips, x, clean)),
         "SSIMULACRA 2": ("", "{:.1f}", lambda x, clean: ssimulacra2(samples.eight_bits(x), clean)),
     }
     restorer = driftrec.Restorer(options.model, mode="natural", threads=1)
-    never = np.zeros_like(chroma.WEIGHTS)
-    never[:, -1] = -chroma.MOST
     conditions = estimates.conditions(options)
     entries = []
     for kind, crops in mixture.pictures(options).items():
         clean = [samples.middle(crop, estimates.SIDE) for crop in crops[1::2]]
         for quality in estimates.SHOWN:
             files = [samples.compress(crop, quality) for crop in clean]
-            restored = {}
-            for name, weights in (("without", never), ("with", chroma.WEIGHTS)):
-                with patch.object(chroma, "WEIGHTS", weights):
-                    restored[name] = [restorer.restore(file, history="single").pixels for file in files]
+            restored = {"with": [restorer.restore(file, history="single").pixels for file in files]}
+            with patch.object(Estimator, "knowing", lambda estimator, _: estimator):
+                restored["without"] = [restorer.restore(file, history="single").pixels for file in files]
             what = {"pictures": f"{kind} ({len(clean)})", "quality": str(quality)}
             for judge, (unit, form, judged) in judges.items():
-                for name, pictures in restored.items():
-                    value = float(np.mean([judged(x, crop) for x, crop in zip(pictures, clean, strict=True)]))
+                for name in ("without", "with"):
+                    value = float(np.mean([judged(x, crop) for x, crop in zip(restored[name], clean, strict=True)]))
                     entries.append(Measurement(what, f"{judge}, {name}", value, unit, form, conditions))
                     print(what, judge, name, form.format(value), flush=True)
     note = "PSNR in dB.  LPIPS: AlexNet, lower is better; natural was trained for it.  SSIMULACRA 2: higher is better."

@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from driftrec import Restorer
 from driftrec.jpeg import Cells, read_jpeg
+from driftrec.jpeg.blocks import to_components
 from driftrec.restoration import binding
 from driftrec.restoration.binding import Binding, certainty, texture
 from driftrec.restoration.chroma import with_chroma_from_luma
@@ -62,6 +63,20 @@ def test_samples_are_held_by_whole_cells_unless_both_compressions_are_known() ->
     binding = Binding(cells, noticing=False)
     np.testing.assert_array_equal(binding.sample(far), cells.improve(far))
     np.testing.assert_array_equal(binding.estimate(far), with_chroma_from_luma(far, cells, predicted=True))
+
+
+def test_natural_restorations_begin_with_the_networks_luma_and_bound_chroma() -> None:
+    _, far, cells = estimates(50)
+    binding, settled = Binding(cells, noticing=True), far.copy()
+    binding.settle(settled)
+    luma, *found = to_components(settled, "YCbCr")
+    np.testing.assert_allclose(luma, to_components(far, "YCbCr")[0], atol=1e-3)
+    bound = to_components(with_chroma_from_luma(far, cells, predicted=True), "YCbCr")[1:]
+    np.testing.assert_allclose(found, bound, atol=1e-3)
+    assert np.abs(np.subtract(found, to_components(far, "YCbCr")[1:])).mean() > 0.1
+    binding.certain, kept = 0.5, far.copy()
+    binding.settle(kept)
+    np.testing.assert_array_equal(kept, far)
 
 
 def test_what_is_noticed_sets_the_estimates_free() -> None:

@@ -30,6 +30,33 @@ export function certainty(faithful: Estimate, cells: Cells, file: JpegFile, fact
   return 1 / (1 + Math.exp(-Math.min(Math.max(binding.sharp * odds, -50), 50)));
 }
 
+// Moves the chroma of the faithful estimate that natural restorations are made of to where faithful restorations have it.
+export function settle(
+  faithful: Estimate,
+  certain: number,
+  cells: Cells,
+  file: JpegFile,
+  { binding: { full }, chroma }: Facts,
+): void {
+  if (certain <= full || file.colour !== "YCbCr") return;
+  const settled = { ...faithful, data: faithful.data.slice() },
+    { data, stride, size } = faithful;
+  cells.improve(settled);
+  followAgain(settled, cells, file, chroma);
+  for (let row = 0; row < file.height; row++)
+    for (let at = row * stride, green = at + size, blue = green + size; at < row * stride + file.width; at++) {
+      const luma = // whose change is undone
+        0.299 * (settled.data[at] - data[at]) +
+        0.587 * (settled.data[green] - data[green]) +
+        0.114 * (settled.data[blue] - data[blue]);
+      data[at] = Math.round(settled.data[at] - luma);
+      data[green] = Math.round(settled.data[green] - luma);
+      data[blue] = Math.round(settled.data[blue] - luma);
+      green++;
+      blue++;
+    }
+}
+
 // The picture in 8 bits, (height, width, 3): an estimate whose chroma follows its luma, drawn towards the likely parts of
 // the cells and its solid colours, in proportion to the certainty.
 export function bound(

@@ -3,7 +3,7 @@
 // This is the plan of driftrec.diffusion.plan for a model of two evaluations: the faithful estimate, then, if the
 // file has lost enough, one evaluation of the finisher half-way between the start and the end of sampling.
 
-import { bound, certainty } from "./binding";
+import { bound, certainty, settle } from "./binding";
 import { followLuma } from "./chroma";
 import { parts, PARTS, type Estimate } from "./estimate";
 import type { Facts } from "./facts";
@@ -53,6 +53,7 @@ export async function restore(file: JpegFile, mode: Mode, facts: Facts, network:
   await finish("faithful", faithful);
   if (mode === "faithful") return;
 
+  settle(faithful, certain, cells, file, facts);
   const start = Math.min(Math.log(Math.max(ratio, Math.exp(plan.lowest))), plan.highest);
   let natural = faithful;
   if (start > plan.lowest) {

@@ -131,24 +131,39 @@ class Binding:
         """The weight of an estimate beside the decoded file."""
         return 1.0 if self._decoded is None else 1 - self.certain * (1 - LIKELY)
 
+    def settle(self, faithful: np.ndarray) -> None:
+        """Moves the chroma of the faithful estimate that natural restorations are made of to where faithful
+        restorations have it, in place, if the cells are certain.
+
+        Luma stays: finishers are trained to begin with the network's.  Arguments: as for `estimate`.
+        """
+        if self.certain > FULL:
+            settled = with_chroma_from_luma(faithful, self.cells, self._rounds, predicted=True)
+            settled += ((luma(faithful) - luma(settled)) / np.float32(255))[..., None]
+            faithful[...] = settled
+
     def estimate(self, x0: np.ndarray) -> np.ndarray:
         """Returns an estimate drawn towards the likely parts of the cells and its solid colours, in proportion to the
         certainty, and for files of high quality towards the decoded file.
 
-        Arguments: `x0`, float32 (height, width, 3) in [0, 1].
+        Arguments: `x0`, float32 (height, width, 3) in [0, 1], whose chroma was predicted once.
         """
         if self.certain < NONE and self._decoded is None:
             return x0
         if self._decoded is not None:
-            bound = self._improved(x0, rounds=1)
+            bound = self._improved(x0)
             share = self.certain * LIKELY / self.weight
             bound = blend(self._decoded(), blend(x0, bound, share), self.weight)
             return with_solid_colours(bound, self.cells) if self.certain > FULL else bound
-        bound = with_solid_colours(self._improved(x0, ROUNDS), self.cells)
+        bound = with_solid_colours(self._improved(x0), self.cells)
         return blend(x0, bound, 1.0 if self.certain > FULL else self.certain)
 
-    def _improved(self, x0: np.ndarray, rounds: int) -> np.ndarray:
-        return with_chroma_from_luma(x0, self.cells, rounds if self.follows else 1, predicted=True)
+    @property
+    def _rounds(self) -> int:
+        return ROUNDS if self._decoded is None else 1
+
+    def _improved(self, x0: np.ndarray) -> np.ndarray:
+        return with_chroma_from_luma(x0, self.cells, self._rounds if self.follows else 1, predicted=True)
 
     def sample(self, x0: np.ndarray) -> np.ndarray:
         """Returns the picture in the cells that is nearest to a sample, unless they are doubtful.

@@ -9,7 +9,7 @@ taken from means over 2×2 pixels, which subsampled chroma gives, and applied to
 in windows k of several sizes (He, Sun, Tang, "Guided image filtering", 2013; the linear model of video codecs).  The
 estimate moves to a weighted mean of itself and these predictions, and back into the file's cells.  The weights are a
 softmax, fitted to held-out pictures: of how much of the chroma a line leaves over, of the change, of the file's steps
-and of its subsampling.
+and of its subsampling.  Natural restorations are sampled around an estimate with this chroma.
 """
 
 from dataclasses import dataclass

@@ -168,6 +168,8 @@ class Estimator:
                 self.bound.notice(cut(faithful))
             if self.known and not self.sampling:
                 predict_chroma(around.aligned(faithful)[0].transpose(1, 2, 0), self.known)
+                if self.bound and not self.faithful:
+                    self.bound.settle(around.removed(faithful)[0].transpose(1, 2, 0))
             if show:
                 show(faithful)
             if self.faithful:
