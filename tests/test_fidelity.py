@@ -15,6 +15,7 @@ from driftrec.evaluate.metrics.fidelity import (
     psnr,
     psnr_b,
     psnr_b_channels,
+    psnr_chroma,
     psnr_luma,
     ssim,
     ssim_plain,
@@ -62,6 +63,14 @@ def test_luma_spans_the_studio_range_and_psnr_takes_it_unrounded() -> None:
     assert luma(constant(0))[0, 0] == pytest.approx(16)
     assert luma(constant(255))[0, 0] == pytest.approx(235)
     assert psnr_luma(red, constant(0)) == pytest.approx(decibels((65.481 * 100 / 255) ** 2))
+
+
+def test_psnr_of_chroma_takes_both_components_of_colours_only() -> None:
+    green = constant(0)
+    green[..., 1] = 100
+    assert psnr_chroma(green, constant(0)) == pytest.approx(decibels((33.126**2 + 41.869**2) / 2), abs=1e-3)
+    assert psnr_chroma(constant(100), constant(110)) > 200  # but for rounding
+    assert psnr_chroma(constant(100, (16, 16)), constant(110, (16, 16))) is None
 
 
 def test_gray_pictures_are_their_own_luma() -> None:

@@ -141,6 +141,7 @@ def _reading(_: Path | None) -> Compute:
 METRICS: dict[str, Metric] = {
     "psnr": Metric("PSNR (dB)", 2, "higher", _full(fidelity.psnr)),
     "psnr_y": Metric("PSNR of Y (dB)", 2, "higher", _full(fidelity.psnr_luma)),
+    "psnr_chroma": Metric("PSNR of Cb and Cr (dB)", 2, "higher", _full(fidelity.psnr_chroma)),
     "psnr_b": Metric("PSNR-B (dB)", 2, "higher", _full(fidelity.psnr_b)),
     "psnr_b_channels": Metric("PSNR-B, mean over channels (dB)", 2, "higher", _full(fidelity.psnr_b_channels)),
     "ssim": Metric("SSIM, Gaussian window", 4, "higher", _full(fidelity.ssim)),
@@ -163,7 +164,10 @@ METRICS: dict[str, Metric] = {
     "misread": Metric("misread characters (%)", 1, "lower", _reading),
 }
 
-FIDELITY = ("psnr", "psnr_y", "psnr_b", "psnr_b_channels", "ssim", "ssim_plain", "bef", "cells", "colour_shift")
+FIDELITY = (
+    *("psnr", "psnr_y", "psnr_chroma", "psnr_b", "psnr_b_channels", "ssim", "ssim_plain"),
+    *("bef", "cells", "colour_shift"),
+)
 GRAPHICS = ("psnr", "ssim", "ssimulacra2", "lpips_alex", "unevenness", "off_white", "ink_chroma", "misread", "cells")
 STANDARD = (*FIDELITY, "ssimulacra2", "niqe", "classes", "lpips_alex", "lpips_squeeze", "spectrum", "wavelets")
 

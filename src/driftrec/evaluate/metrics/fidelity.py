@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from skimage.metrics import structural_similarity
 
+from driftrec.jpeg.blocks import YCBCR
 from driftrec.jpeg.tables import BLOCK
 
 Pixels = NDArray[np.uint8]
@@ -33,6 +34,17 @@ def psnr_luma(restored: Pixels, clean: Pixels) -> float:
     """`psnr` of the luma, not rounded, in dB, as in super-resolution papers; the same as `psnr` for gray pictures."""
     _check(restored, clean)
     return _decibels(float(np.mean(np.square(luma(restored) - luma(clean)))))
+
+
+def psnr_chroma(restored: Pixels, clean: Pixels) -> float | None:
+    """`psnr` of Cb and Cr together, as JPEG files have them, not rounded, in dB; None for gray pictures.
+
+    JPNeO calls this C-PSNR (Han et al. 2025, arXiv 2507.23521).
+    """
+    if clean.ndim == 2:
+        return None
+    _check(restored, clean)
+    return _decibels(float(np.mean(np.square((restored.astype(np.float64) - clean) @ YCBCR[1:].T))))
 
 
 def ssim(restored: Pixels, clean: Pixels) -> float:
