@@ -138,7 +138,7 @@ class Binding:
         Luma stays: finishers are trained to begin with the network's.  Arguments: as for `estimate`.
         """
         if self.certain > FULL:
-            settled = with_chroma_from_luma(faithful, self.cells, self._rounds, predicted=True)
+            settled = with_chroma_from_luma(faithful, self.cells, predicted=True)
             settled += ((luma(faithful) - luma(settled)) / np.float32(255))[..., None]
             faithful[...] = settled
 
@@ -151,19 +151,15 @@ class Binding:
         if self.certain < NONE and self._decoded is None:
             return x0
         if self._decoded is not None:
-            bound = self._improved(x0)
+            bound = self._improved(x0, rounds=1)
             share = self.certain * LIKELY / self.weight
             bound = blend(self._decoded(), blend(x0, bound, share), self.weight)
             return with_solid_colours(bound, self.cells) if self.certain > FULL else bound
-        bound = with_solid_colours(self._improved(x0), self.cells)
+        bound = with_solid_colours(self._improved(x0, ROUNDS), self.cells)
         return blend(x0, bound, 1.0 if self.certain > FULL else self.certain)
 
-    @property
-    def _rounds(self) -> int:
-        return ROUNDS if self._decoded is None else 1
-
-    def _improved(self, x0: np.ndarray) -> np.ndarray:
-        return with_chroma_from_luma(x0, self.cells, self._rounds if self.follows else 1, predicted=True)
+    def _improved(self, x0: np.ndarray, rounds: int) -> np.ndarray:
+        return with_chroma_from_luma(x0, self.cells, rounds if self.follows else 1, predicted=True)
 
     def sample(self, x0: np.ndarray) -> np.ndarray:
         """Returns the picture in the cells that is nearest to a sample, unless they are doubtful.
