@@ -28,39 +28,43 @@ import samples
 
 QUALITIES = (10, 20, 40, 75)
 MEASURED = Path(__file__).parent / "measured"
+NOTES = {
+    "faithful": "Faithful: PSNR in dB.",
+    "natural": "Natural: LPIPS (AlexNet; lower is better; natural was trained for it).",
+    "clean": "Clean: PSNR between clean pictures and the estimates of the network, which no file guides.",
+}
 
 
 def main() -> None:
     options = read_options()
     metric = Lpips("alex", options.data.parent / "weights/lpips_alex_v0.1.safetensors").eval()
     sets = {kind: [samples.middle(p, options.side) for p in found] for kind, found in pictures(options).items()}
+    judges = {
+        "faithful": ("dB", "dB", "{:.2f}", lambda x, clean: psnr(samples.eight_bits(x), clean)),
+        "natural": ("LPIPS", "", "{:.4f}", lambda x, clean: samples.distance(metric, x, clean)),
+    }
     size = f"{options.side}×{options.side}"
     data = f"{options.pictures} held-out pictures of each kind, the middle {size} pixels; Pillow, 4:2:0"
     entries = []
     for label, model in (text.split("=", 1) for text in options.models):
         conditions = Conditions.now(models=[model], data=data)
-        restorers = {mode: driftrec.Restorer(model, mode=mode, threads=1) for mode in ("faithful", "natural")}
+        restorers = {mode: driftrec.Restorer(model, mode=mode, threads=1) for mode in options.modes}
         for kind, crops in sets.items():
             for quality in QUALITIES:
                 files = [samples.compress(crop, quality) for crop in crops]
-                faithful, natural = (
-                    [restorer.restore(file, history="single").pixels for file in files]
-                    for restorer in restorers.values()
-                )
-                gain = np.mean([psnr(samples.eight_bits(x), c) for x, c in zip(faithful, crops, strict=True)])
-                seen = np.mean([samples.distance(metric, x, c) for x, c in zip(natural, crops, strict=True)])
                 what = {"pictures": kind, "model": label}
-                entries.append(Measurement(what, f"{quality}, dB", float(gain), "dB", "{:.2f}", conditions))
-                entries.append(Measurement(what, f"{quality}, LPIPS", float(seen), "", "{:.4f}", conditions))
-            kept = [psnr(samples.eight_bits(restorers["faithful"].restore_pixels(crop)), crop) for crop in crops]
+                for mode, restorer in restorers.items():
+                    made = [restorer.restore(file, history="single").pixels for file in files]
+                    measure, unit, form, judge = judges[mode]
+                    value = np.mean([judge(x, c) for x, c in zip(made, crops, strict=True)])
+                    entries.append(Measurement(what, f"{quality}, {measure}", float(value), unit, form, conditions))
+            alone = driftrec.Restorer(model, mode="faithful", threads=1)
+            kept = [psnr(samples.eight_bits(alone.restore_pixels(crop)), crop) for crop in crops]
             what = {"pictures": kind, "model": label}
             for name, value in (("clean, mean dB", float(np.mean(kept))), ("clean, least dB", min(kept))):
                 entries.append(Measurement(what, name, value, "dB", "{:.1f}", conditions))
             print(label, kind, flush=True)
-    note = (
-        "Faithful: PSNR in dB.  Natural: LPIPS (AlexNet; lower is better; natural was trained for it).  Clean: PSNR "
-        "between clean pictures and the estimates of the network, which no file guides."
-    )
+    note = "  ".join([*(NOTES[mode] for mode in options.modes), NOTES["clean"]])
     print(keep(MEASURED / f"{options.name}.jsonl", entries, note))
 
 
@@ -85,6 +89,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("DRIFTREC_DATA", samples.SHARED / "data")))
     parser.add_argument("--rendered", type=Path, nargs="+", required=True, help="folders that rendered.py has filled")
     parser.add_argument("--pictures", type=int, default=10)
+    parser.add_argument("--modes", nargs="+", choices=("faithful", "natural"), default=["faithful", "natural"])
     parser.add_argument("--name", default="mixture", help="of the stored table")
     parser.add_argument("--side", type=int, default=224, help="pixels")
     return parser.parse_args()
