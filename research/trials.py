@@ -27,6 +27,7 @@ TABLES = {
     "run_clean": ("runs/small-clean.jsonl", False),
     "run_high": ("runs/small-[hl]*.jsonl", False),
     "run_high_base": ("runs/base-high.jsonl", False),
+    "run_restart": ("runs/base-restart.jsonl", False),
     "finisher_mixture": ("runs/small-finish-mixture.jsonl", True),
     "finisher_high": ("runs/small-finish-high.jsonl", True),
     "finisher_trials": ("trials/finish-*.jsonl", True),
@@ -36,6 +37,7 @@ TABLES = {
     "finisher_low": ("runs/small-finish-low.jsonl", True),
     "finisher_on": ("runs/small-finish-on.jsonl", True),
     "finisher_large": ("runs/small-finish-large.jsonl", True),
+    "finisher_mixture_base": ("runs/base-finish-mixture.jsonl", True),
     "finisher_base": ("runs/base-finish.jsonl", True),
     "finisher_state": ("trials/state-*.jsonl", True),
 }
