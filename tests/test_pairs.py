@@ -86,7 +86,11 @@ def test_pairs_make_a_model_that_restores_pictures_without_any_trace_of_jpeg(
 
 def test_other_corruptions_are_restored_in_full_and_bound_to_no_file() -> None:
     picture = np.full((96, 96, 3), 100, np.uint8)
-    sources = {"file": jpeg_file(picture, quality=99), "array": scene(96, 96) // 2}
+    sources = {
+        "file": jpeg_file(picture, quality=99),
+        "array": scene(96, 96) // 2,
+        "colours": jpeg_file(scene(96, 96) // 2, quality=20),
+    }
     for source in sources.values():
         before = driftrec.open_picture(source).as_float()
         restored = driftrec.Restorer(Brighter("other"), mode="faithful").restore(source)

@@ -139,8 +139,9 @@ class Binding:
         """
         if self.certain > FULL:
             settled = with_chroma_from_luma(faithful, self.cells, predicted=True)
-            settled += ((luma(faithful) - luma(settled)) / np.float32(255))[..., None]
-            faithful[...] = settled
+            for top in range(0, len(faithful), ROWS):
+                now, then = faithful[top : top + ROWS], settled[top : top + ROWS]
+                now[...] = then + ((luma(now) - luma(then)) / np.float32(255))[..., None]
 
     def estimate(self, x0: np.ndarray) -> np.ndarray:
         """Returns an estimate drawn towards the likely parts of the cells and its solid colours, in proportion to the

@@ -128,7 +128,8 @@ class Restorer:
             estimator = estimator and estimator.showing(lambda pixels: pixels[inside])
         cells = _cells(picture, report, decision, options.consistent)
         binding = None
-        estimator = estimator and estimator.knowing(_known(cells, report))
+        if corruption == "jpeg":
+            estimator = estimator and estimator.knowing(_known(cells, report))
         if cells is not None:
             follows = estimator is not None and estimator.faithful
             binding = _binding(cells, picture, report, decision, options, follows=follows)
