@@ -10,7 +10,7 @@ from PIL import Image
 import driftrec
 from driftrec.jpeg import Cells, read_jpeg
 from driftrec.model.find import bundled_models
-from support import jpeg, jpeg_file, opened, psnr, scene
+from support import jpeg, jpeg_file, opened, psnr, scene, text_page
 
 
 @pytest.fixture(scope="module")
@@ -307,3 +307,20 @@ def test_decoding_opens_no_model() -> None:
     assert restorer.restore(data).verdict == "decode"
     with pytest.raises(driftrec.ModelError, match="there is no such model"):
         restorer.restore(data, mode="faithful")
+
+
+@pytest.mark.parametrize("mode", ["faithful", "natural", "sample"])
+def test_what_shows_no_colour_gets_none(mode: driftrec.restoration.options.Mode) -> None:
+    """Files in colour whose chroma is zero, lossless copies, and pictures without a file."""
+    clean = text_page(120).mean(axis=2, keepdims=True).repeat(3, axis=2).astype(np.uint8)
+    file = jpeg_file(clean, "RGB", quality=20)
+    shown = opened(file)
+    assert len(read_jpeg(file).components) == 3
+    restorer = driftrec.Restorer(mode=mode, threads=1)
+    for source in (file, shown, shown[3:, 5:]):
+        restored = restorer.restore(source, force=True)
+        assert restored.evaluations
+        assert (restored.pixels == restored.pixels[..., :1]).all()
+    coloured = shown.copy()
+    coloured[60:64, 60:64, 0] ^= 64
+    assert (np.ptp(restorer.restore(coloured, force=True).pixels, axis=2) > 0).any()

@@ -39,6 +39,8 @@ export async function restore(file: JpegFile, mode: Mode, facts: Facts, network:
   const faithful = await evaluated(network, "denoiser", y, facts, null, done =>
     steps.progress((done * cost.denoiser) / whole),
   );
+  const gray = showsNoColour(file);
+  if (gray) takeMeans(faithful);
   const cells = new Cells(file, facts.cells);
   const certain = certainty(faithful, cells, file, facts),
     doubtful = certain < 0.5,
@@ -63,8 +65,20 @@ export async function restore(file: JpegFile, mode: Mode, facts: Facts, network:
     );
     withLowBand(natural, faithful, y.height, facts.low_band);
     weighTexture(natural, faithful, y.height, facts);
+    if (gray) takeMeans(natural);
   }
   await finish("natural", natural);
+}
+
+// Whether the channels are the same everywhere; then so are those of the clean picture.
+function showsNoColour({ colour, components }: JpegFile): boolean {
+  return colour !== "RGB" && !components.slice(1).some(({ coefficients }) => coefficients.some(Boolean));
+}
+
+// Gives all channels the means of the three.
+function takeMeans({ data, size }: Estimate): void {
+  for (let red = 0, green = size, blue = 2 * size; red < size; red++, green++, blue++)
+    data[red] = data[green] = data[blue] = Math.round((data[red] + data[green] + data[blue]) / 3);
 }
 
 // A state of sampling, (E8): the faithful estimate with noise of the given ratio.

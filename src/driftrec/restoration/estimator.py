@@ -107,6 +107,7 @@ class Estimator:
         self.texture = runner.card.plan.texture if options.texture is None else options.texture
         self.bound: Binding | None = None
         self.known: Known | None = None
+        self.gray = False
 
     @property
     def faithful(self) -> bool:
@@ -133,6 +134,12 @@ class Estimator:
         other.known = known
         return other
 
+    def in_gray(self) -> "Estimator":
+        """Returns the same estimator, whose estimates have the means of their channels in all of them."""
+        other = copy(self)
+        other.gray = True
+        return other
+
     def showing(self, change: Callable[[np.ndarray], np.ndarray]) -> "Estimator":
         """Returns the same estimator, whose previews show what `change` makes of the estimates."""
         if self.preview is None:
@@ -153,6 +160,8 @@ class Estimator:
 
         def cut(x0: np.ndarray) -> np.ndarray:
             pixels = np.array(around.removed(x0)[0].transpose(1, 2, 0), order="C")
+            if self.gray:
+                pixels[...] = pixels.mean(axis=2, keepdims=True)
             return np.clip(pixels, 0, 1, out=pixels)
 
         most = self.views + len(self.seeds) * (self.evaluations - self.views)
@@ -163,6 +172,8 @@ class Estimator:
         if self.views:
             regression = tiled(self.runner.regression(), self.tiling, on_tile)
             faithful = averaged(lambda view: regression(view, view, 1.0), y, self.views)
+            if self.gray:
+                faithful[...] = faithful.mean(axis=1, keepdims=True)
             change = _rms_difference(faithful, y)
             if self.bound and self.bound.noticing:
                 self.bound.notice(cut(faithful))

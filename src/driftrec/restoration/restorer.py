@@ -130,6 +130,9 @@ class Restorer:
         binding = None
         if corruption == "jpeg":
             estimator = estimator and estimator.knowing(_known(cells, report))
+        gray = corruption == "jpeg" and _shows_no_colour(picture.pixels)
+        if gray:
+            estimator = estimator and estimator.in_gray()
         if cells is not None:
             follows = estimator is not None and estimator.faithful
             binding = _binding(cells, picture, report, decision, options, follows=follows)
@@ -146,6 +149,8 @@ class Restorer:
         if options.strength < 1:
             x0 = blend(picture.as_float(), x0, options.strength)
             deviation = None if deviation is None else deviation * np.float32(options.strength)
+        if gray:  # again, since conversions between colour spaces round
+            x0 = np.repeat(x0.mean(axis=2, keepdims=True), 3, axis=2)
         x0 = keep_absent(x0, picture, report.file)
         share = None if cells is None or cells.earlier is not None else cells.contains(x0, rounded=True)
         seconds = time.perf_counter() - start
@@ -298,6 +303,14 @@ def _known(cells: Cells | None, report: Report) -> Known | None:
     if report.coarser is not None:
         return known_of_quality(report.coarser.quality)
     return None if report.file is None else known_of_file(report.file)
+
+
+def _shows_no_colour(pixels: np.ndarray) -> bool:
+    """Whether the channels are the same everywhere; then so are those of the clean picture."""
+    for part in (pixels[::64], pixels):
+        if not (np.array_equal(part[..., 0], part[..., 1]) and np.array_equal(part[..., 0], part[..., 2])):
+            return False
+    return True
 
 
 def _binding(
