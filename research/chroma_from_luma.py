@@ -31,7 +31,6 @@ from driftrec.restoration.solid import with_solid_colours
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import estimates
-import mixture
 import samples
 
 EVERY = 61
@@ -86,7 +85,7 @@ def natural(options: argparse.Namespace) -> None:
     restorer = driftrec.Restorer(options.model, mode="natural", threads=1)
     conditions = estimates.conditions(options)
     entries = []
-    for kind, crops in mixture.pictures(options).items():
+    for kind, crops in estimates.kinds(options).items():
         clean = [samples.middle(crop, estimates.SIDE) for crop in crops[1::2]]
         for quality in estimates.SHOWN:
             files = [samples.compress(crop, quality) for crop in clean]

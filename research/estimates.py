@@ -11,6 +11,7 @@ import numpy as np
 import driftrec
 import mixture
 import samples
+from demosaiced import demosaiced
 from driftrec.evaluate.corruptions import Pixels
 from driftrec.evaluate.measurement import Conditions, Measurement
 from driftrec.evaluate.metrics.fidelity import psnr
@@ -52,6 +53,12 @@ def to_fit(options: argparse.Namespace, subsamplings: tuple[str, ...]) -> Iterat
                 yield kind, case(restorer, crop, quality, subsamplings[(number + at) % len(subsamplings)])
 
 
+def kinds(options: argparse.Namespace) -> dict[str, list[Pixels]]:
+    """Clean pictures by kind, and photographs as a camera would store them."""
+    found = mixture.pictures(options)
+    return {**found, "photographs, demosaiced": [demosaiced(crop) for crop in found["photographs"]]}
+
+
 def conditions(options: argparse.Namespace) -> Conditions:
     """What the measurements were made with."""
     return Conditions.now(
@@ -68,7 +75,7 @@ def measure(options: argparse.Namespace, before: Correction, after: Correction, 
     measured = conditions(options)
     restorer = driftrec.Restorer(options.model, mode="faithful", threads=1)
     entries = []
-    for kind, crops in mixture.pictures(options).items():
+    for kind, crops in kinds(options).items():
         for quality in SHOWN:
             old, gains = [], []
             for crop in crops[1::2]:
