@@ -155,6 +155,9 @@ def test_results_are_those_of_the_command(page, tmp_path: Path) -> None:
     photos[tmp_path / "cropped.jpg"] = ("Faithful",)
     (tmp_path / "text.jpg").write_bytes(jpeg_file(text_page(150), quality=30))  # it has solid colours
     photos[tmp_path / "text.jpg"] = ("Natural", "Faithful")
+    gray = np.asarray(Image.fromarray(text_page(120)).convert("L").convert("RGB"))
+    (tmp_path / "no colour.jpg").write_bytes(jpeg_file(gray, quality=20))  # in a file in colour
+    photos[tmp_path / "no colour.jpg"] = ("Natural", "Faithful")
     command = Restorer(threads=1, force=True)
     for photo, modes in photos.items():
         page.get_by_role("radio", name=modes[0]).check()
@@ -166,6 +169,8 @@ def test_results_are_those_of_the_command(page, tmp_path: Path) -> None:
             expected = np.asarray(command.restore(photo, mode=mode.lower()))
             assert agreement(download(page, "PNG", tmp_path / "out.png"), expected) > LEAST_PSNR
             assert psnr(pixels(tmp_path / "out.png") / 255, upright(photo) / 255) < 42  # it is not the file
+            if photo.name == "no colour.jpg":
+                assert np.ptp(pixels(tmp_path / "out.png"), axis=2).max() == 0
 
 
 def upright(photo: Path) -> np.ndarray:

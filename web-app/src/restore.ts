@@ -49,6 +49,8 @@ export async function restore(file: JpegFile, mode: Mode, facts: Facts, network:
 
   const finish = (mode: Mode, estimate: Estimate) => {
     const pixels = bound(estimate, certain, cells, file, facts, mode === "faithful");
+    // All channels are the same but for the rounding of conversions between colour spaces.
+    if (gray) for (let i = 0; i < pixels.length; i += 3) pixels[i + 1] = pixels[i + 2] = pixels[i];
     leaveAbsent(pixels, y, file);
     return steps.result(mode, pixels, doubtful);
   };

@@ -128,11 +128,10 @@ class Restorer:
             estimator = estimator and estimator.showing(lambda pixels: pixels[inside])
         cells = _cells(picture, report, decision, options.consistent)
         binding = None
-        if corruption == "jpeg":
-            estimator = estimator and estimator.knowing(_known(cells, report))
         gray = corruption == "jpeg" and _shows_no_colour(picture.pixels)
-        if gray:
-            estimator = estimator and estimator.in_gray()
+        if estimator is not None and corruption == "jpeg":
+            estimator = estimator.knowing(_known(cells, report))
+            estimator = estimator.in_gray() if gray else estimator
         if cells is not None:
             follows = estimator is not None and estimator.faithful
             binding = _binding(cells, picture, report, decision, options, follows=follows)
@@ -149,8 +148,8 @@ class Restorer:
         if options.strength < 1:
             x0 = blend(picture.as_float(), x0, options.strength)
             deviation = None if deviation is None else deviation * np.float32(options.strength)
-        if gray:  # again, since conversions between colour spaces round
-            x0 = np.repeat(x0.mean(axis=2, keepdims=True), 3, axis=2)
+        if gray:  # all channels are the same but for the rounding of conversions between colour spaces
+            x0 = np.repeat(x0[..., :1], 3, axis=2)
         x0 = keep_absent(x0, picture, report.file)
         share = None if cells is None or cells.earlier is not None else cells.contains(x0, rounded=True)
         seconds = time.perf_counter() - start
@@ -297,7 +296,7 @@ def _cells(picture: Picture, report: Report, decision: Decision, consistent: Con
 
 
 def _known(cells: Cells | None, report: Report) -> Known | None:
-    """What is known of the chroma of the picture's coarsest compression."""
+    """What is known of the chroma of the compression that estimates are bound to, or of the picture's coarsest one."""
     if cells is not None:
         return known_of_file(cells.file)
     if report.coarser is not None:
