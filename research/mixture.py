@@ -49,6 +49,7 @@ def main() -> None:
     for label, model in (text.split("=", 1) for text in options.models):
         conditions = Conditions.now(models=[model], data=data)
         restorers = {mode: driftrec.Restorer(model, mode=mode, threads=1) for mode in options.modes}
+        alone = driftrec.Restorer(model, mode="faithful", threads=1)
         for kind, crops in sets.items():
             for quality in QUALITIES:
                 files = [samples.compress(crop, quality) for crop in crops]
@@ -58,7 +59,6 @@ def main() -> None:
                     measure, unit, form, judge = judges[mode]
                     value = np.mean([judge(x, c) for x, c in zip(made, crops, strict=True)])
                     entries.append(Measurement(what, f"{quality}, {measure}", float(value), unit, form, conditions))
-            alone = driftrec.Restorer(model, mode="faithful", threads=1)
             kept = [psnr(samples.eight_bits(alone.restore_pixels(crop)), crop) for crop in crops]
             what = {"pictures": kind, "model": label}
             for name, value in (("clean, mean dB", float(np.mean(kept))), ("clean, least dB", min(kept))):
