@@ -57,7 +57,7 @@ check-lowest: $(LOWEST)/.made
 	$(LOWEST)/bin/driftrec --help > /dev/null
 	$(LOWEST)/bin/driftrec restore --help > /dev/null
 	$(LOWEST)/bin/python -m pytest -W ignore::DeprecationWarning --deselect tests/test_cli.py::test_training_and_export_by_command \
-	    $(addprefix tests/test_,$(addsuffix .py,atomic batch cli device extras files grids hub jpeg jpeg_file options picture queue restorer \
+	    $(addprefix tests/test_,$(addsuffix .py,atomic batch cells cli decoding device extras files grids hub jpeg jpeg_file options picture queue refusals restorer \
 	        sampling serve symmetry terminal tiling))
 
 $(LOWEST)/.made: pyproject.toml constraints.txt

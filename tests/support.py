@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms, ImageDraw
+from scipy.ndimage import gaussian_filter
 
 CROPS = Path(__file__).parent / "data"
 """Two photographs and their JPEGs of quality 10; README.md there says where they come from."""
@@ -23,6 +24,13 @@ def scene(height: int, width: int, seed: int = 0) -> np.ndarray:
         image[(u - a) ** 2 + (v - b) ** 2 < radius**2] = colour
     image += 12 * np.sin(90 * u + 60 * v)[..., None]
     return image.clip(0, 255).astype(np.uint8)
+
+
+def textured(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """A scene with the spectrum of a photo's texture, uint8 (height, width, 3)."""
+    noise = np.random.default_rng(seed).normal(size=(height, width, 1))
+    grain = sum(gaussian_filter(noise, (width, width, 0)) * width for width in (0.7, 1.5, 4, 10))
+    return (scene(height, width, seed) + 8 * grain).clip(0, 255).astype(np.uint8)
 
 
 def text_page(
