@@ -115,6 +115,20 @@ def test_an_export_that_differs_leaves_no_file(trained: Path, tmp_path: Path, mo
     assert list(tmp_path.iterdir()) == []
 
 
+def test_networks_that_8_bits_would_change_too_much_are_stored_in_half_precision(
+    trained: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rough = export(trained, tmp_path / "rough.onnx", "tiny", "CC0-1.0")
+    monkeypatch.setattr("driftrec.train.export.TOLERANCE", rough / 2)
+    assert export(trained, tmp_path / "fine.onnx", "tiny", "CC0-1.0") <= rough / 2
+    assert TensorProto.INT8 not in {weight.data_type for weight in onnx.load(tmp_path / "fine.onnx").graph.initializer}
+    checkpoint, fine, coarse = (
+        torch.cat([weight.flatten() for weight in load(path).denoiser.network.parameters()])
+        for path in (trained, tmp_path / "fine.onnx", exported)
+    )
+    assert (fine - checkpoint).abs().max() < (coarse - checkpoint).abs().max() / 4
+
+
 def test_sessions_widen_the_weights_once(exported: Path, tmp_path: Path) -> None:
     options = ort.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")

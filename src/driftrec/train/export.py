@@ -1,9 +1,10 @@
 """From a checkpoint to the one ONNX file that the tool runs.
 
 The file contains the whole preconditioned denoiser (residual, ratio, y) -> x0 with dynamic batch, height and width.
-Weights are stored in 8 bits (`driftrec.train.storage`) and widened when a session is made.  A JSON card in the
-metadata says how to use the model and where it comes from.  A model with a finisher contains both networks as the
-branches of an If, which a fourth input, `finish`, selects.
+Weights are stored in 8 bits (`driftrec.train.storage`) and widened when a session is made.  Networks that this would
+change too much, such as those that return the score, which is multiplied by s, are stored in half precision.  A JSON
+card in the metadata says how to use the model and where it comes from.  A model with a finisher contains both networks
+as the branches of an If, which a fourth input, `finish`, selects.
 """
 
 import json
@@ -26,7 +27,7 @@ from driftrec.train.model import Model, card, load
 from driftrec.train.storage import pack
 
 TOLERANCE = 2e-2
-"""Largest difference to PyTorch, in image units, that storing weights in 8 bits may cause."""
+"""Largest difference to PyTorch, in image units, that storing weights in fewer bits may cause."""
 
 
 def export(path: Path, target: Path, name: str, licence: str) -> float:
@@ -40,23 +41,24 @@ def export(path: Path, target: Path, name: str, licence: str) -> float:
     multiple = content["multiple"]
     with atomic_write(target) as file:
         partial = Path(file.name)
-        _write(model, multiple, partial, content)
-        difference = _difference(model, partial, multiple)
-        if difference > TOLERANCE:
-            raise ValueError(f"{target} would differ from {path} by {difference:.1e}: it was not written")
-    return difference
+        for half in (False, True):
+            _write(model, multiple, partial, content, half=half)
+            difference = _difference(model, partial, multiple)
+            if difference <= TOLERANCE:
+                return difference
+        raise ValueError(f"{target} would differ from {path} by {difference:.1e}: it was not written")
 
 
-def _write(model: Model, multiple: int, target: Path, content: dict[str, Any]) -> None:
-    proto = _exported(model.denoiser.network, multiple)
+def _write(model: Model, multiple: int, target: Path, content: dict[str, Any], *, half: bool) -> None:
+    proto = _exported(model.denoiser.network, multiple, half=half)
     if model.finisher:
-        proto = _either(proto, _exported(model.finisher.network, multiple))
+        proto = _either(proto, _exported(model.finisher.network, multiple, half=half))
     helper.set_model_props(proto, {"driftrec": json.dumps(content)})
     onnx.checker.check_model(proto)
     onnx.save(proto, target)
 
 
-def _exported(network: nn.Module, multiple: int) -> onnx.ModelProto:
+def _exported(network: nn.Module, multiple: int, *, half: bool) -> onnx.ModelProto:
     height, width = (multiple * torch.export.Dim(name, min=1, max=4096) for name in ("rows", "columns"))
     batch = torch.export.Dim("batch", min=1, max=256)
     image = {0: batch, 2: height, 3: width}
@@ -74,7 +76,7 @@ def _exported(network: nn.Module, multiple: int) -> onnx.ModelProto:
     if program is None:
         raise RuntimeError("PyTorch exported nothing")
     proto = _bare(program.model_proto)
-    pack(proto.graph)
+    pack(proto.graph, half=half)
     return proto
 
 

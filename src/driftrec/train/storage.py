@@ -2,7 +2,7 @@
 
 A weight is the product of an integer from −127 to 127 and the scale of its block.  Nodes of the graph widen it to
 single precision, which ONNX Runtime does once, when it opens the file.  Small weights, and those that blocks do not
-fit, are stored in half precision.
+fit, are stored in half precision; so are all weights of networks that 8 bits would change too much.
 """
 
 from collections.abc import Iterator
@@ -28,8 +28,11 @@ WIDE, FACTOR, FLAT = ".wide", ".factors", ".flat"
 """What is added to the name of a weight for the parts that it is stored in, and for what is computed from them."""
 
 
-def pack(graph: onnx.GraphProto) -> None:
-    """Stores the weights of a network compactly, in place; they must be in single precision."""
+def pack(graph: onnx.GraphProto, *, half: bool = False) -> None:
+    """Stores the weights of a network compactly, in place; they must be in single precision.
+
+    Arguments: `half`, whether none of them is to be stored in 8 bits.
+    """
     weights = [onnx.TensorProto.FromString(weight.SerializeToString()) for weight in graph.initializer]
     nodes: list[onnx.NodeProto] = []
     del graph.initializer[:]
@@ -38,9 +41,9 @@ def pack(graph: onnx.GraphProto) -> None:
         block = next((count for count in BLOCKS if size % count == 0), None)
         if weight.data_type != TensorProto.FLOAT or size < LEAST_HALF:
             graph.initializer.append(weight)
-        elif size < LEAST or block is None:
-            half = numpy_helper.to_array(weight).astype(np.float16)
-            graph.initializer.append(numpy_helper.from_array(half, weight.name + HALF))
+        elif half or size < LEAST or block is None:
+            narrow = numpy_helper.to_array(weight).astype(np.float16)
+            graph.initializer.append(numpy_helper.from_array(narrow, weight.name + HALF))
             nodes.append(helper.make_node("Cast", [weight.name + HALF], [weight.name], to=TensorProto.FLOAT))
         else:
             graph.initializer.extend(_packed(weight, block))
