@@ -32,14 +32,16 @@ DATA = {
     "double-jpeg": "live1",
     "double-jpeg-color": "live1",
     "high-quality": "live1",
-    "wild": "real_jpegs",
+    "wild": "found",
     "sampling": "live1",
-    "screens": "screens",
-    "pages": "pages",
-    "drawings": "drawings",
+    "screens": "graphics/screens",
+    "pages": "graphics/pages",
+    "drawings": "graphics/drawings",
 }
-MADE = ("screens", "pages", "drawings")
-"""Protocols whose pictures benchmarks/graphics_pictures.py makes."""
+"""Protocols and the folders of their pictures."""
+
+MADE = ("wild", "screens", "pages", "drawings")
+"""Protocols whose pictures benchmarks/found_pictures.py and graphics_pictures.py make."""
 
 SUBSETS = {"sampling": 15}
 """How many pictures, evenly spaced, where hundreds of evaluations of all would take hours."""
@@ -56,8 +58,9 @@ def main() -> None:
 
 def measure(name: str, options: argparse.Namespace) -> None:
     """Runs a protocol and stores its results."""
-    folder = options.graphics if name in MADE else options.shared / "data/test"
-    records, settings, measured = run(name, folder / DATA[name], DATA[name], options)
+    folder = options.made if name in MADE else options.shared / "data/test"
+    data = folder / DATA[name]
+    records, settings, measured = run(name, data, data.name, options)
     target = MEASURED / f"results_{name}.jsonl"
     rows = all_rows(records, find_protocol(name), settings)
     fresh = Measurements([row.measurement(measured) for row in rows])
@@ -118,7 +121,7 @@ def render(name: str) -> None:
     text = section(rows, protocol, captions(stored))
     if (MEASURED / f"results_{name}.png").is_file():
         text = f"![LPIPS over PSNR](../measured/results_{name}.png)\n\n{text}"
-    page = f"## {protocol.title}\n\n```sh\n{call(name, DATA[name])}\n```\n\n{text}\n"
+    page = f"## {protocol.title}\n\n```sh\n{call(name, Path(DATA[name]).name)}\n```\n\n{text}\n"
     (MEASURED / f"results_{name}.md").write_text(page, encoding="utf-8")
     (MEASURED / f"results_{name}.csv").write_text(as_csv(rows, others), encoding="utf-8")
 
@@ -144,7 +147,7 @@ def read_options() -> argparse.Namespace:
     add = parser.add_argument
     add("protocols", nargs="*", default=list(DATA), metavar="PROTOCOL")
     add("--shared", type=Path, default=ROOT.parent / "shared", help="folder of data/test and weights")
-    add("--graphics", type=Path, default=ROOT / "runs/graphics", help="folder that graphics_pictures.py has filled")
+    add("--made", type=Path, default=ROOT / "runs", help="folder of the pictures that other scripts have made")
     add("--out", type=Path, default=ROOT / "runs/benchmark", help="records, plots, sheets")
     add("--images", type=int, help="only this many pictures of each set, evenly spaced")
     add("--only", nargs="+", metavar="METHOD", help="only these methods, as `driftrec benchmark` takes them")

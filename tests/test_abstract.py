@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-import unmet
+import claims
 from abstract import PRIOR, below, verdict
 from driftrec.evaluate.benchmark import Record
 from driftrec.evaluate.measurement import Conditions, Measurement
@@ -50,7 +50,7 @@ def test_means_are_taken_over_all_corruptions_of_a_picture() -> None:
         for picture, method, psnr_of in (("a", "x", (20.0, 30.0)), ("b", "x", (40.0, 44.0)), ("a", "y", (1.0, 2.0)))
         for corruption, psnr in zip(("q10+q30", "q30+q10"), psnr_of, strict=True)
     ]
-    found = unmet.means("twice", records)
+    found = claims.means("twice", records)
     assert [(r.picture, r.method, r.corruption, r.metrics["psnr"]) for r in found] == [
         ("a", "x", "twice", 25.0),
         ("b", "x", "twice", 42.0),
