@@ -9,6 +9,7 @@ from typing import Any
 from driftrec.evaluate.tables import Table
 from driftrec.model.find import find_model
 from driftrec.model.open import open_model
+from driftrec.train.storage import LEVEL
 
 
 def main() -> None:
@@ -18,9 +19,9 @@ def main() -> None:
 def table(model: str) -> Table:
     """The card of a model, by its name or its file."""
     path, card = find_model(model), open_model(model).card
-    facts = card.facts
+    facts, bits = card.facts, 8 if LEVEL.encode() in path.read_bytes() else 16
     rows = {
-        "file": f"`{path.name}`, {path.stat().st_size / 1e6:.1f} MB: ONNX, weights in 8 bits",
+        "file": f"`{path.name}`, {path.stat().st_size / 1e6:.1f} MB: ONNX, weights in {bits} bits",
         "licence": facts["licence"],
         "parameters": f"{facts['parameters'] / 1e6:.2f} million",
         "evaluations": f"1 faithful, {card.plan.evaluations} natural",

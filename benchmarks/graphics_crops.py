@@ -6,13 +6,10 @@ python benchmarks/graphics_crops.py --out docs/images/graphics.webp     # after 
 import argparse
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from driftrec.evaluate.corruptions import Jpeg, decode
 from driftrec.evaluate.method import Case
 from driftrec.evaluate.methods import parse_method
-from sheet import enlarged, stacked, strip
+from sheet import compared, stacked
 
 SIZE, ZOOM = (80, 56), 3
 SUBJECTS = (  # picture, left and top of what is shown
@@ -36,9 +33,7 @@ def main() -> None:
     for name, left, top in SUBJECTS:
         file, clean = Jpeg(options.quality)(decode((options.graphics / f"{name}.png").read_bytes()))
         case = Case(name, f"q{options.quality}", file, clean)
-        pictures = {label: restore(case).pixels for label, restore in methods.items()} | {"original": clean}
-        columns = {label: Image.fromarray(np.ascontiguousarray(pixels)) for label, pixels in pictures.items()}
-        rows.append(strip(enlarged(columns, (left, top, *SIZE), ZOOM)))
+        rows.append(compared(case, methods, (left, top, *SIZE), ZOOM))
     stacked(rows).save(options.out, lossless=True, method=6)
 
 

@@ -6,12 +6,14 @@ python benchmarks/sheet.py photo.png --quality 10 --box 0 0 200 200 --out sheet.
 
 import argparse
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 import driftrec
+from driftrec.evaluate.method import Case, Restore
 
 MARGIN = 4
 
@@ -62,6 +64,13 @@ def strip(tiles: dict[str, Image.Image]) -> Image.Image:
         draw.text((8, 6), name, fill="white", font_size=18)
         sheet.paste(tile, (i * (width + MARGIN), 0))
     return sheet
+
+
+def compared(case: Case, methods: Mapping[str, Restore], box: tuple[int, int, int, int], zoom: int) -> Image.Image:
+    """A part of what each method makes of a case, and of the clean picture, enlarged, in one row."""
+    pictures = {name: restore(case).pixels for name, restore in methods.items()} | {"original": case.clean}
+    columns = {name: Image.fromarray(np.ascontiguousarray(pixels)) for name, pixels in pictures.items()}
+    return strip(enlarged(columns, box, zoom))
 
 
 def stacked(rows: list[Image.Image]) -> Image.Image:

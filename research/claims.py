@@ -28,6 +28,7 @@ from driftrec.evaluate.measurement import Conditions, Measurement
 from driftrec.evaluate.measures import METRICS
 from driftrec.evaluate.methods import parse_method
 from driftrec.evaluate.tables import BASELINE, differences, keep, summarise
+from driftrec.train.model import load
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "research/measured/claims.jsonl"
@@ -86,7 +87,7 @@ def main() -> None:
     note = (
         "10 evaluations: samples by the multistep sampler; 100: by Euler–Maruyama, the paper's; both from the end of "
         "the process.  They are compared with the regression on the same pictures: mean difference ± half of its 95 % "
-        "bootstrap interval."
+        f"bootstrap interval.  Training: {trained(options.score)}; of the regression: {trained(options.regression)}."
     )
     print(keep(MEASURED, entries, note))
 
@@ -157,6 +158,13 @@ def table(damage: str, records: Sequence[bench.Record], conditions: Conditions) 
             what = {"damage": damage, "restoration": row.method}
             heading = METRICS[row.metric].heading
             yield Measurement(what, heading, mean.value, "", form, conditions, mean.low, mean.high, mean.count)
+
+
+def trained(model: Path) -> str:
+    """Crops and minutes of a network's training."""
+    network = load(model).denoiser
+    spent = network.spent()
+    return f"{spent['steps'] * network.config.batch / 1e3:.0f} thousand crops in {spent['minutes']} minutes"
 
 
 def add_networks(parser: argparse.ArgumentParser) -> None:

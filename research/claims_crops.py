@@ -8,9 +8,6 @@ The pictures are held out of the training corpus.
 import argparse
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 import claims
 import subjects
 from driftrec.evaluate.corruptions import Jpeg
@@ -18,7 +15,7 @@ from driftrec.evaluate.method import Case
 from driftrec.evaluate.methods import parse_method
 from driftrec.train.data.crops import open_corpus
 from driftrec.train.recipe import DataSection
-from sheet import enlarged, stacked, strip
+from sheet import compared, stacked
 
 SIZE, ZOOM = (96, 72), 2
 SHOWN = 0, 3, 4
@@ -32,12 +29,8 @@ def main() -> None:
     _, held_out = open_corpus(options.data).split(DataSection().held_out)
     rows = []
     for original, which, left, top in (subjects.SUBJECTS[index] for index in SHOWN):
-        crop = subjects.crops_of(held_out, original)[which][top : top + 2 * SIZE[1], left : left + 2 * SIZE[0]]
-        file, clean = Jpeg(options.quality)(np.ascontiguousarray(crop))
-        case = Case(original, f"q{options.quality}", file, clean)
-        pictures = {name: restore(case).pixels for name, restore in methods.items()} | {"original": clean}
-        columns = {name: Image.fromarray(np.ascontiguousarray(pixels)) for name, pixels in pictures.items()}
-        rows.append(strip(enlarged(columns, (SIZE[0] // 2, SIZE[1] // 2, *SIZE), ZOOM)))
+        file, clean = Jpeg(options.quality)(subjects.crops_of(held_out, original)[which])
+        rows.append(compared(Case(original, f"q{options.quality}", file, clean), methods, (left, top, *SIZE), ZOOM))
     stacked(rows).save(options.out, lossless=True, method=6)
 
 
